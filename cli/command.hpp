@@ -1,0 +1,23 @@
+// cli/command.hpp — the list of commands. A new one is one file and one row in main.cpp.
+//
+// Exit codes: 0 good, 1 the answer is no or a check failed, 2 usage or configuration error.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace eventyard::cli {
+
+/// Adds the command's options to `app` and returns what runs it, giving the exit code. The
+/// returned function owns what the options write to.
+using Setup = std::function<int()> (*)(CLI::App& app);
+
+struct Command {
+    const char* name;
+    const char* summary;
+    Setup setup;
+};
+
+std::function<int()> setup_version(CLI::App& app);
+
+}  // namespace eventyard::cli

@@ -1,0 +1,43 @@
+// cli/main.cpp — the binary: finds the command and runs it.
+#include <iostream>
+
+#include "cli/command.hpp"
+
+namespace eventyard::cli {
+
+std::function<int()> setup_version(CLI::App&)
+{
+    return [] {
+        std::cout << "eventyard " EVENTYARD_VERSION "\n";
+        return 0;
+    };
+}
+
+namespace {
+
+constexpr Command commands[] = {
+    {"version", "print the version", setup_version},
+};
+
+int run(int argc, char** argv)
+{
+    CLI::App app{"Eventyard: a rule-based event router with a durable journal", "eventyard"};
+    app.require_subcommand(1);
+    std::function<int()> chosen;
+    for (const Command& command : commands) {
+        CLI::App* sub = app.add_subcommand(command.name, command.summary);
+        auto action = command.setup(*sub);
+        sub->callback([&chosen, action] { chosen = action; });
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    return chosen ? chosen() : 2;
+}
+
+}  // namespace
+}  // namespace eventyard::cli
+
+int main(int argc, char** argv) { return eventyard::cli::run(argc, argv); }

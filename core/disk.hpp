@@ -1,0 +1,75 @@
+// core/disk.hpp — the file system calls the journal depends on, behind an interface tests can break.
+//
+// PosixDisk performs them; tests and the simulator lose un-synced writes, tear sectors, flip bits,
+// fill up and fail. Paths are plain strings; all calls block, so never on an I/O thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace eventyard {
+
+/// One open file. Not thread-safe, except read_at, which may run beside one writer.
+class File {
+public:
+    virtual ~File() = default;
+    /// Writes all pieces, one after the other, starting at `offset` (pwritev); no short writes.
+    virtual Result<void> write_at(std::uint64_t offset,
+                                  const std::vector<std::string_view>& pieces) = 0;
+    /// Reads up to `size` bytes into `out` (resized to what was read; shorter only at the end).
+    virtual Result<void> read_at(std::uint64_t offset, std::size_t size, std::string& out) = 0;
+    virtual Result<void> sync_data() = 0;  // fdatasync
+    virtual Result<void> sync_all() = 0;   // fsync
+    virtual Result<void> truncate(std::uint64_t size) = 0;
+    virtual Result<std::uint64_t> size() = 0;
+};
+
+enum class OpenMode : std::uint8_t { read, read_write, create_new };
+
+struct Space {
+    std::uint64_t free = 0;   // bytes an unprivileged writer may still use
+    std::uint64_t total = 0;  // bytes
+};
+
+class Disk {
+public:
+    virtual ~Disk() = default;
+    virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+    virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
+    virtual Result<void> unlink(const std::string& path) = 0;
+    /// Makes creates, renames and unlinks in `path` durable.
+    virtual Result<void> sync_directory(const std::string& path) = 0;
+    /// Creates the directory and its parents if missing.
+    virtual Result<void> make_directory(const std::string& path) = 0;
+    /// Names (not paths) in a directory, sorted.
+    virtual Result<std::vector<std::string>> list(const std::string& path) = 0;
+    virtual bool exists(const std::string& path) = 0;
+    virtual Result<Space> space(const std::string& path) = 0;
+};
+
+/// The real thing. Files are opened O_CLOEXEC with mode 0640, directories with 0750. Thread-safe.
+class PosixDisk final : public Disk {
+public:
+    Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+    Result<void> rename(const std::string& from, const std::string& to) override;
+    Result<void> unlink(const std::string& path) override;
+    Result<void> sync_directory(const std::string& path) override;
+    Result<void> make_directory(const std::string& path) override;
+    Result<std::vector<std::string>> list(const std::string& path) override;
+    bool exists(const std::string& path) override;
+    Result<Space> space(const std::string& path) override;
+};
+
+/// Reads a whole file; Errc::too_large above `limit` bytes.
+Result<std::string> read_file(Disk& disk, const std::string& path, std::uint64_t limit);
+
+/// Replaces a file so that a crash leaves the old or the new one: temp file, fsync, rename, fsync
+/// of the directory.
+Result<void> replace_file(Disk& disk, const std::string& path, std::string_view content);
+
+}  // namespace eventyard

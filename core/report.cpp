@@ -1,0 +1,183 @@
+#include "core/report.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace eventyard {
+namespace {
+
+std::string_view line_of(const std::string& text, std::uint32_t line)
+{
+    std::size_t begin = 0;
+    for (std::uint32_t at = 1; at < line; ++at) {
+        begin = text.find('\n', begin);
+        if (begin == std::string::npos) return {};
+        ++begin;
+    }
+    const std::size_t end = text.find('\n', begin);
+    std::string_view found{text.data() + begin,
+                           (end == std::string::npos ? text.size() : end) - begin};
+    if (!found.empty() && found.back() == '\r') found.remove_suffix(1);
+    return found;
+}
+
+/// Columns of a terminal, roughly: one a code point.
+std::size_t width(std::string_view text)
+{
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+std::string quote_line(std::string_view line, std::uint32_t column)
+{
+    // Long lines (pasted JSON) are shown as a window round the column.
+    constexpr std::size_t window = 100;
+    std::size_t at = column > 0 ? std::min<std::size_t>(column - 1, line.size()) : 0;
+    std::size_t begin = 0;
+    std::string prefix;
+    if (line.size() > window) {
+        begin = at > window / 2 ? at - window / 2 : 0;
+        while (begin > 0 && (line[begin] & 0xc0) == 0x80) --begin;
+        std::size_t end = std::min(line.size(), begin + window);
+        while (end < line.size() && (line[end] & 0xc0) == 0x80) ++end;
+        line = line.substr(begin, end - begin);
+        if (begin > 0) prefix = "...";
+    }
+    at -= begin;
+    std::string shown = prefix + std::string(line);
+    std::replace(shown.begin(), shown.end(), '\t', ' ');
+    return "    " + shown + "\n    " +
+           std::string(prefix.size() + width(line.substr(0, std::min(at, line.size()))), ' ') +
+           "^\n";
+}
+
+const char* word(Severity severity)
+{
+    switch (severity) {
+        case Severity::error: return "error";
+        case Severity::warning: return "warning";
+        case Severity::note: break;
+    }
+    return "note";
+}
+
+void replace_all(std::string& text, const std::string& from, std::string_view to)
+{
+    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+        text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+void Report::error(Place place, std::string message)
+{
+    all_.push_back({Severity::error, std::move(place), std::move(message)});
+}
+
+void Report::warning(Place place, std::string message)
+{
+    all_.push_back({Severity::warning, std::move(place), std::move(message)});
+}
+
+void Report::add_source(const std::string& file, std::string text)
+{
+    if (sources_.emplace(file, std::move(text)).second) files_.push_back(file);
+}
+
+void Report::add_secret(std::string secret)
+{
+    if (!secret.empty()) secrets_.push_back(std::move(secret));
+}
+
+bool Report::has_errors() const noexcept { return errors() > 0; }
+
+std::size_t Report::errors() const noexcept
+{
+    return static_cast<std::size_t>(std::count_if(
+        all_.begin(), all_.end(), [](const auto& d) { return d.severity == Severity::error; }));
+}
+
+std::vector<Diagnostic> Report::sorted() const
+{
+    std::map<std::string, std::size_t> order;
+    for (std::size_t i = 0; i < files_.size(); ++i) order[files_[i]] = i;
+    const auto key = [&](const Diagnostic& d) {
+        const std::string name = d.place.file ? *d.place.file : std::string();
+        const auto found = order.find(name);
+        return std::make_tuple(found == order.end() ? order.size() : found->second, name,
+                               d.place.line, d.place.column);
+    };
+    std::vector<Diagnostic> list = all_;
+    std::stable_sort(list.begin(), list.end(),
+                     [&](const auto& a, const auto& b) { return key(a) < key(b); });
+    return list;
+}
+
+std::string Report::text() const
+{
+    std::string out;
+    for (const Diagnostic& d : sorted()) {
+        std::string entry;
+        if (d.place.file) entry += *d.place.file + ":";
+        if (d.place.line > 0)
+            entry += std::to_string(d.place.line) + ":" + std::to_string(d.place.column) + ":";
+        if (!entry.empty()) entry += " ";
+        entry += std::string(word(d.severity)) + ": " + d.message + "\n";
+        if (d.place.file && d.place.line > 0)
+            if (const auto source = sources_.find(*d.place.file); source != sources_.end())
+                entry += quote_line(line_of(source->second, d.place.line), d.place.column);
+        out += entry;
+    }
+    for (const std::string& secret : secrets_) replace_all(out, secret, "***");
+    return out;
+}
+
+std::string Report::json() const
+{
+    nlohmann::json list = nlohmann::json::array();
+    for (const Diagnostic& d : sorted()) {
+        std::string message = d.message;
+        for (const std::string& secret : secrets_) replace_all(message, secret, "***");
+        nlohmann::json one{{"severity", word(d.severity)}, {"message", message}};
+        if (d.place.file) one["file"] = *d.place.file;
+        if (d.place.line > 0) {
+            one["line"] = d.place.line;
+            one["column"] = d.place.column;
+        }
+        list.push_back(std::move(one));
+    }
+    return list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates)
+{
+    std::string best;
+    std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+    for (const std::string& candidate : candidates) {
+        std::vector<std::size_t> row(candidate.size() + 1);
+        for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
+        for (std::size_t i = 1; i <= word.size(); ++i) {
+            std::size_t diagonal = row[0];
+            row[0] = i;
+            for (std::size_t j = 1; j <= candidate.size(); ++j) {
+                const std::size_t above = row[j];
+                row[j] = std::min({row[j] + 1, row[j - 1] + 1,
+                                   diagonal + (word[i - 1] == candidate[j - 1] ? 0U : 1U)});
+                diagonal = above;
+            }
+        }
+        if (row.back() < best_distance) {
+            best_distance = row.back();
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates)
+{
+    const std::string near = nearest(word, candidates);
+    return near.empty() ? std::string() : "; did you mean '" + near + "'?";
+}
+
+}  // namespace eventyard

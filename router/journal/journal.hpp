@@ -1,0 +1,137 @@
+// router/journal/journal.hpp — accepted events on disk: one writer thread, group commit, readers.
+//
+// Units submitted by any thread are numbered, written as one commit block and fdatasync'ed
+// together; then each unit's `done` runs and the batch goes to the listener. Formats stand in
+// docs/journal-format.md, the synchronous core in log.hpp (pure over core/disk.hpp, so tests and
+// the simulator can drive it); this class adds the threads: writer, reader, and segment keeper
+// (pre-writes, recycles, seals, unlinks), so that none of that costs a commit its latency.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/disk.hpp"
+#include "core/time.hpp"
+#include "router/journal/record.hpp"
+
+namespace eventyard::router {
+
+struct JournalOptions {
+    std::string directory;                    // <data_dir>/journal
+    std::uint64_t segment_size = 64ULL << 20; // bytes; a commit block never spans segments
+    std::uint64_t min_free = 0;               // bytes; 0: 5 %, at least 256 MiB
+    std::size_t max_queued_bytes = 64U << 20; // submit() beyond this answers Errc::unavailable
+    std::uint32_t spare_segments = 2;         // pre-written or recycled, ready for use
+};
+
+/// What state.db knows of the journal; all zero when there is no trustworthy state.
+struct JournalMarks {
+    Id store;                // nil: unknown
+    Sequence reserved = 0;   // no sequence above this was ever given
+    Sequence synced = 0;     // everything up to this was synced
+};
+
+struct DamagedEvent {
+    Sequence sequence = 0;
+    std::vector<std::pair<std::string, std::string>> routes;  // (rule, target); empty when unreadable
+};
+
+/// What start found; logged, and shown in status until the next start.
+struct RecoveryReport {
+    Id store;
+    bool store_mismatch = false;              // state.db belongs to another journal: do not trust its cursors
+    std::uint64_t events = 0;                 // readable
+    Sequence first = 0, last = 0;             // readable range
+    std::vector<DamagedEvent> damaged;        // synced once, unreadable now; quarantined
+    Sequence lost_first = 0, lost_last = 0;   // given and answered, gone without trace (os|memory, lying disks)
+    std::uint64_t torn_bytes = 0;             // cut silently above every mark
+    std::vector<std::string> quarantined;     // files
+};
+
+struct LaneRead {
+    std::string target;
+    DeliveryKey after;                // exclusive; route UINT32_MAX: everything of that sequence
+    Sequence through = 0;             // inclusive; at most synced()
+    std::size_t max_items = 256;
+    std::size_t max_bytes = 1U << 20; // of bodies
+};
+
+struct SegmentInfo {
+    std::string name;
+    Sequence first = 0, last = 0;
+    std::uint64_t bytes = 0;
+    bool sealed = false;
+};
+
+class Journal {
+public:
+    /// Recovers and starts the threads. Succeeds after any crash; fails only when the directory
+    /// cannot be used at all (permissions, a newer format, a second process).
+    /// @param disk, clock, random  must outlive the journal.
+    static Result<std::unique_ptr<Journal>> open(Disk& disk, const Clock& clock, Random& random,
+                                                 JournalOptions options, JournalMarks marks);
+    virtual ~Journal() = default;
+
+    [[nodiscard]] virtual const RecoveryReport& recovery() const noexcept = 0;
+
+    /// Receives every durable batch, on the journal thread, before or right after the units'
+    /// `done`. Set once before the first submit().
+    virtual void set_listener(std::function<void(CommitBatchPtr)> listener) = 0;
+    /// Any thread. `done` may run before this returns only when the unit is refused at once.
+    virtual void submit(CommitUnit unit) = 0;
+    /// Highest sequence durable to its durability; lanes read only up to here.
+    [[nodiscard]] virtual Sequence synced() const noexcept = 0;
+    /// Highest sequence given so far.
+    [[nodiscard]] virtual Sequence last() const noexcept = 0;
+    /// Lowest sequence that may still be readable.
+    [[nodiscard]] virtual Sequence oldest() const noexcept = 0;
+    /// Highest sequence that may be given without another reservation; the owner keeps it durable in
+    /// the state: the journal calls `reserve` ahead of need and gives nothing above what was
+    /// confirmed with reserved(). Until first confirmed it relies on JournalMarks::reserved.
+    virtual void set_reserver(std::function<void(Sequence up_to)> reserve) = 0;
+    virtual void reserved(Sequence up_to) = 0;
+
+    /// Stores a routing version (or finds the stored one with equal content) and returns it with
+    /// its number. Blocks (fsync); any thread but the journal's own.
+    virtual Result<RoutingVersionPtr> store_version(const RoutingVersion& version) = 0;
+
+    /// Reads on the reader thread and calls back there. Jumps over segments without the target's work.
+    virtual void read_lane(LaneRead request, std::function<void(Result<LaneChunk>)> done) = 0;
+    /// One event by sequence, e.g. for a retry. Errc::corrupt: damaged; not_found: no longer kept.
+    virtual void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) = 0;
+
+    /// Deliveries by (rule, target) in (after, through]; from footers where they suffice. Blocks; for start.
+    virtual Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally(
+        Sequence after, Sequence through) = 0;
+    /// Deliveries of a target above its position, counted from footers and one segment. Blocks; for start.
+    virtual Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after) = 0;
+
+    [[nodiscard]] virtual std::vector<SegmentInfo> segments() const = 0;
+    /// Tells which sealed segments nobody needs any more: unlinked or recycled in the background.
+    virtual void release(std::vector<std::string> segment_names) = 0;
+    /// Rewrites a sealed segment to the deliveries `keep` wants (sequences stay, gaps declared).
+    virtual void rewrite(std::string segment_name,
+                         std::function<bool(const StoredEvent&, std::uint32_t route)> keep,
+                         std::function<void(Result<void>)> done) = 0;
+
+    struct Stats {  // relaxed atomics; read any time
+        std::atomic<std::uint64_t> commits{0}, events{0}, event_bytes{0}, written_bytes{0};
+        std::atomic<std::uint64_t> failed_commits{0}, uncertain_events{0}, refused_no_space{0};
+        std::atomic<std::uint64_t> sync_nanoseconds{0};  // total time in fdatasync
+        std::atomic<std::uint64_t> queued_bytes{0}, lane_reads{0}, read_bytes{0};
+        std::atomic<std::uint64_t> segments{0}, disk_bytes{0};
+        std::atomic<bool> accepting{true};               // false: no space, or failing writes
+    };
+    [[nodiscard]] virtual const Stats& stats() const noexcept = 0;
+
+    /// Commits what was submitted, seals nothing, joins the threads. Called once; submit() afterwards
+    /// answers Errc::cancelled.
+    virtual void stop() = 0;
+};
+
+}  // namespace eventyard::router

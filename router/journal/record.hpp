@@ -1,0 +1,82 @@
+// router/journal/record.hpp — what the journal takes in and gives out.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/event.hpp"
+#include "core/result.hpp"
+#include "router/routing_version.hpp"
+
+namespace eventyard::router {
+
+/// Position in the journal, given once and never again in one store. 0 is before the first event.
+using Sequence = std::uint64_t;
+
+enum class Durability : std::uint8_t {
+    fsync,   // answered after fdatasync
+    os,      // answered after write(): survives the process, not the machine
+    memory,  // answered when queued: survives nothing
+};
+
+/// An event with its routes. Built by ingest, numbered by the journal, immutable from then on and
+/// shared by every lane that still needs it.
+struct StoredEvent {
+    Event event;
+    RoutingVersionPtr version;
+    std::vector<std::uint32_t> routes;  // indices into version->routes, ascending
+    std::uint32_t bus = 0;              // index into version->buses
+    Sequence sequence = 0;              // set by the journal
+};
+
+using StoredEventPtr = std::shared_ptr<const StoredEvent>;
+
+/// One delivery: route `route` (an index into StoredEvent::routes) of event `sequence`.
+struct DeliveryKey {
+    Sequence sequence = 0;
+    std::uint32_t route = 0;
+    auto operator<=>(const DeliveryKey&) const = default;
+};
+
+/// The answer to one commit unit.
+struct CommitResult {
+    Sequence first = 0;  // sequence of the unit's first event; the others follow without a gap
+    Durability durability = Durability::fsync;
+};
+
+/// The accepted items of one request: after a crash either all are there or none.
+struct CommitUnit {
+    std::vector<std::shared_ptr<StoredEvent>> events;  // at least one
+    Durability durability = Durability::fsync;
+    /// Called once on the journal thread. Errors: no_space, io (outcome unknown), cancelled.
+    std::function<void(const Result<CommitResult>&)> done;
+};
+
+/// One commit made durable (to its durability): what lanes that keep up read.
+struct CommitBatch {
+    Sequence first = 0;
+    Sequence last = 0;                   // inclusive
+    std::vector<StoredEventPtr> events;  // ascending
+};
+
+using CommitBatchPtr = std::shared_ptr<const CommitBatch>;
+
+/// One delivery that a lane reads back from disk.
+struct LaneItem {
+    StoredEventPtr event;
+    std::uint32_t route = 0;             // index into event->routes
+};
+
+/// A piece of one target's work, in order of (sequence, route).
+struct LaneChunk {
+    std::vector<LaneItem> items;
+    Sequence through = 0;                // everything of the target up to here is in items or before
+    /// Deliveries of this target in the range that can no longer be read: settle as damaged/lost.
+    std::vector<DeliveryKey> damaged;
+};
+
+}  // namespace eventyard::router

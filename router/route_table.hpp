@@ -1,0 +1,102 @@
+// router/route_table.hpp — one whole configuration, immutable: buses with their rules, targets,
+// limits. A reload builds a new one beside the old and swaps one pointer.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/node.hpp"
+#include "core/time.hpp"
+#include "core/units.hpp"
+#include "router/journal/record.hpp"
+#include "router/routing_version.hpp"
+#include "router/target_spec.hpp"
+#include "rules/rule_set.hpp"
+
+namespace eventyard::router {
+
+/// Limits of the ingest endpoint; each refusal names the config key (`limits.<name>`).
+struct IngestLimits {
+    std::uint64_t body = 1U << 20;                   // limits.body: bytes of one request's body
+    std::uint64_t headers = 16U << 10;               // limits.headers: bytes of one request's head
+    std::uint32_t depth = 1000;                      // limits.depth: containers inside one another
+    std::uint32_t batch = 1000;                      // limits.batch: items in one request
+    std::uint32_t matches = 1000;                    // limits.matches: deliveries of one event
+    std::uint32_t connections = 10'000;              // limits.connections: open at once
+    Duration idle = std::chrono::seconds{60};        // limits.idle: between requests
+    Duration request = std::chrono::seconds{30};     // limits.request: first byte to last
+    bool operator==(const IngestLimits&) const = default;
+};
+
+enum class Unmatched : std::uint8_t { drop, store, refuse };
+
+struct RuleTarget {
+    std::string target;
+    Place place;
+};
+
+/// One entry of a rule's `tests:`.
+struct RuleTest {
+    bool expect_match = true;
+    std::string event;   // JSON text
+    Place place;
+};
+
+struct Rule {
+    std::string name;
+    std::string description;
+    std::string bus;
+    Place place;
+    std::shared_ptr<const Node> pattern_source;
+    rules::Pattern pattern;
+    std::vector<RuleTarget> targets;
+    std::vector<RuleTest> tests;
+};
+
+struct Bus {
+    std::string name;
+    std::uint32_t number = 0;                        // index into RoutingVersion::buses
+    rules::RuleSet rules;
+    std::vector<std::uint32_t> rule_of;              // RuleSet index -> index into RouteTable::rules
+    std::vector<std::vector<std::uint32_t>> routes;  // RuleSet index -> indices into RoutingVersion::routes
+    Unmatched unmatched = Unmatched::drop;
+    Durability durability = Durability::fsync;
+};
+
+struct LogOptions {
+    std::string format = "text";  // text | json
+    std::string level = "info";   // debug | info | warn | error
+};
+
+/// What is read once at start; a reload that changes one of these says that it needs a restart
+/// (addresses excepted: a changed listener is reopened).
+struct ProcessOptions {
+    std::string listen_http = "127.0.0.1:8080";
+    std::string listen_admin = "127.0.0.1:9080";
+    std::string data_dir;
+    std::uint32_t threads = 0;                        // 0: one a core
+    std::uint64_t segment_size = 64ULL << 20;         // journal.segment_size
+    std::uint64_t min_free = 0;                       // journal.min_free: bytes; 0: 5 %, at least 256 MiB
+    Duration shutdown_grace = std::chrono::seconds{10};
+    LogOptions log;
+};
+
+struct RouteTable {
+    ProcessOptions process;
+    IngestLimits limits;
+    std::map<std::string, Bus, std::less<>> buses;    // "default" is always there
+    std::vector<Rule> rules;
+    std::map<std::string, TargetSpec, std::less<>> targets;
+    /// Not stored yet when config builds it; the router replaces it by the stored one (with its
+    /// number) before the table takes effect.
+    RoutingVersionPtr version;
+    std::uint64_t generation = 0;                     // 1, 2, ...: given by the router
+    WallTime loaded{};
+};
+
+using RouteTablePtr = std::shared_ptr<const RouteTable>;
+
+}  // namespace eventyard::router

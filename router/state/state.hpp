@@ -1,0 +1,272 @@
+// router/state/state.hpp — what became of deliveries: cursors, retries, dead letters, totals.
+//
+// One SQLite file, one thread, one connection of ours that writes and checkpoints (see
+// docs/adr/0004). Changes from all threads are applied in batches: one transaction, one fsync, so a
+// retry or dead letter is durable in the transaction that moves its target's cursor past it. What
+// a crash takes back is at most the last batch: duplicates, bounded, never loss.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/ids.hpp"
+#include "core/result.hpp"
+#include "core/time.hpp"
+#include "router/journal/record.hpp"
+
+namespace eventyard::router {
+
+/// How a delivery ended; the ledger has one total a rule, target and ending.
+enum class Ending : std::uint8_t {
+    delivered, dead_lettered, discarded_operator, discarded_retention, discarded_overflow,
+    expired, damaged, lost,
+};
+[[nodiscard]] const char* text_of(Ending ending) noexcept;
+
+/// One failed attempt, kept with its retry or dead letter.
+struct AttemptRecord {
+    WallTime at{};
+    int status = 0;
+    std::string cause;      // targets::text_of(Cause)
+    std::string detail;
+    std::string response;   // first bytes
+    Duration latency{0};
+};
+
+/// A delivery that waits for its next attempt outside the lane.
+struct RetryRow {
+    std::string target;
+    DeliveryKey key;
+    std::string rule;
+    Id event;
+    std::uint32_t attempts = 0;   // made so far
+    WallTime due{};               // with `delay`: after a restart the wait is clamped to [0, delay]
+    Duration delay{0};
+    WallTime received{};          // for max_age
+};
+
+struct DeadLetter {
+    std::int64_t id = 0;          // given by the state
+    std::string target;           // the target that failed
+    std::string rule;
+    std::string bus;
+    DeliveryKey key;
+    Id event;
+    std::string delivery_id;
+    EventFormat format = EventFormat::json;
+    std::string body;
+    std::string reason;           // "max_attempts", "max_age", "final_status", ...
+    std::string cause;
+    int last_status = 0;
+    std::string last_detail;
+    std::string last_response;
+    std::uint32_t attempts = 0;
+    WallTime received{}, dead{};
+    std::string forward_to;       // dead-letter target still to be served; empty: none or done
+};
+
+// --- Changes, applied in the order submitted by one thread -------------------------------------
+
+/// The delivery ended. Removes its retry row, if it has one.
+struct Ended {
+    std::string target;
+    DeliveryKey key;
+    std::string rule;
+    Ending ending = Ending::delivered;
+    std::optional<DeadLetter> dead_letter;  // with Ending::dead_lettered
+    std::optional<AttemptRecord> attempt;   // the last one, when it failed
+};
+/// The delivery failed and waits: inserted or updated.
+struct Retrying {
+    RetryRow row;
+    AttemptRecord attempt;
+};
+/// Everything of the target up to `cursor` is ended or has a retry row; `settled` lists what is so
+/// above it (replaces the former list).
+struct CursorMoved {
+    std::string target;
+    Sequence cursor = 0;
+    std::vector<DeliveryKey> settled;
+};
+/// From now on the target's cursor is the shard's idle mark: it has no work. See IdleThrough.
+struct LaneIdle {
+    std::string target;
+    std::uint32_t shard = 0;
+};
+/// The target has work again; its cursor stands at `cursor`.
+struct LaneActive {
+    std::string target;
+    Sequence cursor = 0;
+};
+/// All idle targets of the shard have no work up to here: one write for all of them.
+struct IdleThrough {
+    std::uint32_t shard = 0;
+    Sequence through = 0;
+};
+/// A new target, or one met again: created with this cursor unless it exists. `kind` is stored.
+struct TargetKnown {
+    std::string target;
+    std::string kind;
+    Sequence cursor = 0;
+};
+/// `renamed_from`: moves cursor, retries, dead letters and totals to the new name.
+struct TargetRenamed {
+    std::string from, to;
+};
+/// Paused by an operator or by a 410; survives restarts. Empty reason: resumed.
+struct TargetPaused {
+    std::string target;
+    std::string reason;
+};
+/// Deliveries routed by commits up to `through`; sums since the last such change.
+struct Routed {
+    Sequence through = 0;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> counts;  // (rule, target)
+};
+/// Totals of events per bus and source since the last such change.
+struct Received {
+    std::string bus, source;
+    std::uint64_t accepted = 0, duplicate = 0, refused = 0, matched = 0, unmatched = 0;
+};
+struct JournalMarked {
+    Sequence reserved = 0;  // 0: unchanged
+    Sequence synced = 0;    // 0: unchanged
+};
+/// The dead-letter target has taken the copy.
+struct DeadLetterForwarded {
+    std::int64_t id = 0;
+};
+struct DeadLetterDiscarded {
+    std::int64_t id = 0;
+    Ending ending = Ending::discarded_operator;
+};
+
+using Change = std::variant<Ended, Retrying, CursorMoved, LaneIdle, LaneActive, IdleThrough,
+                            TargetKnown, TargetRenamed, TargetPaused, Routed, Received,
+                            JournalMarked, DeadLetterForwarded, DeadLetterDiscarded>;
+
+// --- What a start reads -------------------------------------------------------------------------
+
+struct TargetPosition {
+    std::string target;
+    std::string kind;
+    Sequence cursor = 0;                  // idle marks already applied
+    std::vector<DeliveryKey> settled;     // above the cursor
+    std::string paused;                   // reason; empty: running
+    std::uint64_t retries = 0;            // rows
+    std::uint64_t dead_letters = 0;
+    bool trusted = true;                  // false: state was lost; restart at the oldest kept event
+};
+
+struct LedgerRow {
+    std::string rule, target;
+    std::uint64_t routed = 0, replayed = 0;
+    std::map<Ending, std::uint64_t> ended;
+};
+
+struct EventTotals {
+    std::string bus, source;
+    std::uint64_t accepted = 0, duplicate = 0, refused = 0, matched = 0, unmatched = 0;
+};
+
+struct StateSnapshot {
+    Id store;                             // nil: new or replaced state
+    Sequence reserved = 0, synced = 0;    // marks of the journal
+    Sequence routed_through = 0;          // the routed totals are exact up to here
+    std::vector<TargetPosition> targets;
+    std::vector<LedgerRow> ledger;
+    std::vector<EventTotals> events;
+};
+
+/// What start found; logged and shown in status.
+struct StateReport {
+    bool created = false;                 // no state.db: first start, or it was missing
+    bool set_aside = false;               // damaged or of another store: moved to `moved_to`
+    std::string moved_to;
+    std::string why;
+    std::uint64_t salvaged_targets = 0, salvaged_retries = 0, salvaged_dead_letters = 0;
+    std::uint64_t lost_dead_letters = 0;  // counted where the damaged file still tells their number
+};
+
+/// Whether kept segments are still needed, from durable rows only.
+struct NeededRange {
+    Sequence first = 0, last = 0;
+    std::uint64_t retries = 0;            // retry rows with a sequence in the range
+};
+struct Needed {
+    std::vector<std::pair<std::string, Sequence>> cursors;  // every known target, idle marks applied
+    std::vector<NeededRange> ranges;      // as asked
+};
+
+struct StateOptions {
+    std::string path;                     // <data_dir>/state.db
+    Duration batch_interval = std::chrono::milliseconds{40};
+    std::size_t batch_max = 5000;         // changes
+    std::uint64_t wal_max = 64ULL << 20;  // bytes
+};
+
+/// Filters of dead-letter and retry listings; empty fields match all.
+struct DeadLetterFilter {
+    std::string target, rule;
+    std::int64_t after_id = 0;
+    std::size_t limit = 100;
+};
+
+class State {
+public:
+    /// Opens, creates, or sets aside and salvages. Fails only where no file can be made or the
+    /// format is newer than this binary's.
+    /// @param store  the journal's id, nil before the journal was opened once: see bind_store().
+    static Result<std::unique_ptr<State>> open(const Clock& clock, StateOptions options);
+    virtual ~State() = default;
+
+    [[nodiscard]] virtual const StateReport& report() const noexcept = 0;
+    [[nodiscard]] virtual const StateSnapshot& snapshot() const noexcept = 0;  // as of open()
+    /// Ties the file to the journal with this id. When it belonged to another one the file is set
+    /// aside as by damage and snapshot() is empty afterwards. Blocks; before any submit().
+    virtual Result<void> bind_store(const Id& store) = 0;
+
+    /// Any thread; never blocks. Changes of one thread keep their order.
+    virtual void submit(std::vector<Change> changes) = 0;
+    /// As submit, and calls back on the state thread after the fsync that holds them.
+    virtual void submit(std::vector<Change> changes, std::function<void(Result<void>)> durable) = 0;
+
+    // Reads: on the state thread, from durable rows and everything applied before; call back there.
+    virtual void due_retries(std::string target, WallTime before, std::size_t limit,
+                             std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
+    /// Earliest due time of a target's rows above (due, key) `after`; for the schedule's window.
+    virtual void next_retries(std::string target, WallTime after_due, DeliveryKey after_key,
+                              std::size_t limit,
+                              std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
+    virtual void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) = 0;
+    virtual void retry_keys(Sequence first, Sequence last, std::string target,
+                            std::function<void(Result<std::vector<DeliveryKey>>)> done) = 0;
+    virtual void dead_letters(DeadLetterFilter filter,
+                              std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
+    virtual void dead_letter(std::int64_t id,
+                             std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) = 0;
+    /// Dead letters whose forward_to is `target`, lowest id first.
+    virtual void forwards(std::string target, std::int64_t after_id, std::size_t limit,
+                          std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
+    virtual void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) = 0;
+    /// A consistent copy (backup API) for people to open.
+    virtual void export_copy(std::string path, std::function<void(Result<void>)> done) = 0;
+
+    struct Stats {
+        std::atomic<std::uint64_t> batches{0}, changes{0}, queued{0}, wal_bytes{0};
+        std::atomic<std::uint64_t> settled_unsynced{0};  // deliveries settled since the last durable batch
+        std::atomic<bool> failing{false};
+    };
+    [[nodiscard]] virtual const Stats& stats() const noexcept = 0;
+
+    /// Applies what was submitted, checkpoints, joins the thread.
+    virtual void stop() = 0;
+};
+
+}  // namespace eventyard::router

@@ -1,0 +1,35 @@
+// targets/registry.hpp — the list of target kinds. A new kind is one file and one row here.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/fields.hpp"
+#include "targets/target.hpp"
+
+namespace eventyard::targets {
+
+/// One setting of a kind: docs/targets.md and `eventyard check` messages are made from it.
+struct Setting {
+    const char* key;
+    const char* form;      // "duration", "size", "string", "map of strings", ...
+    const char* fallback;  // "" when required
+    const char* help;
+};
+
+struct Kind {
+    const char* name;      // the key in YAML: "webhook"
+    const char* summary;
+    std::span<const Setting> settings;
+    /// Reads and validates the settings; mistakes go to the report of `fields` and null comes back.
+    std::shared_ptr<const Blueprint> (*read)(Fields& fields);
+};
+
+[[nodiscard]] std::span<const Kind> kinds() noexcept;
+[[nodiscard]] const Kind* find_kind(std::string_view name) noexcept;
+[[nodiscard]] std::vector<std::string> kind_names();
+
+}  // namespace eventyard::targets
