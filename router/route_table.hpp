@@ -49,6 +49,7 @@ struct Rule {
     std::string name;
     std::string description;
     std::string bus;
+    bool enabled = true;                             // false: checked and tested, but matches nothing
     Place place;
     std::shared_ptr<const Node> pattern_source;
     rules::Pattern pattern;
