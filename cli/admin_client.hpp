@@ -1,0 +1,39 @@
+// cli/admin_client.hpp — asks a running daemon over its admin listener.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/result.hpp"
+
+namespace eventyard::cli {
+
+struct AdminAnswer {
+    unsigned status = 0;
+    std::string body;
+    /// The body as JSON, or null.
+    [[nodiscard]] nlohmann::json json() const;
+};
+
+/// The options every command that talks to a daemon has: --admin ADDRESS and --json.
+struct AdminOptions {
+    std::string admin = "127.0.0.1:9080";
+    bool json = false;
+};
+std::shared_ptr<AdminOptions> add_admin_options(CLI::App& app);
+
+/// One blocking request; at most five minutes (a reload of many rules takes its time).
+Result<AdminAnswer> ask_admin(const std::string& address, const std::string& method,
+                              const std::string& target, const std::string& body = {});
+
+/// Asks and prints what went wrong; the answer only when its status is 200. `exit_code` otherwise
+/// holds 1 (the daemon refused) or 2 (no daemon there).
+std::optional<AdminAnswer> ask_or_complain(const AdminOptions& options, const std::string& method,
+                                           const std::string& target, int& exit_code);
+
+/// Percent-encodes one path segment or query value.
+std::string encode(const std::string& text);
+
+}  // namespace eventyard::cli

@@ -1,0 +1,113 @@
+// cli/status.cpp — `eventyard status`: what the running daemon holds, and its balanced ledger.
+#include <iostream>
+
+#include "cli/admin_client.hpp"
+#include "cli/command.hpp"
+#include "cli/table.hpp"
+#include "core/time.hpp"
+#include "core/units.hpp"
+
+namespace eventyard::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string count(const json& object, const char* key)
+{
+    return grouped(object.value(key, std::uint64_t{0}));
+}
+
+void print_targets(const json& status)
+{
+    Table table({"TARGET", "KIND", "STATE", "PENDING", "IN FLIGHT", "DELIVERED", "RETRIED",
+                 "DEAD-LETTERED", "LAST ERROR"});
+    for (const json& target : status.value("targets", json::array())) {
+        const json pending = target.value("pending", json::object());
+        std::string state = target.value("state", "");
+        if (const std::string reason = target.value("reason", ""); !reason.empty())
+            state += " (" + reason + ")";
+        table.add({target.value("name", ""), target.value("kind", ""), state,
+                   count(pending, "total"), count(pending, "in_flight"), count(target, "delivered"),
+                   count(target, "retried"), count(target, "dead_lettered"),
+                   target.value("last_error", "")});
+    }
+    if (!table.empty()) std::cout << "\n" << table.text();
+}
+
+void print_ledger(const json& status)
+{
+    Table table({"RULE", "TARGET", "ROUTED", "DELIVERED", "DEAD-LETTERED", "OTHER ENDINGS"});
+    std::uint64_t routed = 0, delivered = 0, dead = 0, others = 0;
+    for (const json& row : status.value("ledger", json::array())) {
+        std::uint64_t other = 0;
+        for (const char* key : {"discarded_operator", "discarded_retention", "discarded_overflow",
+                                "expired", "damaged", "lost"})
+            other += row.value(key, std::uint64_t{0});
+        table.add({row.value("rule", ""), row.value("target", ""), count(row, "routed"),
+                   count(row, "delivered"), count(row, "dead_lettered"), grouped(other)});
+        routed += row.value("routed", std::uint64_t{0}) + row.value("replayed", std::uint64_t{0});
+        delivered += row.value("delivered", std::uint64_t{0});
+        dead += row.value("dead_lettered", std::uint64_t{0});
+        others += other;
+    }
+    if (table.empty()) return;
+    const std::uint64_t pending = status.value("pending", std::uint64_t{0});
+    std::cout << "\n" << table.text() << "\nledger: " << grouped(routed) << " routed = "
+              << grouped(delivered) << " delivered + " << grouped(dead) << " dead-lettered + "
+              << grouped(others) << " otherwise ended + " << grouped(pending) << " pending: "
+              << (status.value("balanced", false) ? "balanced" : "NOT BALANCED") << "\n";
+}
+
+void print_events(const json& status)
+{
+    Table table({"BUS", "RECEIVED", "ACCEPTED", "MATCHED", "UNMATCHED", "REFUSED"});
+    for (const json& row : status.value("events", json::array()))
+        table.add({row.value("bus", ""), count(row, "received"), count(row, "accepted"),
+                   count(row, "matched"), count(row, "unmatched"), count(row, "refused")});
+    if (!table.empty()) std::cout << "\n" << table.text();
+}
+
+void print(const json& status)
+{
+    std::cout << "eventyard " << status.value("version", "") << ", up "
+              << format_duration(std::chrono::seconds(status.value("uptime_seconds", std::int64_t{0})))
+              << ", " << (status.value("ready", false) ? "ready" : "NOT READY") << "; configuration "
+              << status.value("generation", std::uint64_t{0}) << " with "
+              << grouped(status.value("rules", std::uint64_t{0})) << " rules, loaded "
+              << status.value("loaded", "") << "\n";
+    for (const json& reason : status.value("reasons", json::array()))
+        std::cout << "  " << reason.get<std::string>() << "\n";
+    const json reload = status.value("last_reload", json::object());
+    if (!reload.is_null() && !reload.value("ok", true))
+        std::cout << "last reload at " << reload.value("at", "") << " FAILED, the old configuration stays:\n"
+                  << reload.value("report", "");
+    const json journal = status.value("journal", json::object());
+    std::cout << "journal: " << count(journal, "segments") << " segments, "
+              << format_size(journal.value("disk_bytes", std::uint64_t{0})) << ", sequences to "
+              << count(journal, "last");
+    if (const auto damaged = journal.value("damaged", std::uint64_t{0}); damaged > 0)
+        std::cout << ", " << grouped(damaged) << " DAMAGED events";
+    std::cout << "\n";
+    print_events(status);
+    print_targets(status);
+    print_ledger(status);
+}
+
+}  // namespace
+
+std::function<int()> setup_status(CLI::App& app)
+{
+    auto options = add_admin_options(app);
+    return [options] {
+        int exit_code = 0;
+        const auto answer = ask_or_complain(*options, "GET", "/v1/status", exit_code);
+        if (!answer) return exit_code;
+        if (options->json)
+            std::cout << answer->body;
+        else
+            print(answer->json());
+        return 0;
+    };
+}
+
+}  // namespace eventyard::cli

@@ -1,0 +1,75 @@
+// cli/targets.cpp — `eventyard targets`: list, pause, resume.
+#include <iostream>
+
+#include "cli/admin_client.hpp"
+#include "cli/command.hpp"
+#include "cli/table.hpp"
+
+namespace eventyard::cli {
+namespace {
+
+struct Options {
+    std::shared_ptr<AdminOptions> admin;
+    std::string verb = "list";
+    std::string target;
+    std::string reason;
+};
+
+int list(const AdminOptions& admin)
+{
+    int exit_code = 0;
+    const auto answer = ask_or_complain(admin, "GET", "/v1/status", exit_code);
+    if (!answer) return exit_code;
+    const auto targets = answer->json().value("targets", nlohmann::json::array());
+    if (admin.json) {
+        std::cout << targets.dump(2) << "\n";
+        return 0;
+    }
+    Table table({"TARGET", "KIND", "STATE", "ADDRESS", "PENDING", "LAST ERROR"});
+    for (const auto& target : targets) {
+        std::string state = target.value("state", "");
+        if (const std::string reason = target.value("reason", ""); !reason.empty())
+            state += " (" + reason + ")";
+        table.add({target.value("name", ""), target.value("kind", ""), state,
+                   target.value("address", ""),
+                   grouped(target.value("pending", nlohmann::json::object())
+                               .value("total", std::uint64_t{0})),
+                   target.value("last_error", "")});
+    }
+    std::cout << table.text();
+    return 0;
+}
+
+int act(const Options& options)
+{
+    if (options.target.empty()) {
+        std::cerr << "eventyard: targets " << options.verb << " needs the name of a target\n";
+        return 2;
+    }
+    std::string path = "/v1/targets/" + encode(options.target) + "/" + options.verb;
+    if (!options.reason.empty()) path += "?reason=" + encode(options.reason);
+    int exit_code = 0;
+    const auto answer = ask_or_complain(*options.admin, "POST", path, exit_code);
+    if (!answer) return exit_code;
+    if (options.admin->json)
+        std::cout << answer->body;
+    else
+        std::cout << options.target << ": " << options.verb << "d\n";
+    return 0;
+}
+
+}  // namespace
+
+std::function<int()> setup_targets(CLI::App& app)
+{
+    auto options = std::make_shared<Options>();
+    options->admin = add_admin_options(app);
+    app.add_option("verb", options->verb, "list, pause or resume")
+        ->check(CLI::IsMember({"list", "pause", "resume"}))
+        ->capture_default_str();
+    app.add_option("target", options->target, "name of the target");
+    app.add_option("--reason", options->reason, "why, shown in status and kept over restarts");
+    return [options] { return options->verb == "list" ? list(*options->admin) : act(*options); };
+}
+
+}  // namespace eventyard::cli
