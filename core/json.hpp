@@ -3,8 +3,9 @@
 // One validating walk over simdjson's structural index (stage 1) fills a flat list of values:
 // duplicate members, number text, and every \u escape are kept, UTF-8 is checked, and nothing but
 // blanks may follow the root. simdjson's own DOM and On-Demand either drop some of that or do not
-// check all of it. A lone surrogate escape is decoded to its three-byte form (as in WTF-8) and
-// flagged, see docs/patterns.md.
+// check all of it. The one text of the grammar that is refused is a number whose exponent has more
+// than 18 digits (leading zeros not counted). A lone surrogate escape is decoded to its three-byte
+// form (as in WTF-8) and flagged, see docs/patterns.md.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,8 @@ struct Limits {
     std::uint32_t depth = 1000;   // containers inside one another
 };
 
-/// Why a text was refused: `offset` in bytes from its start, `message` one line, no place in it.
+/// Why a text was refused: `offset` in bytes from its start is the first byte at which no valid text
+/// can go on (the size, when the text ends too early), `message` one line, no place in it.
 struct SyntaxError {
     std::size_t offset = 0;
     bool too_deep = false;        // the depth limit, not the grammar
