@@ -16,6 +16,11 @@ std::function<int()> setup_version(CLI::App&)
 namespace {
 
 constexpr Command commands[] = {
+    {"serve", "run the daemon", setup_serve},
+    {"status", "what a running daemon holds, and its ledger", setup_status},
+    {"targets", "list, pause and resume a running daemon's targets", setup_targets},
+    {"dead-letters", "list and show what could not be delivered", setup_dead_letters},
+    {"reload", "have a running daemon read its configuration again", setup_reload},
     {"version", "print the version", setup_version},
 };
 
