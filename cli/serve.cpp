@@ -110,8 +110,8 @@ std::shared_ptr<RouteTable> read_configuration(const std::string& path, Report& 
 {
     auto table = config::load(path, report);
     if (!table) return nullptr;
-    config::run_rule_tests(table->rules, report);
-    if (report.has_errors()) return nullptr;
+    const auto tests = config::run_rule_tests(table->rules, report);
+    if (!tests.failures.empty()) return nullptr;
     return table;
 }
 
@@ -129,18 +129,11 @@ void configure_log(const RouteTable& table)
                    level_of(table.process.log.level));
 }
 
-void notify_reloading()
+ReloadResult reload(Router& router, const std::string& path, const Clock& clock)
 {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);  // systemd wants its own clock here
-    const auto us = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
-                    static_cast<std::uint64_t>(now.tv_nsec) / 1000;
-    ::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(us));
-}
-
-ReloadResult reload(Router& router, const std::string& path)
-{
-    notify_reloading();
+    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(
+        clock.steady().time_since_epoch());  // CLOCK_MONOTONIC, as systemd wants it
+    ::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", static_cast<long long>(us.count()));
     ReloadResult result;
     Report report;
     if (auto table = read_configuration(path, report)) {
@@ -208,7 +201,7 @@ int serve(const std::string& path)
                 ::sd_notify(0, "STOPPING=1\nSTATUS=finishing what is in flight");
                 break;
             }
-            const ReloadResult result = reload(router, path);
+            const ReloadResult result = reload(router, path, clock);
             if (command.done) command.done(result);
         }
         router.stop();
