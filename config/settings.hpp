@@ -1,0 +1,59 @@
+// config/settings.hpp — the main file and those it includes, read into one set of settings.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/document.hpp"
+#include "config/target_entry.hpp"
+#include "core/fields.hpp"
+#include "router/route_table.hpp"
+
+namespace eventyard::config {
+
+struct BusDraft {
+    Place place;
+    router::Unmatched unmatched = router::Unmatched::drop;
+    router::Durability durability = router::Durability::fsync;
+};
+
+struct Settings {
+    router::ProcessOptions process;
+    router::IngestLimits limits;
+    std::map<std::string, BusDraft, std::less<>> buses;  // "default" is always there
+    TargetDrafts targets;
+    std::vector<std::pair<std::string, Place>> rule_files;  // each once, with who asked for it
+};
+
+/// Lists (rules, targets, buses) add up over the files; any other section stands in one file only.
+class SettingsReader {
+public:
+    SettingsReader(Report& report, SecretSource& secrets) : report_(report), secrets_(secrets) {}
+    [[nodiscard]] Settings read(const std::string& path);
+
+private:
+    void read_file(const std::string& path, const Place& asked_by);
+    void read_root(const Document& document);
+    void read_includes(Fields& fields, const Document& document);
+    void read_rule_globs(Fields& fields, const Document& document);
+    void read_targets(Fields& fields);
+    void read_buses(Fields& fields);
+    /// The section, unless absent or already given in another file (which is reported).
+    [[nodiscard]] bool once(const Node& root, const char* key);
+    [[nodiscard]] std::vector<std::pair<std::string, Place>> expand(Fields& fields, const char* key,
+                                                                    const Document& document);
+
+    Report& report_;
+    SecretSource& secrets_;
+    Settings out_;
+    std::map<std::string, Place> given_;
+    std::vector<std::pair<std::string, std::string>> chain_;  // canonical and shown, outermost first
+    std::set<std::string> read_;                              // canonical
+    std::set<std::string> rule_files_;                        // canonical
+    bool understood_ = false;                                 // a file's root was a map
+};
+
+}  // namespace eventyard::config

@@ -1,0 +1,157 @@
+#include "config/target_entry.hpp"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "config/names.hpp"
+
+namespace eventyard::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration wait_max = std::chrono::hours{24 * 30};
+constexpr Duration age_max = std::chrono::hours{24 * 365};
+
+router::RetryPolicy read_retry(Fields& target)
+{
+    router::RetryPolicy policy;
+    auto retry = target.section("retry");
+    if (!retry) return policy;
+    policy.max_attempts = static_cast<std::uint32_t>(
+        retry->integer("max_attempts", policy.max_attempts, {.min = 1, .max = 100'000}));
+    policy.max_age = retry->duration("max_age", policy.max_age, {.min = 1ms, .max = age_max});
+    if (auto backoff = retry->section("backoff")) {
+        policy.backoff_initial =
+            backoff->duration("initial", policy.backoff_initial, {.min = 1ms, .max = wait_max});
+        policy.backoff_factor = backoff->number("factor", policy.backoff_factor, 1.0, 100.0);
+        policy.backoff_max =
+            backoff->duration("max", std::max(policy.backoff_max, policy.backoff_initial),
+                              {.min = 1ms, .max = wait_max});
+        policy.jitter = backoff->choice("jitter", {"full", "none"}, "full") == "full";
+        if (policy.backoff_max < policy.backoff_initial)
+            backoff->error("max", "'max' is less than 'initial'");
+        backoff->finish("a backoff");
+    }
+    policy.retry_after_max =
+        retry->duration("retry_after_max", policy.retry_after_max, {.max = wait_max});
+    retry->finish("a retry policy");
+    return policy;
+}
+
+/// The kind's key and settings. Mistakes are reported; null when there is not exactly one.
+const targets::Kind* find_kind_of(const Member& entry, Fields& fields, Report& report)
+{
+    const std::vector<std::string> names = targets::kind_names();
+    std::vector<const Member*> given;
+    bool misspelt = false;
+    for (const Member& member : entry.value.members) {
+        if (targets::find_kind(member.key) != nullptr) given.push_back(&member);
+        else misspelt = misspelt || !nearest(member.key, names).empty();
+    }
+    for (const std::string& name : names) static_cast<void>(fields.has(name));
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    if (given.empty()) {
+        // A misspelt kind is reported as an unknown key, with the suggestion.
+        if (!misspelt)
+            report.error(entry.key_place,
+                         "target '" + entry.key + "' has no kind; give it one of " + list);
+        return nullptr;
+    }
+    for (std::size_t i = 1; i < given.size(); ++i)
+        if (given[i]->key != given[0]->key)  // the same key twice is reported by finish()
+            report.error(given[i]->key_place, "target '" + entry.key + "' is already a " +
+                                                  given[0]->key + "; a target has one kind");
+    return targets::find_kind(given[0]->key);
+}
+
+}  // namespace
+
+TargetDraft read_target(const Member& entry, Report& report, SecretSource& secrets)
+{
+    TargetDraft draft;
+    draft.place = entry.key_place;
+    draft.spec.name = entry.key;
+    check_name(entry.key, "a target", false, entry.key_place, report);
+
+    Fields fields(entry.value, report, secrets);
+    if (entry.value.kind != Node::Kind::map) return draft;
+    if (const targets::Kind* kind = find_kind_of(entry, fields, report)) {
+        draft.spec.kind = kind->name;
+        if (auto settings = fields.section(kind->name)) draft.spec.blueprint = kind->read(*settings);
+    }
+    draft.spec.retry = read_retry(fields);
+    draft.spec.concurrency = static_cast<std::uint32_t>(
+        fields.integer("concurrency", draft.spec.concurrency, {.min = 1, .max = 10'000}));
+    if (auto dead = fields.section("dead_letter")) {
+        draft.spec.dead_letter_target = dead->required_text("target");
+        draft.dead_letter_place = dead->place_of("target");
+        dead->finish("a dead_letter");
+    }
+    draft.spec.renamed_from = fields.text("renamed_from", {});
+    draft.renamed_from_place = fields.place_of("renamed_from");
+    if (!draft.spec.renamed_from.empty())
+        check_name(draft.spec.renamed_from, "a target", false, draft.renamed_from_place, report);
+    draft.spec.adopt_pending = fields.flag("adopt_pending", false);
+    refuse_later(fields, entry.value,
+                 {"rate_limit", "order", "ordered", "order_key", "batch", "expire_after", "breaker",
+                  "circuit_breaker", "delay", "window"});
+    fields.finish("a target");
+    return draft;
+}
+
+namespace {
+
+std::vector<std::string> names_of(const TargetDrafts& targets)
+{
+    std::vector<std::string> names;
+    for (const auto& [name, draft] : targets) names.push_back(name);
+    return names;
+}
+
+/// Reports a cycle of dead-letter targets that begins and ends at `start`, at its first name.
+void check_cycle(const std::string& start, const TargetDrafts& targets, Report& report)
+{
+    std::string chain = start;
+    std::set<std::string> seen{start};
+    auto at = targets.find(start);
+    for (;;) {
+        const std::string& next = at->second.spec.dead_letter_target;
+        if (next.empty()) return;
+        chain += " -> " + next;
+        if (next == start) break;
+        at = targets.find(next);
+        // A cycle not through `start` is reported by its own members, each cycle once: by the
+        // alphabetically first of them.
+        if (at == targets.end() || next < start || !seen.insert(next).second) return;
+    }
+    report.error(targets.find(start)->second.dead_letter_place,
+                 "dead letters would go in a circle: " + chain);
+}
+
+}  // namespace
+
+void check_targets(const TargetDrafts& targets, Report& report)
+{
+    std::map<std::string, const TargetDraft*> renamed;
+    for (const auto& [name, draft] : targets) {
+        const std::string& dead = draft.spec.dead_letter_target;
+        if (!dead.empty() && targets.find(dead) == targets.end())
+            report.error(draft.dead_letter_place,
+                         "unknown target '" + dead + "'" + did_you_mean(dead, names_of(targets)));
+        check_cycle(name, targets, report);
+        const std::string& old = draft.spec.renamed_from;
+        if (old.empty()) continue;
+        if (targets.find(old) != targets.end())
+            report.error(draft.renamed_from_place,
+                         "target '" + old + "' still exists; a name is taken over once it is free");
+        const auto [first, inserted] = renamed.emplace(old, &draft);
+        if (!inserted)
+            report.error(draft.renamed_from_place, "target '" + first->second->spec.name +
+                                                       "' already takes over '" + old + "'");
+    }
+}
+
+}  // namespace eventyard::config

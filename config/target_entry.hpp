@@ -1,0 +1,28 @@
+// config/target_entry.hpp — one entry of `targets:`, and what must hold between them.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "core/fields.hpp"
+#include "router/target_spec.hpp"
+
+namespace eventyard::config {
+
+struct TargetDraft {
+    router::TargetSpec spec;
+    Place place;                // of the name
+    Place dead_letter_place;
+    Place renamed_from_place;
+};
+
+using TargetDrafts = std::map<std::string, TargetDraft, std::less<>>;
+
+/// Reads a target: exactly one kind, and the settings every target has. Always gives a draft, so
+/// that rules naming a target with mistakes are not reported too; its blueprint may be null.
+[[nodiscard]] TargetDraft read_target(const Member& entry, Report& report, SecretSource& secrets);
+
+/// Dead-letter targets exist and form no cycle; names taken over are free and taken once.
+void check_targets(const TargetDrafts& targets, Report& report);
+
+}  // namespace eventyard::config
