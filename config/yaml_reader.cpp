@@ -121,6 +121,7 @@ public:
         if (plain && (value == "true" || value == "false")) node.kind = Node::Kind::boolean;
         else if (plain && is_json_number(value)) node.kind = Node::Kind::number;
         refuse_tag(node.place, tag);
+        refuse_open_quote(at);
         if (in_key()) return take_key(node, value, plain);
         finish(std::move(node), anchor);
     }
@@ -203,6 +204,17 @@ private:
     {
         if (tag.empty() || tag == "?" || tag == "!" || tag == "tag:yaml.org,2002:str") return;
         report_.error(at, "tags are not used here; if '!' belongs to the text, quote it");
+    }
+
+    void refuse_open_quote(std::size_t at)
+    {
+        while (at < text_.size() && (text_[at] == '&' || text_[at] == '!')) {  // an anchor, a tag
+            at = std::min(text_.find_first_of(" \t\r\n", at), text_.size());
+            while (at < text_.size() && blank(text_[at])) ++at;
+        }
+        if (quoted_end(text_, at) != std::string_view::npos) return;
+        report_.error(place(at), "this quoted text is never closed");
+        throw Stop{};
     }
 
     void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,

@@ -44,15 +44,7 @@ std::string word_at(std::string_view text, std::size_t offset)
 std::size_t open_quote(std::string_view text, const YamlFault& fault)
 {
     std::size_t i = fault.last_value;
-    if (at(text, i) == '"' || at(text, i) == '\'') {
-        const char quote = text[i++];
-        for (; i < text.size(); ++i) {
-            if (quote == '"' && text[i] == '\\') ++i;
-            else if (text[i] == quote && at(text, i + 1) == quote && quote == '\'') ++i;
-            else if (text[i] == quote) break;
-        }
-        ++i;
-    }
+    if (const std::size_t end = quoted_end(text, i); end != npos) i = end;
     for (; i < text.size(); ++i) {
         const char before = i == 0 ? ' ' : text[i - 1];
         if ((text[i] == '"' || text[i] == '\'') && std::string_view(" \t\n[{,:-").find(before) != npos)
@@ -67,6 +59,13 @@ std::size_t block_sign(std::string_view text, std::size_t offset)
     const std::size_t begin = line_begin(text, offset);
     const std::size_t found = text.substr(0, std::min(offset + 1, text.size())).find_last_of("|>");
     return found == npos || found < begin ? npos : found;
+}
+
+bool in_flow(std::string_view text, const YamlFault& fault)
+{
+    return std::any_of(fault.open.begin(), fault.open.end(), [text](std::size_t offset) {
+        return at(text, offset) == '[' || at(text, offset) == '{';
+    });
 }
 
 YamlAdvice unclosed(std::string_view text, const YamlFault& fault)
@@ -121,6 +120,18 @@ YamlAdvice after_value(std::string_view text, const YamlFault& fault)
 
 }  // namespace
 
+std::size_t quoted_end(std::string_view text, std::size_t begin) noexcept
+{
+    const char quote = at(text, begin);
+    if (quote != '"' && quote != '\'') return begin;
+    for (std::size_t i = begin + 1; i < text.size(); ++i) {
+        if (quote == '"' && text[i] == '\\') ++i;
+        else if (quote == '\'' && text[i] == quote && at(text, i + 1) == quote) ++i;
+        else if (text[i] == quote) return i + 1;
+    }
+    return npos;
+}
+
 YamlAdvice advise(std::string_view text, const YamlFault& fault)
 {
     const std::string& reason = fault.reason;
@@ -145,6 +156,7 @@ YamlAdvice advise(std::string_view text, const YamlFault& fault)
     if (reason == msg::END_OF_MAP_FLOW || reason == msg::END_OF_SEQ_FLOW)
         return unclosed(text, fault);
     if (reason == msg::END_OF_MAP || reason == msg::END_OF_SEQ) return after_value(text, fault);
+    if (reason == msg::FLOW_END && in_flow(text, fault)) return unclosed(text, fault);
     if (reason == msg::FLOW_END)
         return {fault.offset, std::string("'") + at(text, fault.offset) +
                                   "' closes nothing; if it is text, quote it"};

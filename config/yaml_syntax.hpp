@@ -23,6 +23,10 @@ struct YamlAdvice {
 
 [[nodiscard]] YamlAdvice advise(std::string_view text, const YamlFault& fault);
 
+/// Just past the closing quote of the text that begins here; `begin` when no quote stands there,
+/// npos when it is never closed. (yaml-cpp takes the end of the file for a closing quote.)
+[[nodiscard]] std::size_t quoted_end(std::string_view text, std::size_t begin) noexcept;
+
 /// The first byte that may not stand in a YAML text: a control character or invalid UTF-8.
 /// npos when there is none. (yaml-cpp would replace or stop at it without a word.)
 [[nodiscard]] std::size_t find_bad_byte(std::string_view text) noexcept;
