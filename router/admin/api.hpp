@@ -1,0 +1,43 @@
+// router/admin/api.hpp — the admin listener's paths. docs/http-api.md describes them for users.
+//
+//     GET  /healthz /readyz /metrics /v1/status
+//     POST /v1/reload
+//     POST /v1/targets/{name}/pause?reason= · /resume · /retry-now
+//     GET  /v1/dead-letters?target=&rule=&after=&limit= · /v1/dead-letters/{id}
+//     POST /v1/state/export
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "router/admin/server.hpp"
+#include "router/admin/status.hpp"
+#include "router/router.hpp"
+#include "router/state/state.hpp"
+
+namespace eventyard::router::admin {
+
+/// What the paths act on; the Router implements it. Answers may come on any thread.
+class Backend {
+public:
+    virtual ~Backend() = default;
+    virtual void status(std::function<void(StatusReport)> done) = 0;
+    /// Why not ready; empty when ready.
+    [[nodiscard]] virtual std::vector<std::string> not_ready() const = 0;
+    virtual void reload(std::function<void(ReloadResult)> done) = 0;
+    virtual void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) = 0;
+    virtual void resume(std::string target, std::function<void(Result<void>)> done) = 0;
+    virtual void retry_now(std::string target, std::function<void(Result<void>)> done) = 0;
+    virtual void dead_letters(DeadLetterFilter filter,
+                              std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
+    virtual void dead_letter(std::int64_t id,
+                             std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) = 0;
+    /// Writes a consistent copy of state.db below the data directory; gives its path.
+    virtual void export_state(std::function<void(Result<std::string>)> done) = 0;
+};
+
+/// @param backend  must outlive every request.
+[[nodiscard]] Handler make_handler(Backend& backend);
+
+}  // namespace eventyard::router::admin
