@@ -18,6 +18,7 @@ struct Command {
     Setup setup;
 };
 
+std::function<int()> setup_sink(CLI::App& app);
 std::function<int()> setup_version(CLI::App& app);
 std::function<int()> setup_serve(CLI::App& app);
 std::function<int()> setup_status(CLI::App& app);
