@@ -1,6 +1,7 @@
 #include "core/disk.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -91,6 +92,13 @@ public:
         return static_cast<std::uint64_t>(info.st_size);
     }
 
+    Result<std::uint64_t> links() override
+    {
+        struct stat info {};
+        if (::fstat(fd_, &info) != 0) return fail_errno("stat", path_, errno);
+        return static_cast<std::uint64_t>(info.st_nlink);
+    }
+
 private:
     int fd_;
     std::string path_;
@@ -172,6 +180,23 @@ Result<Space> PosixDisk::space(const std::string& path)
     if (::statvfs(path.c_str(), &info) != 0) return fail_errno("statvfs", path, errno);
     return Space{static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize,
                  static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize};
+}
+
+Result<std::shared_ptr<void>> PosixDisk::lock(const std::string& path)
+{
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0) return fail_errno("open", path, errno);
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        const int error = errno;
+        ::close(fd);
+        if (error == EWOULDBLOCK)
+            return fail(Errc::conflict, "'" + path + "' is locked: another process uses it");
+        return fail_errno("lock", path, error);
+    }
+    return std::shared_ptr<void>(new int{fd}, [](void* held) {
+        ::close(*static_cast<int*>(held));
+        delete static_cast<int*>(held);
+    });
 }
 
 Result<std::string> read_file(Disk& disk, const std::string& path, std::uint64_t limit)

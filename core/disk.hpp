@@ -27,6 +27,8 @@ public:
     virtual Result<void> sync_all() = 0;   // fsync
     virtual Result<void> truncate(std::uint64_t size) = 0;
     virtual Result<std::uint64_t> size() = 0;
+    /// Directory entries of the file (st_nlink).
+    virtual Result<std::uint64_t> links() { return std::uint64_t{1}; }
 };
 
 enum class OpenMode : std::uint8_t { read, read_write, create_new };
@@ -50,6 +52,13 @@ public:
     virtual Result<std::vector<std::string>> list(const std::string& path) = 0;
     virtual bool exists(const std::string& path) = 0;
     virtual Result<Space> space(const std::string& path) = 0;
+    /// Creates `path` if missing and locks it against other processes until the result is
+    /// destroyed. Errc::conflict: another process has it.
+    virtual Result<std::shared_ptr<void>> lock(const std::string& path)
+    {
+        (void)path;
+        return std::shared_ptr<void>{};
+    }
 };
 
 /// The real thing. Files are opened O_CLOEXEC with mode 0640, directories with 0750. Thread-safe.
@@ -63,6 +72,7 @@ public:
     Result<std::vector<std::string>> list(const std::string& path) override;
     bool exists(const std::string& path) override;
     Result<Space> space(const std::string& path) override;
+    Result<std::shared_ptr<void>> lock(const std::string& path) override;
 };
 
 /// Reads a whole file; Errc::too_large above `limit` bytes.

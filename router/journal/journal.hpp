@@ -33,7 +33,8 @@ struct JournalOptions {
 struct JournalMarks {
     Id store;                // nil: unknown
     Sequence reserved = 0;   // no sequence above this was ever given
-    Sequence synced = 0;     // everything up to this was synced
+    Sequence synced = 0;     // everything up to this was synced (Journal::disk_synced)
+    Sequence answered = 0;   // everything up to this was answered, to its durability
 };
 
 struct DamagedEvent {
@@ -48,6 +49,7 @@ struct RecoveryReport {
     std::uint64_t events = 0;                 // readable
     Sequence first = 0, last = 0;             // readable range
     std::vector<DamagedEvent> damaged;        // synced once, unreadable now; quarantined
+    std::uint64_t rebuilt_indexes = 0;        // sealed segments whose index had to be rebuilt
     Sequence lost_first = 0, lost_last = 0;   // given and answered, gone without trace (os|memory, lying disks)
     std::uint64_t torn_bytes = 0;             // cut silently above every mark
     std::vector<std::string> quarantined;     // files
@@ -86,6 +88,8 @@ public:
     virtual void submit(CommitUnit unit) = 0;
     /// Highest sequence durable to its durability; lanes read only up to here.
     [[nodiscard]] virtual Sequence synced() const noexcept = 0;
+    /// Highest sequence known to have been fdatasync'ed, whatever its durability: for JournalMarks.
+    [[nodiscard]] virtual Sequence disk_synced() const noexcept { return synced(); }
     /// Highest sequence given so far.
     [[nodiscard]] virtual Sequence last() const noexcept = 0;
     /// Lowest sequence that may still be readable.
