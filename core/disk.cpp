@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -92,6 +93,14 @@ public:
         return static_cast<std::uint64_t>(info.st_size);
     }
 
+    Result<WallTime> modified() override
+    {
+        struct stat info {};
+        if (::fstat(fd_, &info) != 0) return fail_errno("stat", path_, errno);
+        return WallTime{std::chrono::seconds{info.st_mtim.tv_sec} +
+                        std::chrono::nanoseconds{info.st_mtim.tv_nsec}};
+    }
+
     Result<std::uint64_t> links() override
     {
         struct stat info {};
@@ -120,6 +129,24 @@ Result<std::unique_ptr<File>> PosixDisk::open(const std::string& path, OpenMode 
         return fail_errno("open", path, errno);
     }
     return std::unique_ptr<File>(std::make_unique<PosixFile>(fd, path));
+}
+
+Result<std::unique_ptr<File>> PosixDisk::open_output(const std::string& path)
+{
+    // O_NONBLOCK: opening a device or FIFO must not wait; it is refused below.
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+    if (fd < 0) {
+        if (errno == ELOOP) return fail(Errc::io, "'" + path + "' is a symbolic link");
+        if (errno == ENXIO) return fail(Errc::io, "'" + path + "' is not a regular file");
+        return fail_errno("open", path, errno);
+    }
+    auto file = std::make_unique<PosixFile>(fd, path);
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) return fail_errno("stat", path, errno);
+    if (!S_ISREG(info.st_mode)) return fail(Errc::io, "'" + path + "' is not a regular file");
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return fail(Errc::conflict, "'" + path + "' is being written by another target or process");
+    return std::unique_ptr<File>(std::move(file));
 }
 
 Result<void> PosixDisk::rename(const std::string& from, const std::string& to)

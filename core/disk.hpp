@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/result.hpp"
+#include "core/time.hpp"
 
 namespace eventyard {
 
@@ -29,6 +30,8 @@ public:
     virtual Result<std::uint64_t> size() = 0;
     /// Directory entries of the file (st_nlink).
     virtual Result<std::uint64_t> links() { return std::uint64_t{1}; }
+    /// When it was last written.
+    virtual Result<WallTime> modified() { return fail(Errc::unsupported, "no modification time"); }
 };
 
 enum class OpenMode : std::uint8_t { read, read_write, create_new };
@@ -42,6 +45,12 @@ class Disk {
 public:
     virtual ~Disk() = default;
     virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+    /// Opens, or creates, a file that leaves our hands (a file target's): a regular file, not through
+    /// a symbolic link, and locked against a second writer (Errc::conflict while there is one).
+    virtual Result<std::unique_ptr<File>> open_output(const std::string& path)
+    {
+        return open(path, exists(path) ? OpenMode::read_write : OpenMode::create_new);
+    }
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
     virtual Result<void> unlink(const std::string& path) = 0;
     /// Makes creates, renames and unlinks in `path` durable.
@@ -65,6 +74,7 @@ public:
 class PosixDisk final : public Disk {
 public:
     Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+    Result<std::unique_ptr<File>> open_output(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
     Result<void> unlink(const std::string& path) override;
     Result<void> sync_directory(const std::string& path) override;
