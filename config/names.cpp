@@ -46,6 +46,13 @@ void refuse_later(Fields& fields, const Node& node, std::initializer_list<const 
     }
 }
 
+void report_missing(const Node& map, const char* key, Report& report)
+{
+    for (const Member& member : map.members)
+        if (!nearest(member.key, {key}).empty()) return;
+    report.error(map.place, std::string("'") + key + "' is missing");
+}
+
 const Place& key_place(const Node& map, std::string_view key) noexcept
 {
     for (const Member& member : map.members)

@@ -23,6 +23,9 @@ void check_name(std::string_view name, const char* what, bool slash, const Place
 /// known to `fields`, so finish() says nothing more about them.
 void refuse_later(Fields& fields, const Node& node, std::initializer_list<const char*> keys);
 
+/// Reports that `key` is missing, unless it is there misspelt: then finish() suggests it.
+void report_missing(const Node& map, const char* key, Report& report);
+
 /// Where a key itself stands (Fields::place_of gives its value's place).
 [[nodiscard]] const Place& key_place(const Node& map, std::string_view key) noexcept;
 

@@ -64,7 +64,7 @@ void RuleReader::read_root(Document& document)
                                                   std::string(kind_name(member.value.kind)));
         return;
     }
-    if (root.find("rules") == nullptr) report_.error(root.place, "'rules' is missing");
+    report_missing(root, "rules", report_);
 }
 
 void RuleReader::read_list(Node& list, const Document& document)
@@ -82,22 +82,23 @@ void RuleReader::read_rule(Node& rule, const Document* document)
     Fields fields(rule, report_, secrets_);
     RuleDraft draft;
     draft.place = rule.place;
-    read_name(fields, draft);
+    read_name(rule, fields, draft);
     draft.description = fields.text("description", {});
     draft.bus = fields.text("bus", draft.bus);
     draft.bus_place = fields.place_of("bus");
     draft.enabled = fields.flag("enabled", true);
     static_cast<void>(fields.node("pattern"));
-    read_targets(fields, draft);
+    read_targets(rule, fields, draft);
     read_tests(fields, document, draft);
     refuse_later(fields, rule, {"input", "delay", "order_key", "expire_after", "sample"});
     fields.finish("a rule");
-    read_pattern(rule, fields, document, draft);  // last: it takes the pattern out of the tree
+    read_pattern(rule, document, draft);  // last: it takes the pattern out of the tree
     drafts_.push_back(std::move(draft));
 }
 
-void RuleReader::read_name(Fields& fields, RuleDraft& draft)
+void RuleReader::read_name(const Node& rule, Fields& fields, RuleDraft& draft)
 {
+    if (!fields.has("name")) return report_missing(rule, "name", report_);
     draft.name = fields.required_text("name");
     draft.name_place = fields.place_of("name");
     if (draft.name.empty()) return;
@@ -108,13 +109,12 @@ void RuleReader::read_name(Fields& fields, RuleDraft& draft)
                                             shown(first->second));
 }
 
-void RuleReader::read_pattern(Node& rule, Fields& fields, const Document* document,
-                              RuleDraft& draft)
+void RuleReader::read_pattern(Node& rule, const Document* document, RuleDraft& draft)
 {
     const auto found = std::find_if(rule.members.begin(), rule.members.end(),
                                     [](const Member& m) { return m.key == "pattern"; });
     if (found == rule.members.end()) {
-        report_.error(fields.place(), "'pattern' is missing");
+        report_missing(rule, "pattern", report_);
         return;
     }
     Node pattern = std::move(found->value);
@@ -132,11 +132,11 @@ void RuleReader::read_pattern(Node& rule, Fields& fields, const Document* docume
     draft.pattern_source = std::move(source);
 }
 
-void RuleReader::read_targets(Fields& fields, RuleDraft& draft)
+void RuleReader::read_targets(const Node& rule, Fields& fields, RuleDraft& draft)
 {
     const Node* list = fields.node("targets");
     if (list == nullptr) {
-        report_.error(fields.place(), "'targets' is missing");
+        report_missing(rule, "targets", report_);
         return;
     }
     if (list->kind == Node::Kind::string) return read_target(*list, draft);

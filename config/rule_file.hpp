@@ -45,9 +45,9 @@ private:
     void read_root(Document& document);
     void read_list(Node& list, const Document& document);
     void read_rule(Node& rule, const Document* document);
-    void read_name(Fields& fields, RuleDraft& draft);
-    void read_pattern(Node& rule, Fields& fields, const Document* document, RuleDraft& draft);
-    void read_targets(Fields& fields, RuleDraft& draft);
+    void read_name(const Node& rule, Fields& fields, RuleDraft& draft);
+    void read_pattern(Node& rule, const Document* document, RuleDraft& draft);
+    void read_targets(const Node& rule, Fields& fields, RuleDraft& draft);
     void read_target(const Node& item, RuleDraft& draft);
     void read_tests(Fields& fields, const Document* document, RuleDraft& draft);
 
