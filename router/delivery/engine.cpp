@@ -1,0 +1,341 @@
+#include "router/delivery/engine.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <iterator>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "core/log.hpp"
+#include "router/delivery/shard.hpp"
+
+namespace eventyard::router {
+namespace {
+
+constexpr std::uint32_t all_routes = std::numeric_limits<std::uint32_t>::max();
+constexpr std::size_t window_least = 256U << 10;
+constexpr std::size_t window_most = 8U << 20;
+
+const TargetSpec* find_spec(const std::vector<TargetSpec>& specs, const std::string& name)
+{
+    const auto found =
+        std::find_if(specs.begin(), specs.end(), [&](const TargetSpec& spec) { return spec.name == name; });
+    return found == specs.end() ? nullptr : &*found;
+}
+
+/// The spec that serves the lane `name`: its own, or the one that was renamed from it.
+const TargetSpec* serves(const std::vector<TargetSpec>& specs, const std::string& name)
+{
+    if (const TargetSpec* own = find_spec(specs, name)) return own;
+    const auto heir = std::find_if(specs.begin(), specs.end(),
+                                   [&](const TargetSpec& spec) { return spec.renamed_from == name; });
+    return heir == specs.end() ? nullptr : &*heir;
+}
+
+}  // namespace
+
+Engine::Engine(IoThreads& threads, Journal& journal, State& state, const Clock& clock, Random& random,
+               EngineOptions options)
+    : journal_(journal), state_(state), options_(options),
+      ages_(clock.steady(), clock.wall())
+{
+    // Known to every shard, so that a dead letter of one thread finds its target on another.
+    const auto all = std::make_shared<std::vector<std::weak_ptr<Shard>>>();
+    const auto forwarded = [all](const std::vector<std::string>& targets) {
+        for (const auto& weak : *all)
+            if (const auto shard = weak.lock()) shard->post([targets](Shard& self) { self.look(targets); });
+    };
+    for (std::size_t i = 0; i < threads.size(); ++i) {
+        shards_.push_back(std::make_shared<Shard>(
+            Shard::Place{threads.at(i), journal, state, clock, random, static_cast<std::uint32_t>(i), forwarded},
+            options));
+        all->push_back(shards_.back());
+    }
+}
+
+Engine::~Engine() = default;
+
+// --- Start ------------------------------------------------------------------------------------------
+
+std::size_t Engine::least_loaded() const
+{
+    std::vector<std::size_t> load(shards_.size());
+    for (const auto& [name, known] : known_) ++load[known.shard];
+    return static_cast<std::size_t>(std::min_element(load.begin(), load.end()) - load.begin());
+}
+
+/// Beside the lane it drains, so that both share one Target.
+std::size_t Engine::shard_for(const TargetSpec& spec) const
+{
+    const auto former = known_.find(spec.renamed_from);
+    return former != known_.end() ? former->second.shard : least_loaded();
+}
+
+void Engine::add_lane(const std::string& name, std::size_t shard, const std::string& kind, LaneStart start,
+                      bool reload)
+{
+    auto gauge = std::make_shared<LaneGauge>();
+    gauge->pending = start.window.behind + start.retries;
+    known_[name] = Known{shard, kind, !reload, gauge};
+    shards_[shard]->post([start = std::move(start), kind, gauge, reload](Shard& self) mutable {
+        self.add_lane(std::move(start), std::move(kind), std::move(gauge), reload);
+    });
+}
+
+Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnapshot& snapshot)
+{
+    const Sequence seen = journal_.synced();
+    const Sequence before_oldest = journal_.oldest() > 0 ? journal_.oldest() - 1 : 0;
+    const bool distrust = journal_.recovery().store_mismatch;
+
+    std::map<std::string, TargetPosition> positions;
+    for (const TargetPosition& position : snapshot.targets) positions[position.target] = position;
+    std::set<std::string> doubtful;  // without a trustworthy cursor
+    for (auto& [name, position] : positions)
+        if (distrust || !position.trusted) doubtful.insert(name);
+    std::set<std::string> fresh;
+    for (const TargetSpec& spec : specs)
+        if (positions.find(spec.name) == positions.end()) fresh.insert(spec.name);
+    if (!doubtful.empty() || !fresh.empty() || positions.empty()) {
+        EVENTYARD_TRY(met, journal_.tally(before_oldest, seen));
+        for (const auto& [route, count] : met)
+            if (positions.find(route.second) == positions.end()) fresh.insert(route.second);
+    }
+
+    std::vector<Change> changes;
+    std::vector<std::pair<LaneStart, std::string>> starts;
+    for (const std::string& name : fresh) {
+        positions[name].target = name;
+        doubtful.insert(name);
+    }
+    for (auto& [name, position] : positions) {
+        const TargetSpec* const spec = serves(specs, name);
+        const TargetSpec* const own = find_spec(specs, name);
+        LaneStart start;
+        start.target = name;
+        start.ages = ages_;
+        start.retries = position.retries;
+        start.dead_letters = position.dead_letters;
+        start.paused = position.paused;
+        start.window.seen = seen;
+        start.window.cursor = position.cursor;
+        start.window.settled = std::move(position.settled);
+        if (doubtful.contains(name)) {
+            start.window.cursor = before_oldest;
+            start.window.settled.clear();
+        }
+        EVENTYARD_TRY(above, journal_.count_after(name, {start.window.cursor, all_routes}));
+        const auto settled = static_cast<std::uint64_t>(std::count_if(
+            start.window.settled.begin(), start.window.settled.end(),
+            [&](const DeliveryKey& key) { return key.sequence > start.window.cursor; }));
+        start.window.behind = above - std::min(above, settled);
+        if (doubtful.contains(name)) {
+            if (above == 0)
+                start.window.cursor = std::max(seen, before_oldest);
+            else
+                log::warn("delivery", "target has no trustworthy position: it starts at the oldest kept event, "
+                                      "which may deliver again",
+                          {{"target", name}, {"deliveries", above}});
+        }
+        const std::string kind = own ? own->kind : !position.kind.empty() ? position.kind : spec ? spec->kind : "";
+        if (fresh.contains(name) || (own && own->kind != position.kind))
+            changes.emplace_back(TargetKnown{name, kind, start.window.cursor});
+        // Idle marks of the last run end here: its shards were not these.
+        changes.emplace_back(LaneActive{name, start.window.cursor});
+        changes.emplace_back(CursorMoved{name, start.window.cursor, start.window.settled});
+        starts.emplace_back(std::move(start), kind);
+    }
+
+    if (!changes.empty()) {
+        std::promise<Result<void>> durable;
+        auto answer = durable.get_future();
+        state_.submit(std::move(changes), [&durable](const Result<void>& result) { durable.set_value(result); });
+        EVENTYARD_CHECK(answer.get());
+    }
+    for (const auto& shard : shards_) shard->post([seen](Shard& self) { self.begin(seen); });
+    // Former names first: the new names then join them on their thread.
+    std::stable_partition(starts.begin(), starts.end(), [&](const auto& start) {
+        return find_spec(specs, start.first.target) == nullptr;
+    });
+    for (auto& [start, kind] : starts) {
+        const std::string name = start.target;
+        const TargetSpec* const own = find_spec(specs, name);
+        add_lane(name, own ? shard_for(*own) : least_loaded(), kind, std::move(start), false);
+    }
+    apply(specs, false);
+    return {};
+}
+
+void Engine::on_commit(const CommitBatchPtr& batch)
+{
+    for (const auto& shard : shards_) shard->post([batch](Shard& self) { self.on_commit(batch); });
+}
+
+// --- Reload -----------------------------------------------------------------------------------------
+
+Result<void> Engine::can_replace(const std::vector<TargetSpec>& specs) const
+{
+    const auto pending = [&](const std::string& name) -> std::uint64_t {
+        const auto found = known_.find(name);
+        return found == known_.end() ? 0 : found->second.gauge->pending.load(std::memory_order_relaxed);
+    };
+    std::map<std::string, std::string> heirs;
+    for (const TargetSpec& spec : specs) {
+        const auto known = known_.find(spec.name);
+        if (known != known_.end() && !known->second.kind.empty() && known->second.kind != spec.kind &&
+            !spec.adopt_pending && pending(spec.name) > 0)
+            return fail(Errc::conflict, "target '" + spec.name + "' changes its kind from " + known->second.kind +
+                                            " to " + spec.kind + " while " + std::to_string(pending(spec.name)) +
+                                            " deliveries are pending; set adopt_pending: true to send them there");
+        if (spec.renamed_from.empty()) continue;
+        if (find_spec(specs, spec.renamed_from))
+            return fail(Errc::conflict, "target '" + spec.name + "' is renamed from '" + spec.renamed_from +
+                                            "', which is still configured");
+        if (const auto [other, added] = heirs.emplace(spec.renamed_from, spec.name); !added)
+            return fail(Errc::conflict, "targets '" + other->second + "' and '" + spec.name +
+                                            "' are both renamed from '" + spec.renamed_from + "'");
+        const auto former = known_.find(spec.renamed_from);
+        if (former == known_.end() || pending(spec.renamed_from) == 0) continue;
+        if (!former->second.kind.empty() && former->second.kind != spec.kind && !spec.adopt_pending)
+            return fail(Errc::conflict, "target '" + spec.name + "' takes over '" + spec.renamed_from +
+                                            "', which is of another kind (" + former->second.kind +
+                                            ") and has deliveries pending; set adopt_pending: true to send them there");
+        if (known != known_.end() && known->second.shard != former->second.shard)
+            return fail(Errc::conflict, "target '" + spec.name + "' takes over '" + spec.renamed_from +
+                                            "', but was in use before itself; this needs a restart");
+    }
+    return {};
+}
+
+void Engine::prepare(std::vector<TargetSpec> specs, std::function<void(Result<void>)> done)
+{
+    is_prepared_ = false;
+    if (auto possible = can_replace(specs); !possible.has_value()) {
+        done(std::move(possible));
+        return;
+    }
+    const Sequence end = journal_.synced();
+    std::vector<Change> changes;
+    for (const TargetSpec& spec : specs) {
+        const auto known = known_.find(spec.name);
+        if (known != known_.end() && known->second.stored && known->second.kind == spec.kind) continue;
+        changes.emplace_back(TargetKnown{spec.name, spec.kind, end});
+        if (known != known_.end()) continue;
+        // An orphan until commit(): nothing is routed to it before.
+        LaneStart start;
+        start.target = spec.name;
+        start.ages = ages_;
+        start.window.cursor = end;
+        add_lane(spec.name, shard_for(spec), spec.kind, std::move(start), true);
+    }
+    prepared_ = std::move(specs);
+    is_prepared_ = true;
+    if (changes.empty()) {
+        done({});
+        return;
+    }
+    state_.submit(std::move(changes), std::move(done));
+}
+
+void Engine::commit()
+{
+    EVENTYARD_ASSERT(is_prepared_, "commit() follows a prepare() that brought no error");
+    is_prepared_ = false;
+    for (const TargetSpec& spec : prepared_) {
+        known_[spec.name].kind = spec.kind;
+        known_[spec.name].stored = true;
+    }
+    apply(prepared_, true);
+    prepared_.clear();
+}
+
+void Engine::abandon()
+{
+    is_prepared_ = false;
+    prepared_.clear();
+}
+
+void Engine::apply(const std::vector<TargetSpec>& specs, bool reload)
+{
+    std::vector<std::size_t> load(shards_.size());
+    for (const auto& [name, known] : known_) ++load[known.shard];
+    const std::size_t most = std::max<std::size_t>(1, *std::max_element(load.begin(), load.end()));
+    const std::size_t share = options_.window_bytes / shards_.size() / most;
+    const std::size_t bytes =
+        std::min(options_.lane.window.bytes, std::clamp(share, window_least, window_most));
+    std::vector<std::vector<LanePlan>> plans(shards_.size());
+    for (const auto& [name, known] : known_) {
+        LanePlan plan{name, std::nullopt};
+        if (const TargetSpec* spec = serves(specs, name)) plan.spec = *spec;
+        plans[known.shard].push_back(std::move(plan));
+    }
+    for (std::size_t i = 0; i < shards_.size(); ++i)
+        shards_[i]->post([plan = std::move(plans[i]), bytes, reload](Shard& self) {
+            self.apply(plan, bytes, reload);
+        });
+}
+
+// --- Operators --------------------------------------------------------------------------------------
+
+Shard* Engine::find(const std::string& target) const
+{
+    const auto known = known_.find(target);
+    return known == known_.end() ? nullptr : shards_[known->second.shard].get();
+}
+
+bool Engine::pause(const std::string& target, std::string reason)
+{
+    Shard* const shard = find(target);
+    if (shard) shard->post([target, reason = std::move(reason)](Shard& self) { self.pause(target, reason); });
+    return shard != nullptr;
+}
+
+bool Engine::resume(const std::string& target)
+{
+    Shard* const shard = find(target);
+    if (shard) shard->post([target](Shard& self) { self.resume(target); });
+    return shard != nullptr;
+}
+
+bool Engine::retry_now(const std::string& target)
+{
+    Shard* const shard = find(target);
+    if (shard) shard->post([target](Shard& self) { self.retry_now(target); });
+    return shard != nullptr;
+}
+
+void Engine::status(std::function<void(std::vector<TargetStatus>)> done) const
+{
+    struct Gathering {
+        std::vector<std::vector<TargetStatus>> parts;  // one a shard: none writes to another's
+        std::atomic<std::size_t> missing;
+        std::function<void(std::vector<TargetStatus>)> done;
+    };
+    const auto gathering = std::make_shared<Gathering>();
+    gathering->parts.resize(shards_.size());
+    gathering->missing = shards_.size();
+    gathering->done = std::move(done);
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        shards_[i]->post([gathering, i](const Shard& self) {
+            gathering->parts[i] = self.status();
+            if (--gathering->missing > 0) return;
+            std::vector<TargetStatus> all;
+            for (auto& part : gathering->parts) std::move(part.begin(), part.end(), std::back_inserter(all));
+            std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+            gathering->done(std::move(all));
+        });
+    }
+}
+
+void Engine::stop(Duration grace, std::function<void()> done)
+{
+    const auto missing = std::make_shared<std::atomic<std::size_t>>(shards_.size());
+    const auto one = [missing, done = std::move(done)] {
+        if (--*missing == 0 && done) done();
+    };
+    for (const auto& shard : shards_) shard->post([grace, one](Shard& self) { self.stop(grace, one); });
+}
+
+}  // namespace eventyard::router

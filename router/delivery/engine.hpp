@@ -1,0 +1,115 @@
+// router/delivery/engine.hpp — runs the lanes and their targets on the I/O threads.
+//
+// Each target's Lane and Target live on one I/O thread (a Shard). The journal's thread hands over
+// every commit with one message a thread; answers of journal and state are posted to the lane's
+// thread; changes of the state are gathered a thread and handed over every few milliseconds, with
+// the lanes' positions in the same submit, so that endings and cursors are durable together.
+//
+// After a crash a target gets again at most its TargetStatus::in_flight + uncommitted of that moment.
+//
+// A renamed target (`renamed_from`) takes over the former one's work without touching what is
+// stored: the former lane stays, under its name, and is drained through the new target. Delivery ids
+// therefore stay the same. Keep `renamed_from` until status shows nothing pending there.
+//
+// Order of life: journal and state are open, start(), journal's listener calls on_commit(), ...,
+// stop(), journal and state stop, the I/O threads end, the engine is destroyed. Control calls
+// come from one thread that is not an I/O thread, callbacks on any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/result.hpp"
+#include "router/delivery/lane.hpp"
+#include "router/delivery/target_status.hpp"
+#include "router/io_threads.hpp"
+#include "router/journal/journal.hpp"
+#include "router/state/state.hpp"
+#include "router/target_spec.hpp"
+
+namespace eventyard::router {
+
+struct EngineOptions {
+    LaneLimits lane;
+    std::size_t window_bytes = 64U << 20;      // of all lanes' windows together, shared out evenly
+    Duration flush_interval = std::chrono::milliseconds{5};
+    std::size_t flush_changes = 1024;          // hand over at once when so many have gathered
+    Duration idle_after = std::chrono::seconds{1};
+    Duration close_grace = std::chrono::seconds{2};  // for attempts to end after their target was closed
+};
+
+class Shard;
+struct LaneGauge;
+
+class Engine {
+public:
+    /// The references outlive the engine and everything it posted.
+    Engine(IoThreads& threads, Journal& journal, State& state, const Clock& clock, Random& random,
+           EngineOptions options = {});
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    /// Makes a lane for every target of the configuration, the state and the journal, at its cursor; those
+    /// without a trustworthy one start at the oldest kept event. Blocks until their positions are
+    /// durable. Once, before the first on_commit().
+    Result<void> start(const std::vector<TargetSpec>& specs, const StateSnapshot& snapshot);
+
+    /// A durable commit. On the journal's thread, in order.
+    void on_commit(const CommitBatchPtr& batch);
+
+    /// Whether a reload to `specs` would be accepted: a target's kind may change only while nothing is
+    /// pending or with adopt_pending; renamed_from must name a target that is gone.
+    [[nodiscard]] Result<void> can_replace(const std::vector<TargetSpec>& specs) const;
+    /// First half of a reload: new targets get a durable cursor and a lane. When `done` brings no
+    /// error, the new route table may take effect with commit(), or abandon() drops it.
+    /// `done` may run before this returns.
+    void prepare(std::vector<TargetSpec> specs, std::function<void(Result<void>)> done);
+    /// Second half: unchanged targets keep everything and reopen(), changed ones are replaced while
+    /// their running attempts end, removed ones become orphans. Call it after the new route table
+    /// took effect, or right before.
+    void commit();
+    void abandon();
+
+    /// Result of the three: whether there is such a target.
+    [[nodiscard]] bool pause(const std::string& target, std::string reason);
+    [[nodiscard]] bool resume(const std::string& target);
+    /// Everything that waits for a retry is due now, and a target that looks down is tried at once.
+    [[nodiscard]] bool retry_now(const std::string& target);
+
+    /// Gathers over all threads; sorted by name. Calls back on an I/O thread.
+    void status(std::function<void(std::vector<TargetStatus>)> done) const;
+
+    /// Starts no attempt any more, waits up to `grace` for those in flight, closes the targets, hands
+    /// over what settled and waits for it to be durable. `done` runs on an I/O thread.
+    void stop(Duration grace, std::function<void()> done);
+
+private:
+    struct Known {
+        std::size_t shard = 0;
+        std::string kind;                      // empty: unknown
+        bool stored = false;                   // the state has its cursor for certain
+        std::shared_ptr<LaneGauge> gauge;
+    };
+
+    [[nodiscard]] std::size_t least_loaded() const;
+    [[nodiscard]] std::size_t shard_for(const TargetSpec& spec) const;
+    void add_lane(const std::string& name, std::size_t shard, const std::string& kind, LaneStart start,
+                  bool reload);
+    void apply(const std::vector<TargetSpec>& specs, bool reload);
+    Shard* find(const std::string& target) const;
+
+    Journal& journal_;
+    State& state_;
+    EngineOptions options_;
+    std::vector<std::shared_ptr<Shard>> shards_;
+    std::map<std::string, Known> known_;       // every lane
+    std::vector<TargetSpec> prepared_;
+    bool is_prepared_ = false;
+    AgeClock ages_;
+};
+
+}  // namespace eventyard::router

@@ -1,0 +1,467 @@
+#include "router/delivery/lane.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/ids.hpp"
+
+namespace eventyard::router {
+namespace {
+
+using targets::Cause;
+using targets::Outcome;
+using targets::Verdict;
+
+constexpr Duration pause_after_internal = std::chrono::seconds{1};
+constexpr Duration pause_after_failed_read = std::chrono::seconds{1};
+
+/// The state keeps milliseconds; a finer due time would not compare equal after a read.
+WallTime to_milliseconds(WallTime time) noexcept
+{
+    return std::chrono::time_point_cast<Duration>(
+        std::chrono::floor<std::chrono::milliseconds>(time));
+}
+
+AttemptRecord record_of(WallTime at, const Outcome& outcome)
+{
+    return {at, outcome.status, text_of(outcome.cause), outcome.detail, outcome.response, outcome.latency};
+}
+
+const char* final_reason(Cause cause) noexcept
+{
+    switch (cause) {
+        case Cause::status: return "final_status";
+        case Cause::too_large: return "too_large";
+        default: return "rejected";
+    }
+}
+
+std::string in_words(const Outcome& outcome)
+{
+    return outcome.detail.empty() ? std::string{text_of(outcome.cause)} : outcome.detail;
+}
+
+}  // namespace
+
+Lane::Lane(LaneStart start, LaneLimits limits, Random& random)
+    : target_(std::move(start.target)), limits_(limits), random_(random), ages_(start.ages),
+      window_(limits.window, std::move(start.window)), schedule_(limits.retries, start.retries),
+      health_(limits.health), paused_(std::move(start.paused))
+{
+    forwards_.look();
+}
+
+void Lane::configure(const LaneSettings* settings)
+{
+    configured_ = settings != nullptr;
+    if (settings) settings_ = *settings;
+}
+
+// --- Starting ---------------------------------------------------------------------------------------
+
+bool Lane::capacity(std::uint32_t started, std::uint32_t room) const noexcept
+{
+    return started < room && in_flight_ < settings_.concurrency &&
+           uncommitted_ + in_flight_ < limits_.uncommitted_max;
+}
+
+/// Three sources take turns. While others wait, retries and copies get at most half of the places,
+/// since they are more likely to be slow.
+Lane::Work Lane::choose(const Now& now) const noexcept
+{
+    const bool fresh = window_.can_start();
+    const std::uint32_t half = std::max(1U, settings_.concurrency / 2);
+    const bool retry = schedule_.due(now.steady) && (!fresh || retries_in_flight_ < half);
+    const bool forward = forwards_.ready() && (!fresh || forwards_in_flight_ < half);
+    const std::array<std::pair<Work, bool>, 3> sources{
+        {{Work::retry, retry}, {Work::fresh, fresh}, {Work::forward, forward}}};
+    for (std::size_t i = 0; i < sources.size(); ++i)
+        if (const auto& [work, ready] = sources[(turn_ + i) % sources.size()]; ready) return work;
+    return Work::none;
+}
+
+void Lane::pump(const Now& now, std::uint32_t room, Todo& todo)
+{
+    if (orphaned() || !paused_.empty() || stopping_) return;
+    if (now.steady >= read_not_before_) {
+        todo.lane = window_.want_read(now.seen);
+        todo.rows = schedule_.want_read();
+        todo.forwards = forwards_.want_read(now.steady);
+    }
+    if (now.steady < hold_until_) return;
+    for (std::uint32_t started = 0; capacity(started, room) && health_.may_start(now.steady, in_flight_);
+         ++started) {
+        const Work work = choose(now);
+        switch (work) {
+            case Work::none: return;
+            case Work::retry: start_retry(now, todo); break;
+            case Work::fresh: start_fresh(todo); break;
+            case Work::forward: start_forward(todo); break;
+        }
+        turn_ = static_cast<std::uint8_t>(work == Work::retry ? 1 : work == Work::fresh ? 2 : 0);
+    }
+    // What was started may have made room for the next read.
+    if (!todo.rows && now.steady >= read_not_before_) todo.rows = schedule_.want_read();
+}
+
+std::uint32_t Lane::open_flight(Work work)
+{
+    if (free_flights_.empty()) {
+        free_flights_.push_back(static_cast<std::uint32_t>(flights_.size()));
+        flights_.emplace_back();
+    }
+    const std::uint32_t ticket = free_flights_.back();
+    free_flights_.pop_back();
+    Flight& flight = flights_[ticket];
+    flight.work = work;
+    flight.probe = health_.started();
+    ++in_flight_;
+    if (work == Work::fresh) ++fresh_in_flight_;
+    if (work == Work::retry) ++retries_in_flight_;
+    if (work == Work::forward) ++forwards_in_flight_;
+    return ticket;
+}
+
+void Lane::close_flight(std::uint32_t ticket)
+{
+    const Work work = std::exchange(flights_[ticket], {}).work;
+    free_flights_.push_back(ticket);
+    --in_flight_;
+    if (work == Work::fresh) --fresh_in_flight_;
+    if (work == Work::retry) --retries_in_flight_;
+    if (work == Work::forward) --forwards_in_flight_;
+}
+
+void Lane::start_fresh(Todo& todo)
+{
+    const std::uint32_t ticket = open_flight(Work::fresh);
+    Flight& flight = flights_[ticket];
+    const auto started = window_.start();
+    flight.slot = started.slot;
+    flight.event = started.event;
+    flight.route = started.route;
+    todo.attempts.push_back(attempt_of(ticket));
+}
+
+void Lane::start_retry(const Now& now, Todo& todo)
+{
+    const std::uint32_t ticket = open_flight(Work::retry);
+    Flight& flight = flights_[ticket];
+    flight.row = *schedule_.take(now.steady);
+    flight.route = flight.row.key.route;
+    todo.events.push_back({ticket, flight.row.key.sequence});
+}
+
+void Lane::start_forward(Todo& todo)
+{
+    const std::uint32_t ticket = open_flight(Work::forward);
+    flights_[ticket].letter = forwards_.take();
+    todo.attempts.push_back(attempt_of(ticket));
+}
+
+Attempt Lane::attempt_of(std::uint32_t ticket) const
+{
+    const Flight& flight = flights_[ticket];
+    Attempt attempt;
+    attempt.ticket = ticket;
+    if (flight.work == Work::forward) {
+        const DeadLetter& letter = *flight.letter;
+        struct Copy {
+            Forwards::Letter letter;
+            Event event;
+        };
+        const auto copy = std::make_shared<const Copy>(
+            Copy{flight.letter, Event{letter.event, letter.received, letter.format, letter.bus, letter.body}});
+        attempt.id = letter.delivery_id;
+        attempt.rule = letter.rule;
+        attempt.target = letter.target;
+        attempt.event = std::shared_ptr<const Event>(copy, &copy->event);
+        attempt.sequence = letter.key.sequence;
+        return attempt;
+    }
+    attempt.rule = rule_of(flight);
+    attempt.target = target_;
+    attempt.id = delivery_id(flight.event->event.id, attempt.rule, target_);
+    attempt.event = std::shared_ptr<const Event>(flight.event, &flight.event->event);
+    attempt.sequence = flight.event->sequence;
+    attempt.number = flight.work == Work::retry ? flight.row.attempts + 1 : 1;
+    return attempt;
+}
+
+std::string_view Lane::rule_of(const Flight& flight) const
+{
+    if (!flight.event) return flight.row.rule;
+    const StoredEvent& stored = *flight.event;
+    return stored.version->routes[stored.routes[flight.route]].rule;
+}
+
+DeliveryKey Lane::key_of(const Flight& flight) const
+{
+    return flight.work == Work::retry ? flight.row.key : DeliveryKey{flight.event->sequence, flight.route};
+}
+
+// --- Answers ----------------------------------------------------------------------------------------
+
+void Lane::on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo)
+{
+    if (!chunk.has_value()) {
+        window_.read_failed();
+        read_not_before_ = now.steady + pause_after_failed_read;
+        if (const auto count = read_log_.count(now.steady))
+            todo.notes.push_back({Note::What::read_failed, count, chunk.error().what});
+        return;
+    }
+    const auto damaged = window_.took(std::move(*chunk), now.seen);
+    if (window_.stuck()) read_not_before_ = now.steady + pause_after_failed_read;
+    for (const DeliveryKey& key : damaged) {
+        todo.changes.emplace_back(Ended{target_, key, {}, Ending::damaged, std::nullopt, std::nullopt});
+        ++counters_.damaged;
+        ++uncommitted_;
+        ++unflushed_;
+    }
+    if (!damaged.empty()) todo.notes.push_back({Note::What::damaged, damaged.size(), {}});
+}
+
+void Lane::on_event(const Now& now, std::uint32_t ticket, Result<StoredEventPtr> event, Todo& todo)
+{
+    Flight& flight = flights_[ticket];
+    const bool readable = event.has_value() && flight.route < (*event)->routes.size();
+    if (readable && !stopping_) {
+        flight.event = std::move(*event);
+        todo.attempts.push_back(attempt_of(ticket));
+        return;
+    }
+    health_.forget(flight.probe);
+    if (stopping_) {
+        give_back(now, flight, Duration{0});
+    } else if (event.has_value() || event.error().code == Errc::corrupt) {
+        ++counters_.damaged;
+        todo.notes.push_back({Note::What::damaged, 1, {}});
+        end(flight, Ending::damaged, std::nullopt, std::nullopt, todo);
+    } else if (event.error().code == Errc::not_found) {
+        ++counters_.lost;
+        todo.notes.push_back({Note::What::damaged, 1, event.error().what});
+        end(flight, Ending::lost, std::nullopt, std::nullopt, todo);
+    } else {
+        give_back(now, flight, pause_after_failed_read);
+        if (const auto count = read_log_.count(now.steady))
+            todo.notes.push_back({Note::What::read_failed, count, event.error().what});
+    }
+    close_flight(ticket);
+}
+
+void Lane::on_rows(const Now& now, Result<std::vector<RetryRow>> rows)
+{
+    if (rows.has_value()) {
+        schedule_.took(std::move(*rows), now.steady, now.wall);
+        return;
+    }
+    schedule_.read_failed();
+    read_not_before_ = now.steady + pause_after_failed_read;
+}
+
+void Lane::on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters)
+{
+    if (letters.has_value()) {
+        forwards_.took(std::move(*letters));
+        return;
+    }
+    forwards_.read_failed();
+    read_not_before_ = now.steady + pause_after_failed_read;
+}
+
+void Lane::on_outcome(const Now& now, std::uint32_t ticket, Outcome outcome, Todo& todo)
+{
+    Flight& flight = flights_[ticket];
+    const bool delivered = outcome.verdict == Verdict::delivered;
+    if (!delivered && outcome.cause == Cause::internal) {
+        ++counters_.uncounted;
+        health_.forget(flight.probe);
+        if (!stopping_) hold_until_ = now.steady + pause_after_internal;
+        give_back(now, flight, Duration{0});
+        close_flight(ticket);
+        return;
+    }
+    ++counters_.attempts;
+    counters_.latency.add(outcome.latency);
+    if (flight.work == Work::retry) ++counters_.retried;
+    if (delivered) {
+        health_.success(flight.probe);
+        if (std::exchange(failing_noted_, false)) todo.notes.push_back({Note::What::recovered, 0, {}});
+        if (flight.work == Work::forward) ++counters_.forwarded;
+        else ++counters_.delivered;
+        end(flight, Ending::delivered, std::nullopt, std::nullopt, todo);
+        if (flight.work == Work::forward)
+            forwards_.ended(false, settings_.retry, now.steady, random_.unit());
+    } else {
+        ++counters_.failed;
+        counters_.last_error = in_words(outcome);
+        counters_.last_error_at = now.wall;
+        failed(now, flight, outcome, todo);
+    }
+    close_flight(ticket);
+}
+
+void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
+{
+    if (outcome.verdict == Verdict::pause) {
+        ++counters_.pauses;
+        health_.forget(flight.probe);
+        give_back(now, flight, Duration{0});
+        pause("the target asked for it: " + in_words(outcome), todo);
+        return;
+    }
+    const Duration held = honoured_retry_after(settings_.retry, outcome.retry_after);
+    const bool final = outcome.verdict == Verdict::reject;
+    if (final) health_.success(flight.probe);  // it answers
+    else health_.failure(now.steady, outcome.cause, held, flight.probe, random_.unit());
+    if (!final || flight.work == Work::forward) note_failure(now, outcome, todo);
+
+    if (flight.work == Work::forward) {
+        forwards_.ended(true, settings_.retry, now.steady, random_.unit());
+        return;
+    }
+    const std::uint32_t attempts = flight.work == Work::retry ? flight.row.attempts + 1 : 1;
+    if (final) {
+        dead_letter(now, flight, final_reason(outcome.cause), attempts, outcome, todo);
+        return;
+    }
+    const WallTime received = flight.event->event.received;
+    const Duration age = ages_.age(received, now.steady, now.wall);
+    const NextAttempt next =
+        after_failure(settings_.retry, attempts, age, outcome.retry_after, random_.unit());
+    if (next.final_reason) {
+        dead_letter(now, flight, next.final_reason, attempts, outcome, todo);
+        return;
+    }
+    RetryRow row{target_,  key_of(flight), std::string{rule_of(flight)}, flight.event->event.id,
+                 attempts, to_milliseconds(now.wall + next.wait), next.wait, received};
+    todo.changes.emplace_back(Retrying{row, record_of(now.wall, outcome)});
+    if (flight.work == Work::fresh) window_.settle(flight.slot);
+    schedule_.add(std::move(row), now.steady + next.wait);
+    ++uncommitted_;
+    ++unflushed_;
+}
+
+void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::uint32_t attempts,
+                       Outcome& outcome, Todo& todo)
+{
+    const StoredEvent& stored = *flight.event;
+    DeadLetter letter;
+    letter.target = target_;
+    letter.rule = rule_of(flight);
+    letter.bus = stored.event.bus;
+    letter.key = key_of(flight);
+    letter.event = stored.event.id;
+    letter.delivery_id = delivery_id(stored.event.id, letter.rule, target_);
+    letter.format = stored.event.format;
+    letter.body = stored.event.body;
+    letter.reason = reason;
+    letter.cause = text_of(outcome.cause);
+    letter.last_status = outcome.status;
+    letter.last_detail = outcome.detail;
+    letter.last_response = outcome.response;
+    letter.attempts = attempts;
+    letter.received = stored.event.received;
+    letter.dead = now.wall;
+    if (settings_.dead_letter_target != target_) letter.forward_to = settings_.dead_letter_target;
+    if (!letter.forward_to.empty() &&
+        std::find(todo.to_forward.begin(), todo.to_forward.end(), letter.forward_to) == todo.to_forward.end())
+        todo.to_forward.push_back(letter.forward_to);
+    ++counters_.dead_lettered;
+    if (const auto count = dead_log_.count(now.steady))
+        todo.notes.push_back({Note::What::dead_lettered, count, std::string{reason} + ": " + in_words(outcome)});
+    end(flight, Ending::dead_lettered, std::move(letter), record_of(now.wall, outcome), todo);
+}
+
+void Lane::end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,
+               std::optional<AttemptRecord> attempt, Todo& todo)
+{
+    if (flight.work == Work::forward) {
+        todo.changes.emplace_back(DeadLetterForwarded{flight.letter->id});
+    } else {
+        todo.changes.emplace_back(Ended{target_, key_of(flight), std::string{rule_of(flight)}, ending,
+                                        std::move(letter), std::move(attempt)});
+        if (flight.work == Work::fresh) window_.settle(flight.slot);
+        else schedule_.ended(flight.row.key);
+    }
+    ++uncommitted_;
+    ++unflushed_;
+}
+
+void Lane::give_back(const Now& now, Flight& flight, Duration wait)
+{
+    if (flight.work == Work::fresh) window_.give_back(flight.slot);
+    else if (flight.work == Work::retry) schedule_.put_back(std::move(flight.row), now.steady + wait);
+    else forwards_.put_back(std::move(flight.letter));
+}
+
+void Lane::note_failure(const Now& now, const Outcome& outcome, Todo& todo)
+{
+    if (const auto count = failing_log_.count(now.steady)) {
+        todo.notes.push_back({Note::What::failing, count, in_words(outcome)});
+        failing_noted_ = true;
+    }
+}
+
+void Lane::on_durable(std::uint64_t count) noexcept
+{
+    uncommitted_ -= std::min(uncommitted_, count);
+}
+
+// --- Operators --------------------------------------------------------------------------------------
+
+void Lane::pause(std::string reason, Todo& todo)
+{
+    if (reason.empty()) reason = "paused";
+    if (paused_ == reason) return;
+    paused_ = std::move(reason);
+    todo.changes.emplace_back(TargetPaused{target_, paused_});
+    todo.notes.push_back({Note::What::paused, 0, paused_});
+}
+
+void Lane::resume(Todo& todo)
+{
+    if (paused_.empty()) return;
+    paused_.clear();
+    health_.reset();
+    todo.changes.emplace_back(TargetPaused{target_, {}});
+    todo.notes.push_back({Note::What::resumed, 0, {}});
+}
+
+void Lane::retry_now(const Now& now)
+{
+    schedule_.hurry(now.steady, now.wall);
+    forwards_.hurry(now.steady);
+    health_.reset();
+}
+
+// --- What is so -------------------------------------------------------------------------------------
+
+std::optional<SteadyTime> Lane::wake_at(const Now& now) const
+{
+    if (orphaned() || !paused_.empty() || stopping_) return std::nullopt;
+    std::optional<SteadyTime> wake;
+    const auto at = [&](std::optional<SteadyTime> time) {
+        if (time && *time > now.steady && (!wake || *time < *wake)) wake = time;
+    };
+    if (read_not_before_ != SteadyTime{}) at(read_not_before_);
+    if (hold_until_ != SteadyTime{}) at(hold_until_);
+    at(health_.wake_at());
+    at(forwards_.wake_at());
+    at(schedule_.next_due());
+    return wake;
+}
+
+CursorMoved Lane::position(const Now& now) const
+{
+    return {target_, window_.cursor(now.seen), window_.settled(now.seen)};
+}
+
+Pending Lane::pending() const noexcept
+{
+    return {window_.waiting(), static_cast<std::uint64_t>(fresh_in_flight_) + retries_in_flight_,
+            schedule_.waiting()};
+}
+
+}  // namespace eventyard::router

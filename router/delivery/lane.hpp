@@ -1,0 +1,210 @@
+// router/delivery/lane.hpp — one target's ordered work: what to attempt next, and what became of it.
+//
+// The lane joins the window over the journal, the schedule of retries, the dead letters this target
+// takes for others, and the target's health. It does no I/O: every call may add to a Todo, which
+// the owner carries out and answers by the matching on_...() call; pump() starts what may start.
+// After each call the owner pumps, and again at wake_at(). Not thread-safe; lives on one I/O thread.
+//
+// How a failed attempt goes on: `retry` becomes a row of the state (so one failing delivery does not
+// hold up the next), or a dead letter when the policy is exhausted; `reject` a dead letter;
+// `pause` pauses the target and leaves the delivery as it was. Cause::internal says nothing of the
+// target and is no attempt. Retries, new deliveries and dead-letter copies take turns.
+//
+// Changes of the state are added in an order that survives a crash between any two: a retry or dead letter
+// comes before the cursor that moves past it. At most `uncommitted_max` deliveries are settled, or in
+// flight, beyond what the state holds durably: that is what a crash can deliver twice.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "router/delivery/forwards.hpp"
+#include "router/delivery/health.hpp"
+#include "router/delivery/lane_counters.hpp"
+#include "router/delivery/retry.hpp"
+#include "router/delivery/schedule.hpp"
+#include "router/delivery/window.hpp"
+#include "router/journal/journal.hpp"
+#include "router/state/state.hpp"
+#include "targets/outcome.hpp"
+
+namespace eventyard::router {
+
+struct LaneLimits {
+    WindowLimits window;
+    std::size_t retries = 1024;          // rows in memory
+    std::size_t uncommitted_max = 8192;
+    HealthLimits health;
+};
+
+/// What the configuration says of the target; changes with a reload.
+struct LaneSettings {
+    RetryPolicy retry;
+    std::uint32_t concurrency = 16;
+    std::string dead_letter_target;
+};
+
+struct LaneStart {
+    std::string target;
+    WindowStart window;
+    std::uint64_t retries = 0;           // rows the state holds
+    std::uint64_t dead_letters = 0;      // the state holds
+    std::string paused;                  // reason; empty: running
+    AgeClock ages;
+};
+
+/// The moment of a call.
+struct Now {
+    SteadyTime steady;
+    WallTime wall;
+    Sequence seen = 0;                   // the lane's thread was told of commits up to here
+};
+
+/// One attempt to make; its end is on_outcome(ticket). The views live as long as `event`.
+struct Attempt {
+    std::uint32_t ticket = 0;
+    std::string id;                      // webhook-id
+    std::string_view rule;
+    std::string_view target;             // of the delivery: for a dead-letter copy the one that failed
+    std::shared_ptr<const Event> event;
+    Sequence sequence = 0;
+    std::uint32_t number = 1;
+};
+
+/// Something a person should read.
+struct Note {
+    enum class What : std::uint8_t { failing, recovered, dead_lettered, paused, resumed, read_failed, damaged };
+    What what;
+    std::uint64_t count = 0;             // occurrences the line stands for
+    std::string detail;
+};
+
+struct EventRead {
+    std::uint32_t ticket = 0;
+    Sequence sequence = 0;
+};
+
+/// What a lane wants done. `changes` collects over calls and lanes; the rest the owner empties.
+struct Todo {
+    std::vector<Change> changes;
+    std::vector<Attempt> attempts;
+    std::vector<EventRead> events;             // Journal::read_event -> on_event()
+    std::optional<Window::Read> lane;          // Journal::read_lane -> on_chunk()
+    std::optional<Schedule::Read> rows;        // State::next_retries after all changes -> on_rows()
+    std::optional<Forwards::Read> forwards;    // State::forwards after all changes -> on_forwards()
+    std::vector<std::string> to_forward;       // dead-letter targets: look() when `changes` are durable
+    std::vector<Note> notes;
+};
+
+class Lane {
+public:
+    /// @param random  outlives the lane
+    Lane(LaneStart start, LaneLimits limits, Random& random);
+
+    [[nodiscard]] const std::string& target() const noexcept { return target_; }
+    /// Null: orphaned; nothing is sent, work is kept and counted.
+    void configure(const LaneSettings* settings);
+    void set_window_bytes(std::size_t bytes) noexcept { window_.set_bytes(bytes); }
+
+    void offer(const StoredEventPtr& event, std::uint32_t route) { window_.offer(event, route); }
+    void on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo);
+    void on_event(const Now& now, std::uint32_t ticket, Result<StoredEventPtr> event, Todo& todo);
+    void on_rows(const Now& now, Result<std::vector<RetryRow>> rows);
+    void on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters);
+    void on_outcome(const Now& now, std::uint32_t ticket, targets::Outcome outcome, Todo& todo);
+    /// `count` settlements became durable.
+    void on_durable(std::uint64_t count) noexcept;
+    /// Dead letters for this target may wait in the state.
+    void look() noexcept { forwards_.look(); }
+
+    void pause(std::string reason, Todo& todo);
+    void resume(Todo& todo);
+    void retry_now(const Now& now);
+    /// No attempt starts any more; those in flight end.
+    void stop() noexcept { stopping_ = true; }
+
+    /// Starts what may start and asks for what is needed.
+    /// @param room  attempts the target takes beside those of other lanes
+    void pump(const Now& now, std::uint32_t room, Todo& todo);
+    /// When to pump without another reason; none: another call comes first.
+    [[nodiscard]] std::optional<SteadyTime> wake_at(const Now& now) const;
+
+    /// Settlements not flushed yet; the owner then gives back their number with on_durable().
+    [[nodiscard]] bool unflushed() const noexcept { return unflushed_ > 0; }
+    [[nodiscard]] std::uint64_t take_unflushed() noexcept { return std::exchange(unflushed_, 0); }
+    [[nodiscard]] CursorMoved position(const Now& now) const;
+    /// No work in memory or behind: its cursor moves with what is seen.
+    [[nodiscard]] bool idle() const noexcept { return window_.empty(); }
+
+    [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
+    [[nodiscard]] std::uint64_t forwards_waiting() const noexcept { return forwards_.waiting(); }
+    [[nodiscard]] std::uint64_t uncommitted() const noexcept { return uncommitted_; }
+    [[nodiscard]] const std::string& paused() const noexcept { return paused_; }
+    [[nodiscard]] bool orphaned() const noexcept { return !configured_; }
+    [[nodiscard]] bool failing() const noexcept { return health_.open(); }
+    [[nodiscard]] std::uint32_t consecutive_failures() const noexcept { return health_.consecutive(); }
+    [[nodiscard]] Pending pending() const noexcept;
+    [[nodiscard]] const LaneCounters& counters() const noexcept { return counters_; }
+    [[nodiscard]] const Window& window() const noexcept { return window_; }
+    [[nodiscard]] const Schedule& schedule() const noexcept { return schedule_; }
+
+private:
+    enum class Work : std::uint8_t { none, fresh, retry, forward };
+    struct Flight {
+        Work work = Work::none;
+        bool probe = false;
+        std::uint64_t slot = 0;
+        std::uint32_t route = 0;
+        StoredEventPtr event;
+        RetryRow row;                      // of a retry
+        Forwards::Letter letter;           // of a forward
+    };
+
+    [[nodiscard]] bool capacity(std::uint32_t started, std::uint32_t room) const noexcept;
+    [[nodiscard]] Work choose(const Now& now) const noexcept;
+    std::uint32_t open_flight(Work work);
+    void close_flight(std::uint32_t ticket);
+    void start_fresh(Todo& todo);
+    void start_retry(const Now& now, Todo& todo);
+    void start_forward(Todo& todo);
+    [[nodiscard]] Attempt attempt_of(std::uint32_t ticket) const;
+    [[nodiscard]] std::string_view rule_of(const Flight& flight) const;
+    [[nodiscard]] DeliveryKey key_of(const Flight& flight) const;
+    void give_back(const Now& now, Flight& flight, Duration wait);
+    void end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,
+             std::optional<AttemptRecord> attempt, Todo& todo);
+    void failed(const Now& now, Flight& flight, targets::Outcome& outcome, Todo& todo);
+    void dead_letter(const Now& now, Flight& flight, const char* reason, std::uint32_t attempts,
+                     targets::Outcome& outcome, Todo& todo);
+    void note_failure(const Now& now, const targets::Outcome& outcome, Todo& todo);
+
+    std::string target_;
+    LaneLimits limits_;
+    Random& random_;
+    AgeClock ages_;
+    bool configured_ = false;
+    LaneSettings settings_;
+    Window window_;
+    Schedule schedule_;
+    Forwards forwards_;
+    Health health_;
+    std::string paused_;
+    bool stopping_ = false;
+    std::vector<Flight> flights_;
+    std::vector<std::uint32_t> free_flights_;
+    std::uint32_t in_flight_ = 0;
+    std::uint32_t fresh_in_flight_ = 0, retries_in_flight_ = 0, forwards_in_flight_ = 0;
+    std::uint8_t turn_ = 0;
+    std::uint64_t uncommitted_ = 0, unflushed_ = 0;
+    SteadyTime hold_until_{};              // after Cause::internal
+    SteadyTime read_not_before_{};         // after a failed read of the journal or the state
+    LogThrottle failing_log_, dead_log_, read_log_;
+    bool failing_noted_ = false;
+    LaneCounters counters_;
+};
+
+}  // namespace eventyard::router

@@ -1,0 +1,81 @@
+// router/delivery/schedule.hpp — one target's retries: the nearest in memory, the rest in the state.
+//
+// Every retry is a row of the state. In memory lie those that come first, in the state's order of
+// (due, key), up to a horizon: a row at or before it is here, a row after it is only counted. When
+// few are left the next ones are read. Due times in memory are steady time, so a wall clock that
+// jumps delays nothing beyond its own delay. Pure; one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "router/state/state.hpp"
+
+namespace eventyard::router {
+
+class Schedule {
+public:
+    /// Read rows after this position, when every change made so far is durable.
+    struct Read {
+        WallTime after_due;
+        DeliveryKey after_key;
+        std::size_t limit;
+    };
+
+    /// @param capacity  rows in memory; twice as many while a read is under way
+    /// @param stored    rows the state holds already
+    Schedule(std::size_t capacity, std::uint64_t stored);
+
+    /// A delivery failed and its row was written.
+    void add(RetryRow row, SteadyTime due);
+    /// The earliest retry that is due; it stays counted as taken until ended(), add() or put_back().
+    [[nodiscard]] std::optional<RetryRow> take(SteadyTime now);
+    void ended(DeliveryKey key);
+    /// The attempt did not count, the row is as it was.
+    void put_back(RetryRow row, SteadyTime due);
+    /// Every retry that waits now becomes due, also those still in the state.
+    void hurry(SteadyTime now, WallTime wall);
+
+    [[nodiscard]] std::optional<Read> want_read();
+    void took(std::vector<RetryRow> rows, SteadyTime now, WallTime wall);
+    void read_failed();
+
+    [[nodiscard]] bool due(SteadyTime now) const noexcept;
+    [[nodiscard]] std::optional<SteadyTime> next_due() const noexcept;
+    /// Retries that wait, here or in the state; what was taken is not among them.
+    [[nodiscard]] std::uint64_t waiting() const noexcept
+    {
+        return entries_.size() + side_.size() + beyond_;
+    }
+    [[nodiscard]] std::size_t held() const noexcept { return entries_.size() + side_.size(); }
+
+private:
+    using Position = std::pair<WallTime, DeliveryKey>;
+    struct Entry {
+        RetryRow row;
+        SteadyTime due;
+    };
+
+    void insert(RetryRow row, SteadyTime due);
+    void shrink();
+
+    std::size_t capacity_;
+    std::map<DeliveryKey, Entry> entries_;
+    std::set<std::pair<SteadyTime, DeliveryKey>> by_due_;
+    std::set<Position> by_position_;
+    std::set<DeliveryKey> taken_;
+    std::map<DeliveryKey, Entry> side_;  // beyond the horizon, written since the running read was asked for
+    Position horizon_{};
+    bool complete_;                      // no row is beyond: the horizon is infinite
+    std::uint64_t beyond_;               // rows only in the state
+    bool reading_ = false;
+    bool spoiled_ = false;               // the running read's answer cannot be used
+    std::size_t asked_ = 0;
+    std::optional<WallTime> hurry_before_; // rows written before this are due at once
+};
+
+}  // namespace eventyard::router

@@ -1,0 +1,615 @@
+#include "router/delivery/shard.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <algorithm>
+#include <exception>
+
+#include "core/log.hpp"
+
+namespace eventyard::router {
+namespace asio = boost::asio;
+
+namespace {
+
+std::string identity_of(const TargetSpec& spec)
+{
+    return spec.kind + '\n' + spec.blueprint->fingerprint();
+}
+
+}  // namespace
+
+const char* text_of(TargetState state) noexcept
+{
+    switch (state) {
+        case TargetState::running: return "running";
+        case TargetState::failing: return "failing";
+        case TargetState::paused: return "paused";
+        case TargetState::orphaned: break;
+    }
+    return "orphaned";
+}
+
+Shard::Shard(Place place, EngineOptions options)
+    : place_(std::move(place)), options_(options), wake_timer_(place_.io), flush_timer_(place_.io),
+      tick_timer_(place_.io), stop_timer_(place_.io)
+{
+}
+
+Shard::~Shard() = default;
+
+void Shard::begin(Sequence seen)
+{
+    seen_ = std::max(seen_, seen);
+    arm_tick();
+}
+
+void Shard::add_lane(LaneStart start, std::string kind, std::shared_ptr<LaneGauge> gauge, bool reload)
+{
+    if (reload) start.window.seen = seen_;
+    const std::string name = start.target;
+    auto entry = std::make_unique<Entry>(std::move(start), options_.lane, place_.random);
+    entry->kind = std::move(kind);
+    entry->gauge = std::move(gauge);
+    entry->gauge->pending = entry->lane.pending().sum();
+    entry->last_work = place_.clock.steady();
+    entries_.emplace(name, std::move(entry));
+    routes_.clear();
+}
+
+Now Shard::now() const
+{
+    return {place_.clock.steady(), place_.clock.wall(), seen_};
+}
+
+Shard::Entry* Shard::find(const std::string& target) const
+{
+    const auto found = entries_.find(target);
+    return found == entries_.end() ? nullptr : found->second.get();
+}
+
+// --- Commits ----------------------------------------------------------------------------------------
+
+/// The lanes of a version's routes that live here, by the routes' indices; null: elsewhere.
+const std::vector<Shard::Entry*>& Shard::entries_of(const RoutingVersion& version)
+{
+    const auto found = routes_.find(version.number);
+    if (found != routes_.end()) return found->second;
+    if (routes_.size() >= 8) routes_.clear();  // versions of reloads long ago
+    std::vector<Entry*> entries;
+    entries.reserve(version.routes.size());
+    for (const Route& route : version.routes) entries.push_back(find(route.target));
+    return routes_.emplace(version.number, std::move(entries)).first->second;
+}
+
+void Shard::on_commit(const CommitBatchPtr& batch)
+{
+    if (stage_ != Stage::running) return;  // not seen: the next start finds it in the journal
+    const std::vector<Entry*>* entries = nullptr;
+    const RoutingVersion* version = nullptr;
+    for (const StoredEventPtr& event : batch->events) {
+        if (event->version.get() != version) {
+            version = event->version.get();
+            entries = &entries_of(*version);
+        }
+        for (std::uint32_t route = 0; route < event->routes.size(); ++route) {
+            Entry* const entry = (*entries)[event->routes[route]];
+            if (!entry) continue;
+            if (entry->idle_marked) {
+                entry->idle_marked = false;
+                todo_.changes.emplace_back(LaneActive{entry->lane.target(), event->sequence - 1});
+                arm_flush();
+            }
+            entry->lane.offer(event, route);
+            if (!entry->touched) touch(*entry);
+        }
+    }
+    seen_ = batch->last;
+    pump_touched();
+}
+
+// --- Pumping ----------------------------------------------------------------------------------------
+
+void Shard::touch(Entry& entry)
+{
+    if (entry.touched) return;
+    entry.touched = true;
+    touched_.push_back(&entry);
+}
+
+void Shard::touch_all_of(const Running& running)
+{
+    for (const auto& [name, entry] : entries_)
+        if (entry->running.get() == &running) touch(*entry);
+    schedule_pump();
+}
+
+/// Not at once: attempts that end without waiting would nest without end.
+void Shard::schedule_pump()
+{
+    if (std::exchange(pump_posted_, true)) return;
+    post([](Shard& self) {
+        self.pump_posted_ = false;
+        self.pump_touched();
+    });
+}
+
+void Shard::pump_touched()
+{
+    const auto touched = std::exchange(touched_, {});
+    for (Entry* entry : touched) entry->touched = false;
+    for (Entry* entry : touched) pump(*entry);
+    if (todo_.changes.size() >= options_.flush_changes) flush();
+}
+
+void Shard::pump(Entry& entry)
+{
+    const Now at = now();
+    entry.last_work = at.steady;
+    std::uint32_t room = 0;
+    if (entry.running && entry.running->target) {
+        const Running& running = *entry.running;
+        room = running.spec.concurrency - std::min(running.spec.concurrency, running.in_flight);
+    }
+    entry.lane.pump(at, room, todo_);
+    perform(entry);
+    set_wake(entry, entry.lane.wake_at(at));
+    entry.gauge->pending.store(entry.lane.pending().sum(), std::memory_order_relaxed);
+}
+
+/// Takes note of the lane's changes: they gather, together with its position, for the next flush.
+void Shard::collect(Entry& entry)
+{
+    if (entry.lane.unflushed() && !entry.dirty) {
+        entry.dirty = true;
+        dirty_.push_back(&entry);
+    }
+    if (!todo_.changes.empty()) arm_flush();
+    for (const Note& line : todo_.notes) note(entry, line);
+    todo_.notes.clear();
+}
+
+/// Carries out what else the lane asked for.
+void Shard::perform(Entry& entry)
+{
+    collect(entry);
+    const auto self = shared_from_this();
+    for (const EventRead& read : std::exchange(todo_.events, {})) {
+        place_.journal.read_event(read.sequence, [self, &entry, ticket = read.ticket](Result<StoredEventPtr> event) {
+            self->post([&entry, ticket, event = std::move(event)](Shard& shard) mutable {
+                entry.lane.on_event(shard.now(), ticket, std::move(event), shard.todo_);
+                shard.pump(entry);
+                if (shard.stage_ != Stage::running) shard.continue_stop();
+            });
+        });
+    }
+    if (const auto read = std::exchange(todo_.lane, std::nullopt)) {
+        place_.journal.read_lane(
+            {entry.lane.target(), read->after, read->through, read->max_items, read->max_bytes},
+            [self, &entry](Result<LaneChunk> chunk) {
+                self->post([&entry, chunk = std::move(chunk)](Shard& shard) mutable {
+                    entry.lane.on_chunk(shard.now(), std::move(chunk), shard.todo_);
+                    shard.pump(entry);
+                });
+            });
+    }
+    if (const auto read = std::exchange(todo_.rows, std::nullopt)) {
+        flush([self, &entry, read = *read] {  // on the state's thread, everything before is durable
+            self->place_.state.next_retries(
+                entry.lane.target(), read.after_due, read.after_key, read.limit,
+                [self, &entry](Result<std::vector<RetryRow>> rows) {
+                    self->post([&entry, rows = std::move(rows)](Shard& shard) mutable {
+                        entry.lane.on_rows(shard.now(), std::move(rows));
+                        shard.pump(entry);
+                    });
+                });
+        });
+    }
+    if (const auto read = std::exchange(todo_.forwards, std::nullopt)) {
+        flush([self, &entry, read = *read] {
+            self->place_.state.forwards(
+                entry.lane.target(), read.after_id, read.limit,
+                [self, &entry](Result<std::vector<DeadLetter>> letters) {
+                    self->post([&entry, letters = std::move(letters)](Shard& shard) mutable {
+                        entry.lane.on_forwards(shard.now(), std::move(letters));
+                        shard.pump(entry);
+                    });
+                });
+        });
+    }
+    for (Attempt& what : std::exchange(todo_.attempts, {})) {
+        ++entry.running->in_flight;
+        auto task = attempt(self, &entry, entry.running, std::move(what));
+        asio::co_spawn(place_.io.get_executor(), std::move(task), [](const std::exception_ptr& bug) {
+            if (bug) std::rethrow_exception(bug);  // deliver() promised not to throw: stop loudly
+        });
+    }
+}
+
+targets::Task<void> Shard::attempt(std::shared_ptr<Shard> self, Entry* entry, RunningPtr running,
+                                   Attempt what)
+{
+    const targets::Delivery delivery{what.id, what.rule, what.target, *what.event, what.sequence, what.number};
+    auto task = running->target->deliver(delivery);
+    auto outcome = co_await std::move(task);
+    self->attempt_ended(*entry, running, what.ticket, std::move(outcome));
+}
+
+void Shard::attempt_ended(Entry& entry, const RunningPtr& running, std::uint32_t ticket,
+                          targets::Outcome outcome)
+{
+    const bool was_full = running->in_flight >= running->spec.concurrency;
+    --running->in_flight;
+    entry.lane.on_outcome(now(), ticket, std::move(outcome), todo_);
+    collect(entry);
+    touch(entry);
+    if (was_full && running->lanes > 1) touch_all_of(*running);
+    if (running->retired && running->in_flight == 0) {
+        retire(running);
+        make_waiting();
+    }
+    schedule_pump();
+    if (stage_ != Stage::running) continue_stop();
+}
+
+void Shard::set_wake(Entry& entry, std::optional<SteadyTime> at)
+{
+    if (entry.wake == at) return;
+    if (entry.wake) wakes_.erase({*entry.wake, &entry});
+    entry.wake = at;
+    if (!at) return;
+    wakes_.emplace(*at, &entry);
+    arm_wake();
+}
+
+void Shard::arm_wake()
+{
+    if (wakes_.empty()) return;
+    const SteadyTime first = wakes_.begin()->first;
+    if (wake_armed_ && *wake_armed_ <= first) return;
+    wake_armed_ = first;
+    wake_timer_.expires_after(std::max(Duration{0}, first - place_.clock.steady()));
+    wake_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+        if (cancelled) return;
+        self->wake_armed_.reset();
+        const SteadyTime at = self->place_.clock.steady();
+        while (!self->wakes_.empty() && self->wakes_.begin()->first <= at) {
+            Entry& entry = *self->wakes_.begin()->second;
+            self->wakes_.erase(self->wakes_.begin());
+            entry.wake.reset();
+            self->touch(entry);
+        }
+        self->pump_touched();
+        self->arm_wake();
+    });
+}
+
+// --- State ------------------------------------------------------------------------------------------
+
+void Shard::arm_flush()
+{
+    if (std::exchange(flush_armed_, true)) return;
+    // Long lists of settled deliveries cost more to write: less often then.
+    flush_timer_.expires_after(options_.flush_interval * static_cast<Duration::rep>(1 + listed_ / 1024));
+    flush_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+        if (cancelled) return;
+        self->flush();
+    });
+}
+
+/// @param then  runs on the state's thread when everything so far is durable
+void Shard::flush(std::function<void()> then)
+{
+    if (std::exchange(flush_armed_, false)) flush_timer_.cancel();
+    std::vector<std::pair<Entry*, std::uint64_t>> settled;
+    listed_ = 0;
+    const Now at = now();
+    for (Entry* entry : std::exchange(dirty_, {})) {
+        entry->dirty = false;
+        settled.emplace_back(entry, entry->lane.take_unflushed());
+        if (entry->idle_marked) continue;  // a retry ended; the cursor is not its own
+        CursorMoved position = entry->lane.position(at);
+        listed_ += position.settled.size();
+        todo_.changes.emplace_back(std::move(position));
+    }
+    if (todo_.changes.empty() && !then) return;
+    auto changes = std::exchange(todo_.changes, {});
+    todo_.changes.reserve(std::min(changes.size(), options_.flush_changes));
+    place_.state.submit(
+        std::move(changes),
+        [self = shared_from_this(), settled = std::move(settled), to_forward = std::exchange(todo_.to_forward, {}),
+         then = std::move(then)](const Result<void>& durable) {
+            if (then) then();
+            if (!durable.has_value()) {  // stays uncommitted: the lanes stop at their limit
+                log::error("delivery", "the state could not take what was settled", {{"why", durable.error().what}});
+                return;
+            }
+            if (settled.empty() && to_forward.empty()) return;
+            self->post([settled, to_forward](Shard& shard) {
+                for (const auto& [entry, count] : settled) {
+                    entry->lane.on_durable(count);
+                    shard.touch(*entry);
+                }
+                shard.schedule_pump();
+                if (!to_forward.empty()) shard.place_.forwarded(to_forward);
+            });
+        });
+}
+
+void Shard::look(const std::vector<std::string>& targets)
+{
+    for (const std::string& target : targets) {
+        if (Entry* entry = find(target)) {
+            entry->lane.look();
+            touch(*entry);
+        }
+    }
+    pump_touched();
+}
+
+void Shard::arm_tick()
+{
+    tick_timer_.expires_after(options_.idle_after);
+    tick_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+        if (cancelled || self->stage_ != Stage::running) return;
+        self->tick();
+        self->arm_tick();
+    });
+}
+
+/// Lanes without work share one mark, so that their cursors move without a write each.
+void Shard::tick()
+{
+    const SteadyTime at = place_.clock.steady();
+    std::vector<Entry*> idle;
+    bool any = false;
+    for (const auto& [name, entry] : entries_) {
+        any = any || entry->idle_marked;
+        if (!entry->idle_marked && entry->lane.idle() && !entry->dirty &&
+            at - entry->last_work >= options_.idle_after)
+            idle.push_back(entry.get());
+    }
+    if ((any || !idle.empty()) && seen_ > idle_through_) {
+        idle_through_ = seen_;
+        todo_.changes.emplace_back(IdleThrough{place_.number, seen_});
+        arm_flush();
+    }
+    for (Entry* entry : idle) {
+        entry->idle_marked = true;
+        todo_.changes.emplace_back(LaneIdle{entry->lane.target(), place_.number});
+        arm_flush();
+    }
+}
+
+// --- Reload -----------------------------------------------------------------------------------------
+
+void Shard::apply(const std::vector<LanePlan>& plans, std::size_t window_bytes, bool reload)
+{
+    if (stage_ != Stage::running) return;
+    std::map<std::string, RunningPtr> kept;
+    for (const LanePlan& plan : plans) {
+        Entry* const entry = find(plan.lane);
+        if (!entry) continue;
+        entry->lane.set_window_bytes(window_bytes);
+        if (!plan.spec) {
+            entry->lane.configure(nullptr);
+            entry->running.reset();
+            continue;
+        }
+        RunningPtr& running = kept[plan.spec->name];
+        if (!running) running = run(*plan.spec, reload);
+        ++running->lanes;
+        entry->running = running;
+        entry->kind = plan.spec->kind;
+        const LaneSettings settings{plan.spec->retry, std::max(1U, plan.spec->concurrency),
+                                    plan.spec->dead_letter_target};
+        entry->lane.configure(&settings);
+        touch(*entry);
+    }
+    running_.swap(kept);
+    for (const auto& [name, running] : kept) {
+        const auto still = running_.find(name);
+        if (still == running_.end() || still->second != running) retire(running);
+    }
+    make_waiting();
+    pump_touched();
+}
+
+/// The Target that serves this spec: the running one when nothing of it changed.
+Shard::RunningPtr Shard::run(const TargetSpec& spec, bool reload)
+{
+    const std::string identity = identity_of(spec);
+    const auto found = running_.find(spec.name);
+    if (found != running_.end() && found->second->identity == identity) {
+        found->second->spec = spec;
+        found->second->lanes = 0;
+        if (reload && found->second->target) found->second->target->reopen();
+        return found->second;
+    }
+    auto running = std::make_shared<Running>();
+    running->spec = spec;
+    running->identity = identity;
+    return running;
+}
+
+/// Makes the Targets that waited for a predecessor: two never work on one address (a file) at a time.
+void Shard::make_waiting()
+{
+    if (stage_ != Stage::running) return;
+    for (const auto& [name, running] : running_) {
+        if (running->target) continue;
+        const std::string address = running->spec.blueprint->address();
+        const bool waits = std::any_of(retired_.begin(), retired_.end(), [&](const RunningPtr& old) {
+            return old->spec.blueprint->address() == address;
+        });
+        if (waits) continue;
+        running->target = running->spec.blueprint->make(
+            {running->spec.name, place_.io, place_.clock, place_.random});
+        touch_all_of(*running);
+    }
+}
+
+/// Closes a Target that is not configured any more as soon as its attempts have ended.
+void Shard::retire(const RunningPtr& running)
+{
+    running->retired = true;
+    std::erase(retired_, running);
+    if (running->in_flight > 0) retired_.push_back(running);
+    else close(*running);
+}
+
+void Shard::close(Running& running)
+{
+    if (std::exchange(running.closed, true) || !running.target) return;
+    running.target->close();
+}
+
+// --- Operators --------------------------------------------------------------------------------------
+
+void Shard::pause(const std::string& target, std::string reason)
+{
+    if (Entry* entry = find(target)) {
+        entry->lane.pause(std::move(reason), todo_);
+        pump(*entry);
+    }
+}
+
+void Shard::resume(const std::string& target)
+{
+    if (Entry* entry = find(target)) {
+        entry->lane.resume(todo_);
+        pump(*entry);
+    }
+}
+
+void Shard::retry_now(const std::string& target)
+{
+    if (Entry* entry = find(target)) {
+        entry->lane.retry_now(now());
+        pump(*entry);
+    }
+}
+
+std::vector<TargetStatus> Shard::status() const
+{
+    std::vector<TargetStatus> all;
+    const Now at = now();
+    for (const auto& [name, entry] : entries_) {
+        const Lane& lane = entry->lane;
+        TargetStatus status;
+        status.name = name;
+        status.kind = entry->kind;
+        if (entry->running) {
+            status.address = entry->running->spec.blueprint->address();
+            if (entry->running->spec.name != name) status.drains_to = entry->running->spec.name;
+            if (entry->running->target) status.items = entry->running->target->status();
+        }
+        status.state = lane.orphaned()          ? TargetState::orphaned
+                       : !lane.paused().empty() ? TargetState::paused
+                       : lane.failing()         ? TargetState::failing
+                                                : TargetState::running;
+        status.paused_reason = lane.paused();
+        status.cursor = lane.window().cursor(at.seen);
+        status.seen = at.seen;
+        status.pending = lane.pending();
+        status.forwards_waiting = lane.forwards_waiting();
+        status.in_flight = lane.in_flight();
+        status.uncommitted = lane.uncommitted();
+        status.window = lane.window().held();
+        status.dead_letters_at_start = entry->dead_letters;
+        status.consecutive_failures = lane.consecutive_failures();
+        status.counters = lane.counters();
+        all.push_back(std::move(status));
+    }
+    return all;
+}
+
+void Shard::note(const Entry& entry, const Note& line) const
+{
+    const std::string& target = entry.lane.target();
+    switch (line.what) {
+        case Note::What::failing:
+            log::warn("delivery", "target is failing",
+                      {{"target", target}, {"failures", line.count},
+                       {"in_a_row", entry.lane.consecutive_failures()}, {"last", line.detail}});
+            return;
+        case Note::What::recovered:
+            log::info("delivery", "target works again", {{"target", target}});
+            return;
+        case Note::What::dead_lettered:
+            log::warn("delivery", "dead-lettered",
+                      {{"target", target}, {"deliveries", line.count}, {"last", line.detail}});
+            return;
+        case Note::What::paused:
+            log::error("delivery", "target is paused: resume it when it may be sent to again",
+                       {{"target", target}, {"reason", line.detail}});
+            return;
+        case Note::What::resumed:
+            log::info("delivery", "target is resumed", {{"target", target}});
+            return;
+        case Note::What::read_failed:
+            log::error("delivery", "the journal could not be read; trying again",
+                       {{"target", target}, {"failures", line.count}, {"why", line.detail}});
+            return;
+        case Note::What::damaged:
+            log::error("delivery", "deliveries can no longer be read from the journal",
+                       {{"target", target}, {"deliveries", line.count}, {"why", line.detail}});
+            return;
+    }
+}
+
+// --- Stopping ---------------------------------------------------------------------------------------
+
+std::uint64_t Shard::in_flight() const
+{
+    std::uint64_t sum = 0;
+    for (const auto& [name, entry] : entries_) sum += entry->lane.in_flight();
+    return sum;
+}
+
+void Shard::stop(Duration grace, std::function<void()> done)
+{
+    if (stage_ != Stage::running) return;
+    stage_ = Stage::draining;
+    stopped_ = std::move(done);
+    for (const auto& [name, entry] : entries_) entry->lane.stop();
+    tick_timer_.cancel();
+    wake_timer_.cancel();
+    stop_timer_.expires_after(grace);
+    stop_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+        if (cancelled || self->stage_ != Stage::draining) return;
+        self->stage_ = Stage::closing;
+        for (const auto& [name, running] : self->running_) self->close(*running);
+        for (const RunningPtr& running : self->retired_) self->close(*running);
+        self->stop_timer_.expires_after(self->options_.close_grace);
+        self->stop_timer_.async_wait([self](const boost::system::error_code& earlier) {
+            if (!earlier) self->finish_stop();
+        });
+        self->continue_stop();
+    });
+    continue_stop();
+}
+
+void Shard::continue_stop()
+{
+    if ((stage_ == Stage::draining || stage_ == Stage::closing) && in_flight() == 0) finish_stop();
+}
+
+void Shard::finish_stop()
+{
+    if (stage_ == Stage::finishing || stage_ == Stage::stopped) return;
+    stage_ = Stage::finishing;
+    stop_timer_.cancel();
+    for (const auto& [name, running] : running_) close(*running);
+    for (const RunningPtr& running : retired_) close(*running);
+    for (const auto& [name, entry] : entries_) entry->running.reset();
+    running_.clear();
+    retired_.clear();
+    flush([self = shared_from_this()] {
+        self->post([](Shard& shard) {
+            if (std::exchange(shard.stage_, Stage::stopped) == Stage::stopped) return;
+            if (const auto done = std::exchange(shard.stopped_, nullptr)) done();
+        });
+    });
+}
+
+}  // namespace eventyard::router

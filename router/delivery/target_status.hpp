@@ -1,0 +1,42 @@
+// router/delivery/target_status.hpp — what status and metrics say about one target.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "router/delivery/lane_counters.hpp"
+#include "router/journal/record.hpp"
+#include "targets/target.hpp"
+
+namespace eventyard::router {
+
+enum class TargetState : std::uint8_t {
+    running,
+    failing,   // looks down: probed, nothing else is sent
+    paused,    // by an operator or by the target (410); see paused_reason
+    orphaned,  // not configured any more: its pending deliveries are kept
+};
+[[nodiscard]] const char* text_of(TargetState state) noexcept;
+
+struct TargetStatus {
+    std::string name;
+    std::string kind;                  // empty when orphaned since before the start
+    std::string address;
+    TargetState state = TargetState::running;
+    std::string paused_reason;
+    std::string drains_to;             // renamed: what was pending under this name goes to that target
+    Sequence cursor = 0;               // everything up to here has ended or waits for a retry
+    Sequence seen = 0;                 // commits its thread was told of
+    Pending pending;
+    std::uint64_t forwards_waiting = 0;// known copies of other targets' dead letters it has to take
+    std::uint64_t in_flight = 0;       // attempts, copies included
+    std::uint64_t uncommitted = 0;     // settled, not durable yet: with in_flight, what a crash may repeat
+    std::uint64_t window = 0;          // deliveries in memory
+    std::uint64_t dead_letters_at_start = 0;
+    std::uint32_t consecutive_failures = 0;
+    LaneCounters counters;
+    std::vector<targets::StatusItem> items;
+};
+
+}  // namespace eventyard::router

@@ -1,0 +1,232 @@
+#include "router/delivery/window.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "core/result.hpp"
+
+namespace eventyard::router {
+namespace {
+
+constexpr std::uint32_t all_routes = std::numeric_limits<std::uint32_t>::max();
+constexpr std::size_t event_overhead = 512;  // what an event costs beside its body
+
+std::size_t size_of(const StoredEventPtr& event) noexcept
+{
+    return event->event.body.size() + event_overhead;
+}
+
+}  // namespace
+
+Window::Window(WindowLimits limits, WindowStart start)
+    : limits_(limits), settled_early_(std::move(start.settled)), floor_(start.cursor),
+      read_to_{start.cursor, all_routes}, behind_(start.behind)
+{
+    std::sort(settled_early_.begin(), settled_early_.end());
+    // Without work above the cursor there is nothing to read; but a settled delivery above it must be
+    // met again, or the list would have to be kept for ever.
+    following_ = behind_ == 0 && (settled_early_.empty() || settled_early_.back().sequence <= start.seen);
+    if (following_) settled_early_.clear();
+}
+
+bool Window::room(std::size_t size) const noexcept
+{
+    return slots_.empty() || (slots_.size() < limits_.deliveries && bytes_ + size <= limits_.bytes);
+}
+
+bool Window::settled_before(DeliveryKey key)
+{
+    while (early_ < settled_early_.size() && settled_early_[early_] < key) ++early_;
+    if (early_ == settled_early_.size() || settled_early_[early_] != key) return false;
+    ++early_;
+    return true;
+}
+
+void Window::push(const StoredEventPtr& event, DeliveryKey key)
+{
+    EVENTYARD_ASSERT(slots_.empty() || slots_.back().key < key, "a lane's deliveries come in journal order");
+    bytes_ += size_of(event);
+    slots_.push_back(Slot{key, event, Stage::waiting});
+    ++unstarted_;
+}
+
+void Window::push_settled(DeliveryKey key)
+{
+    slots_.push_back(Slot{key, nullptr, Stage::settled});
+}
+
+bool Window::take_or_lag(const StoredEventPtr& event, std::uint32_t route)
+{
+    const DeliveryKey key{event->sequence, route};
+    if (!room(size_of(event))) {
+        following_ = false;
+        if (read_to_.sequence != key.sequence) read_to_ = {key.sequence - 1, all_routes};
+        behind_ = 1;
+        return false;
+    }
+    push(event, key);
+    read_to_ = key;
+    return true;
+}
+
+void Window::offer(const StoredEventPtr& event, std::uint32_t route)
+{
+    if (following_) {
+        take_or_lag(event, route);
+        return;
+    }
+    ++behind_;
+    if (!bridging_) return;
+    if (bridge_.size() < limits_.read_items) {
+        bridge_.push_back({event, route});
+        return;
+    }
+    bridging_ = false;
+    bridge_.clear();
+}
+
+std::optional<Window::Read> Window::want_read(Sequence seen)
+{
+    if (following_ || reading_ || slots_.size() > limits_.deliveries / 2 || bytes_ > limits_.bytes / 2)
+        return std::nullopt;
+    reading_ = true;
+    read_through_ = seen;
+    bridging_ = true;
+    bridge_.clear();
+    return Read{read_to_, seen, std::max<std::size_t>(1, std::min(limits_.read_items, limits_.deliveries / 2)),
+                std::max<std::size_t>(1, std::min(limits_.read_bytes, limits_.bytes / 2))};
+}
+
+void Window::read_failed() noexcept
+{
+    reading_ = false;
+    bridging_ = false;
+    bridge_.clear();
+}
+
+std::vector<DeliveryKey> Window::took(LaneChunk chunk, Sequence seen)
+{
+    reading_ = false;
+    const DeliveryKey read_from = read_to_;
+    std::vector<DeliveryKey> newly_damaged;
+    std::sort(chunk.damaged.begin(), chunk.damaged.end());
+    auto damaged = chunk.damaged.begin();
+    const auto take_damaged = [&](DeliveryKey before) {
+        for (; damaged != chunk.damaged.end() && *damaged < before; ++damaged) {
+            if (*damaged <= read_to_) continue;
+            if (settled_before(*damaged)) {
+                push_settled(*damaged);
+                continue;
+            }
+            push_settled(*damaged);
+            newly_damaged.push_back(*damaged);
+            if (behind_ > 0) --behind_;
+        }
+    };
+    for (const LaneItem& item : chunk.items) {
+        const DeliveryKey key{item.event->sequence, item.route};
+        if (key <= read_to_) continue;
+        take_damaged(key);
+        if (settled_before(key)) {
+            push_settled(key);
+        } else {
+            push(item.event, key);
+            if (behind_ > 0) --behind_;
+        }
+        read_to_ = key;
+    }
+    take_damaged({chunk.through + 1, 0});
+    read_to_ = std::max(read_to_, DeliveryKey{chunk.through, all_routes});
+    const bool whole = chunk.through >= read_through_ && (bridging_ || read_through_ >= seen);
+    const auto bridge = std::exchange(bridge_, {});
+    bridging_ = false;
+    if (whole) {  // what was committed meanwhile is in the bridge: from here on the lane follows
+        following_ = true;
+        behind_ = 0;
+        settled_early_.clear();
+        early_ = 0;
+        for (const LaneItem& item : bridge) {
+            if (DeliveryKey{item.event->sequence, item.route} <= read_to_) continue;
+            if (!following_) ++behind_;
+            else take_or_lag(item.event, item.route);
+        }
+    }
+    stuck_ = !following_ && read_to_ == read_from;
+    trim();
+    return newly_damaged;
+}
+
+Window::Started Window::start()
+{
+    std::size_t index = 0;
+    if (!returned_.empty()) {
+        index = static_cast<std::size_t>(*returned_.begin() - base_);
+        returned_.erase(returned_.begin());
+    } else {
+        index = next_;
+    }
+    EVENTYARD_ASSERT(index < slots_.size() && slots_[index].stage == Stage::waiting,
+                     "only a waiting delivery starts");
+    Slot& slot = slots_[index];
+    slot.stage = Stage::in_flight;
+    --unstarted_;
+    while (next_ < slots_.size() && (next_ <= index || slots_[next_].stage == Stage::settled)) ++next_;
+    return {base_ + index, slot.event, slot.key.route};
+}
+
+void Window::settle(std::uint64_t number)
+{
+    Slot& slot = slots_[static_cast<std::size_t>(number - base_)];
+    EVENTYARD_ASSERT(slot.stage == Stage::in_flight, "a delivery settles once");
+    slot.stage = Stage::settled;
+    bytes_ -= size_of(slot.event);
+    slot.event.reset();
+    trim();
+}
+
+void Window::give_back(std::uint64_t number)
+{
+    Slot& slot = slots_[static_cast<std::size_t>(number - base_)];
+    EVENTYARD_ASSERT(slot.stage == Stage::in_flight, "only what was started is given back");
+    slot.stage = Stage::waiting;
+    ++unstarted_;
+    returned_.insert(number);
+}
+
+void Window::trim()
+{
+    while (!slots_.empty() && slots_.front().stage == Stage::settled) {
+        const DeliveryKey key = slots_.front().key;
+        if (!left_.empty() && left_.back().sequence != key.sequence) left_.clear();
+        left_.push_back(key);
+        slots_.pop_front();
+        ++base_;
+        if (next_ > 0) --next_;
+    }
+    while (next_ < slots_.size() && slots_[next_].stage == Stage::settled) ++next_;
+}
+
+Sequence Window::cursor(Sequence seen) const noexcept
+{
+    Sequence at = 0;
+    if (!slots_.empty()) at = slots_.front().key.sequence - 1;
+    else if (following_) at = seen;
+    else at = read_to_.route == all_routes ? read_to_.sequence : read_to_.sequence - 1;
+    return std::max(at, floor_);
+}
+
+std::vector<DeliveryKey> Window::settled(Sequence seen) const
+{
+    const Sequence above = cursor(seen);
+    std::vector<DeliveryKey> keys;
+    for (const DeliveryKey& key : left_)
+        if (key.sequence > above) keys.push_back(key);
+    for (const Slot& slot : slots_)
+        if (slot.stage == Stage::settled) keys.push_back(slot.key);
+    for (std::size_t i = early_; i < settled_early_.size(); ++i)
+        if (settled_early_[i].sequence > above) keys.push_back(settled_early_[i]);
+    return keys;
+}
+
+}  // namespace eventyard::router

@@ -1,0 +1,118 @@
+// router/delivery/window.hpp — one target's deliveries in journal order, as far as memory holds them.
+//
+// A bounded piece of the journal: deliveries enter at the back, from commits while the lane keeps
+// up (follows) or from disk while it lags, start in order, settle in any order, and leave at the
+// front. From that come the cursor (everything up to it is settled) and the list of what is
+// settled above it. What does not fit is only counted and read from disk later. Pure; one thread.
+//
+// `seen` in the calls is the last sequence of the commits the lane's thread was told of.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "router/journal/record.hpp"
+
+namespace eventyard::router {
+
+struct WindowLimits {
+    std::size_t deliveries = 4096;
+    std::size_t bytes = 8U << 20;       // of bodies, a fixed share an event included; one delivery always fits
+    std::size_t read_items = 256;       // of one read from disk
+    std::size_t read_bytes = 1U << 20;
+};
+
+/// Where a window starts: the cursor and what is settled above it.
+struct WindowStart {
+    Sequence cursor = 0;
+    std::vector<DeliveryKey> settled;
+    std::uint64_t behind = 0;           // deliveries above the cursor that are not settled, all on disk
+    Sequence seen = 0;
+};
+
+class Window {
+public:
+    struct Started {
+        std::uint64_t slot;
+        const StoredEventPtr& event;
+        std::uint32_t route;
+    };
+    struct Read {
+        DeliveryKey after;
+        Sequence through;
+        std::size_t max_items, max_bytes;
+    };
+
+    Window(WindowLimits limits, WindowStart start);
+    void set_bytes(std::size_t bytes) noexcept { limits_.bytes = bytes; }
+
+    /// A delivery of a commit, in journal order.
+    void offer(const StoredEventPtr& event, std::uint32_t route);
+    /// The read from disk to make now; then nothing until took() or read_failed().
+    [[nodiscard]] std::optional<Read> want_read(Sequence seen);
+    /// The answer to the read. Returns the deliveries that are damaged, settled here already.
+    [[nodiscard]] std::vector<DeliveryKey> took(LaneChunk chunk, Sequence seen);
+    void read_failed() noexcept;
+    /// The last answer brought nothing new: wait before the next read.
+    [[nodiscard]] bool stuck() const noexcept { return stuck_; }
+
+    [[nodiscard]] bool can_start() const noexcept { return !returned_.empty() || next_ < slots_.size(); }
+    /// The next delivery in journal order. Only while can_start(); the reference lasts until the next call.
+    [[nodiscard]] Started start();
+    /// The delivery ended or has a retry row.
+    void settle(std::uint64_t slot);
+    /// The attempt did not count: the delivery is the next again.
+    void give_back(std::uint64_t slot);
+
+    /// Everything up to here is settled.
+    [[nodiscard]] Sequence cursor(Sequence seen) const noexcept;
+    /// What is settled above cursor(), ascending.
+    [[nodiscard]] std::vector<DeliveryKey> settled(Sequence seen) const;
+    [[nodiscard]] bool empty() const noexcept { return slots_.empty() && following_; }
+    [[nodiscard]] bool following() const noexcept { return following_; }
+    [[nodiscard]] bool reading() const noexcept { return reading_; }
+    /// Neither settled nor in flight: here and on disk.
+    [[nodiscard]] std::uint64_t waiting() const noexcept { return unstarted_ + behind_; }
+    [[nodiscard]] std::size_t held() const noexcept { return slots_.size(); }
+    [[nodiscard]] std::size_t held_bytes() const noexcept { return bytes_; }
+
+private:
+    enum class Stage : std::uint8_t { waiting, in_flight, settled };
+    struct Slot {
+        DeliveryKey key;
+        StoredEventPtr event;
+        Stage stage;
+    };
+
+    [[nodiscard]] bool room(std::size_t size) const noexcept;
+    [[nodiscard]] bool settled_before(DeliveryKey key);
+    void push(const StoredEventPtr& event, DeliveryKey key);
+    void push_settled(DeliveryKey key);
+    bool take_or_lag(const StoredEventPtr& event, std::uint32_t route);
+    void trim();
+
+    WindowLimits limits_;
+    std::deque<Slot> slots_;
+    std::uint64_t base_ = 0;                 // slot number of slots_.front()
+    std::size_t next_ = 0;                   // index of the first slot never started
+    std::set<std::uint64_t> returned_;       // slots given back
+    std::uint64_t unstarted_ = 0;            // slots that wait
+    std::size_t bytes_ = 0;
+    std::vector<DeliveryKey> left_;          // left at the front, of the last such sequence: the cursor may be below it
+    std::vector<DeliveryKey> settled_early_; // settled before this start, not read yet; ascending from early_
+    std::size_t early_ = 0;
+    Sequence floor_ = 0;                     // the cursor never goes back
+    DeliveryKey read_to_{};                  // everything up to here came in
+    bool following_ = false;
+    bool reading_ = false;
+    bool stuck_ = false;
+    Sequence read_through_ = 0;              // of the running read
+    std::vector<LaneItem> bridge_;           // commits since the running read was asked for
+    bool bridging_ = false;                  // bridge_ is whole
+    std::uint64_t behind_ = 0;               // counted, not in slots_
+};
+
+}  // namespace eventyard::router
