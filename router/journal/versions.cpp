@@ -1,0 +1,209 @@
+#include "router/journal/versions.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/bytes.hpp"
+
+namespace eventyard::router {
+namespace {
+
+constexpr std::string_view version_magic = "EYROUTES";
+constexpr std::uint32_t version_format = 1;
+constexpr std::uint64_t version_size_max = 1ULL << 30;  // bytes of one file
+constexpr std::size_t recent_max = 4;
+
+std::string encode_content(const RoutingVersion& version)
+{
+    std::string out;
+    ByteWriter writer{out};
+    writer.varint(version.buses.size());
+    for (const std::string& bus : version.buses) writer.text(bus);
+    writer.varint(version.routes.size());
+    for (const Route& route : version.routes) {
+        writer.text(route.rule);
+        writer.text(route.target);
+        writer.text(route.input);
+        writer.text(route.order_key);
+        writer.fixed<std::int64_t>(route.delay.count());
+        writer.fixed<std::int64_t>(route.expire_after.count());
+    }
+    return out;
+}
+
+std::uint32_t crc_of(std::string_view bytes) noexcept { return crc32c(0, bytes.data(), bytes.size()); }
+
+}  // namespace
+
+std::string encode_version(const Id& store, const RoutingVersion& version)
+{
+    std::string out;
+    ByteWriter writer{out};
+    writer.raw(version_magic);
+    writer.fixed(version_format);
+    writer.raw({reinterpret_cast<const char*>(store.bytes.data()), store.bytes.size()});
+    writer.fixed(version.number);
+    writer.raw(encode_content(version));
+    writer.fixed(crc_of(out));
+    return out;
+}
+
+Result<std::pair<Id, RoutingVersion>> decode_version(std::string_view bytes)
+{
+    if (bytes.size() < 40) return fail(Errc::corrupt, "too short for a routing version");
+    const std::string_view content = bytes.substr(0, bytes.size() - 4);
+    ByteReader seal{bytes.substr(content.size())};
+    if (seal.fixed<std::uint32_t>() != crc_of(content))
+        return fail(Errc::corrupt, "the routing version fails its checksum");
+    ByteReader reader{content};
+    if (reader.raw(version_magic.size()) != version_magic)
+        return fail(Errc::corrupt, "not a routing version");
+    if (reader.fixed<std::uint32_t>() > version_format)
+        return fail(Errc::unsupported, "the routing version has a newer format");
+    std::pair<Id, RoutingVersion> parsed;
+    const std::string_view store = reader.raw(parsed.first.bytes.size());
+    std::copy(store.begin(), store.end(), parsed.first.bytes.begin());
+    RoutingVersion& version = parsed.second;
+    version.number = reader.fixed<std::uint64_t>();
+    const std::uint64_t buses = reader.varint();
+    for (std::uint64_t i = 0; i < buses && reader.ok(); ++i) version.buses.emplace_back(reader.text());
+    const std::uint64_t routes = reader.varint();
+    for (std::uint64_t i = 0; i < routes && reader.ok(); ++i) {
+        Route route;
+        route.rule = reader.text();
+        route.target = reader.text();
+        route.input = reader.text();
+        route.order_key = reader.text();
+        route.delay = Duration{reader.fixed<std::int64_t>()};
+        route.expire_after = Duration{reader.fixed<std::int64_t>()};
+        version.routes.push_back(std::move(route));
+    }
+    if (!reader.ok()) return fail(Errc::corrupt, "the routing version is shorter than it claims");
+    return parsed;
+}
+
+std::string Versions::path(std::uint64_t number, char copy) const
+{
+    return directory_ + '/' + std::to_string(number) + '.' + copy;
+}
+
+Result<std::string> Versions::read(std::uint64_t number, char copy)
+{
+    return read_file(disk_, path(number, copy), version_size_max);
+}
+
+Result<std::unique_ptr<Versions>> Versions::open(Disk& disk, std::string directory)
+{
+    EVENTYARD_CHECK(disk.make_directory(directory));
+    std::unique_ptr<Versions> self{new Versions{disk, std::move(directory)}};
+    EVENTYARD_TRY(names, disk.list(self->directory_));
+    std::set<std::uint64_t> numbers;
+    for (const std::string& name : names) {
+        std::uint64_t number = 0;
+        const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+        const std::string_view rest{end, static_cast<std::size_t>(name.data() + name.size() - end)};
+        if (error == std::errc{} && (rest == ".a" || rest == ".b")) numbers.insert(number);
+    }
+    for (const std::uint64_t number : numbers) {
+        Entry entry;
+        std::string good;
+        std::vector<char> bad;
+        for (const char copy : {'a', 'b'}) {
+            auto bytes = self->read(number, copy);
+            if (bytes.has_value()) {
+                auto parsed = decode_version(*bytes);
+                if (parsed.has_value() && parsed->second.number == number) {
+                    if (good.empty()) {
+                        const std::string content = encode_content(parsed->second);
+                        entry = {crc_of(content), content.size(), true, {}};
+                        if (self->store_.is_nil()) self->store_ = parsed->first;
+                        good = std::move(*bytes);
+                    }
+                    continue;
+                }
+                if (!parsed.has_value() && parsed.error().code == Errc::unsupported)
+                    return fail(Errc::unsupported, self->path(number, copy) + ": " +
+                                                       parsed.error().what);
+            }
+            bad.push_back(copy);
+            self->unreadable_.push_back(self->path(number, copy));
+        }
+        // A lost copy is mended at once; that it cannot be (no space) does not stop the start.
+        if (!good.empty())
+            for (const char copy : bad) (void)replace_file(disk, self->path(number, copy), good);
+        self->entries_[number] = entry;
+        self->next_ = std::max(self->next_, number + 1);
+    }
+    return self;
+}
+
+void Versions::remember(const RoutingVersionPtr& version)
+{
+    recent_.remove(version);
+    recent_.push_front(version);
+    if (recent_.size() > recent_max) recent_.pop_back();
+}
+
+RoutingVersionPtr Versions::find(std::uint64_t number)
+{
+    const std::lock_guard lock{mutex_};
+    return find_locked(number);
+}
+
+RoutingVersionPtr Versions::find_locked(std::uint64_t number)
+{
+    const auto at = entries_.find(number);
+    if (at == entries_.end() || !at->second.readable) return nullptr;
+    if (RoutingVersionPtr living = at->second.living.lock()) return living;
+    for (const char copy : {'a', 'b'}) {
+        auto bytes = read(number, copy);
+        if (!bytes.has_value()) continue;
+        auto parsed = decode_version(*bytes);
+        if (!parsed.has_value() || parsed->second.number != number) continue;
+        auto version = std::make_shared<const RoutingVersion>(std::move(parsed->second));
+        at->second.living = version;
+        remember(version);
+        return version;
+    }
+    return nullptr;
+}
+
+Result<RoutingVersionPtr> Versions::store_version(const RoutingVersion& version)
+{
+    const std::lock_guard lock{mutex_};
+    const std::string content = encode_content(version);
+    const std::uint32_t hash = crc_of(content);
+    for (auto& [number, entry] : entries_) {
+        if (!entry.readable || entry.hash != hash || entry.size != content.size()) continue;
+        const RoutingVersionPtr stored = find_locked(number);
+        if (stored != nullptr && stored->buses == version.buses && stored->routes == version.routes)
+            return stored;
+    }
+    auto stored = std::make_shared<RoutingVersion>(version);
+    stored->number = next_;
+    const std::string bytes = encode_version(store_, *stored);
+    if (bytes.size() > version_size_max)
+        return fail(Errc::too_large, "the rules' routes take more than 1 GiB");
+    for (const char copy : {'a', 'b'}) EVENTYARD_CHECK(replace_file(disk_, path(next_, copy), bytes));
+    ++next_;
+    entries_[stored->number] = {hash, content.size(), true, stored};
+    remember(stored);
+    return RoutingVersionPtr{stored};
+}
+
+void Versions::remove_unused(const std::set<std::uint64_t>& used)
+{
+    const std::lock_guard lock{mutex_};
+    for (auto at = entries_.begin(); at != entries_.end();) {
+        const std::uint64_t number = at->first;
+        const bool newest = std::next(at) == entries_.end();
+        if (newest || used.contains(number) || !at->second.living.expired()) {
+            ++at;
+            continue;
+        }
+        for (const char copy : {'a', 'b'}) (void)disk_.unlink(path(number, copy));
+        at = entries_.erase(at);
+    }
+}
+
+}  // namespace eventyard::router
