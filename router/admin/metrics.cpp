@@ -1,0 +1,143 @@
+// The page of metrics: names by Prometheus' conventions, labels bounded by the configuration (bus and
+// target names; what is known a rule stands in the status only).
+#include <map>
+
+#include "router/admin/exposition.hpp"
+#include "router/admin/status.hpp"
+
+namespace eventyard::router::admin {
+namespace {
+
+double number(std::uint64_t value) { return static_cast<double>(value); }
+
+void process_metrics(Exposition& page, const StatusReport& report)
+{
+    page.gauge("eventyard_info", "Version of the running binary.", {{"version", report.version}}, 1);
+    page.gauge("eventyard_ready", "1 when events are accepted.", {}, report.not_ready.empty() ? 1 : 0);
+    page.gauge("eventyard_start_time_seconds", "Start of the process since the epoch.", {},
+               std::chrono::duration<double>(report.started.time_since_epoch()).count());
+    page.gauge("eventyard_resident_memory_bytes", "Resident memory of the process.", {},
+               number(report.resident_bytes));
+    page.gauge("eventyard_config_generation", "Configurations put into effect since the start.", {},
+               number(report.generation));
+    page.gauge("eventyard_config_rules", "Rules in effect.", {}, number(report.rules));
+    page.counter("eventyard_reloads_total", "Reloads asked for.", {{"result", "ok"}},
+                 number(report.reloads - report.reloads_failed));
+    page.counter("eventyard_reloads_total", "Reloads asked for.", {{"result", "failed"}},
+                 number(report.reloads_failed));
+    page.gauge("eventyard_last_reload_ok", "0 when the last reload failed and the old table stays.", {},
+               !report.has_last_reload || report.last_reload.ok ? 1 : 0);
+}
+
+void ingest_metrics(Exposition& page, const StatusReport& report)
+{
+    for (const auto& [status, count] : report.ingest.requests)
+        page.counter("eventyard_http_requests_total", "Answers of the ingest listener.",
+                     {{"status", std::to_string(status)}}, number(count));
+    page.counter("eventyard_http_body_bytes_total", "Bytes of request bodies taken in.", {},
+                 number(report.ingest.body_bytes));
+    page.gauge("eventyard_http_connections", "Connections of the ingest listener open now.", {},
+               number(report.ingest.connections));
+    page.counter("eventyard_http_connections_total", "Connections the ingest listener has taken.", {},
+                 number(report.ingest.connections_total));
+    std::map<std::string, EventTotals> buses;
+    for (const EventTotals& row : report.events) {
+        EventTotals& sum = buses[row.bus];
+        sum.accepted += row.accepted;
+        sum.duplicate += row.duplicate;
+        sum.refused += row.refused;
+        sum.matched += row.matched;
+        sum.unmatched += row.unmatched;
+    }
+    for (const auto& [bus, sum] : buses) {
+        const char* name = "eventyard_events_total";
+        const char* help = "Events received, by what became of them at the door.";
+        page.counter(name, help, {{"bus", bus}, {"result", "matched"}}, number(sum.matched));
+        page.counter(name, help, {{"bus", bus}, {"result", "unmatched"}}, number(sum.unmatched));
+        page.counter(name, help, {{"bus", bus}, {"result", "duplicate"}}, number(sum.duplicate));
+        page.counter(name, help, {{"bus", bus}, {"result", "refused"}}, number(sum.refused));
+    }
+}
+
+void journal_metrics(Exposition& page, const JournalStatus& journal)
+{
+    page.counter("eventyard_journal_commits_total", "Commit blocks written.", {}, number(journal.commits));
+    page.counter("eventyard_journal_events_total", "Events written.", {}, number(journal.events));
+    page.counter("eventyard_journal_event_bytes_total", "Bytes of event bodies written.", {}, number(journal.event_bytes));
+    page.counter("eventyard_journal_written_bytes_total", "Bytes written to segments.", {}, number(journal.written_bytes));
+    page.counter("eventyard_journal_sync_seconds_total", "Time spent in fdatasync.", {}, journal.sync_seconds);
+    page.counter("eventyard_journal_failed_commits_total", "Commits whose write or sync failed.", {}, number(journal.failed_commits));
+    page.counter("eventyard_journal_uncertain_events_total", "Events answered 503 with an unknown outcome.", {}, number(journal.uncertain_events));
+    page.counter("eventyard_journal_refused_no_space_total", "Units refused for lack of disk space.", {}, number(journal.refused_no_space));
+    page.gauge("eventyard_journal_accepting", "0 while nothing can be accepted (no space, failing disk).", {}, journal.accepting ? 1 : 0);
+    page.gauge("eventyard_journal_queued_bytes", "Bytes waiting for the next commit.", {}, number(journal.queued_bytes));
+    page.gauge("eventyard_journal_segments", "Segment files.", {}, number(journal.segments));
+    page.gauge("eventyard_journal_disk_bytes", "Bytes of segment files.", {}, number(journal.disk_bytes));
+    page.gauge("eventyard_journal_last_sequence", "Highest sequence given.", {}, number(journal.last));
+    page.gauge("eventyard_journal_oldest_sequence", "Lowest sequence kept.", {}, number(journal.oldest));
+    page.counter("eventyard_journal_read_bytes_total", "Bytes read back for lanes that lag and for retries.", {}, number(journal.read_bytes));
+    page.gauge("eventyard_journal_damaged_events", "Synced events the last start could not read.", {}, number(journal.recovery.damaged.size()));
+}
+
+void state_metrics(Exposition& page, const StateStatus& state)
+{
+    page.counter("eventyard_state_batches_total", "Transactions of state.db.", {}, number(state.batches));
+    page.counter("eventyard_state_changes_total", "Changes applied to state.db.", {}, number(state.changes));
+    page.gauge("eventyard_state_queued", "Changes waiting for the next transaction.", {}, number(state.queued));
+    page.gauge("eventyard_state_wal_bytes", "Size of the write-ahead log.", {}, number(state.wal_bytes));
+    page.gauge("eventyard_state_settled_unsynced", "Deliveries settled since the last durable transaction.", {}, number(state.settled_unsynced));
+    page.gauge("eventyard_state_failing", "1 while transactions fail.", {}, state.failing ? 1 : 0);
+}
+
+void target_metrics(Exposition& page, const TargetStatus& target)
+{
+    const std::string& name = target.name;
+    const LaneCounters& counters = target.counters;
+    page.gauge("eventyard_target_up", "1 while the target is being delivered to.", {{"target", name}},
+               target.state == TargetState::running ? 1 : 0);
+    for (const TargetState state : {TargetState::running, TargetState::failing, TargetState::paused, TargetState::orphaned})
+        page.gauge("eventyard_target_state", "1 for the state the target is in.",
+                   {{"target", name}, {"state", text_of(state)}}, target.state == state ? 1 : 0);
+    const char* pending = "eventyard_target_pending";
+    const char* pending_help = "Deliveries not ended, counted by where they are.";
+    page.gauge(pending, pending_help, {{"target", name}, {"where", "waiting"}}, number(target.pending.waiting));
+    page.gauge(pending, pending_help, {{"target", name}, {"where", "in_flight"}}, number(target.pending.in_flight));
+    page.gauge(pending, pending_help, {{"target", name}, {"where", "retry"}}, number(target.pending.retry));
+    page.gauge("eventyard_target_in_flight", "Attempts under way; with uncommitted, what a crash now would repeat at most.",
+               {{"target", name}}, number(target.in_flight));
+    page.gauge("eventyard_target_uncommitted", "Deliveries settled but not durably so yet.", {{"target", name}}, number(target.uncommitted));
+    page.counter("eventyard_target_attempts_total", "Attempts.", {{"target", name}}, number(counters.attempts));
+    page.counter("eventyard_target_failed_attempts_total", "Attempts that failed.", {{"target", name}}, number(counters.failed));
+    page.counter("eventyard_target_delivered_total", "Deliveries the target took.", {{"target", name}}, number(counters.delivered));
+    page.counter("eventyard_target_retried_total", "Attempts after the first.", {{"target", name}}, number(counters.retried));
+    page.counter("eventyard_target_dead_lettered_total", "Deliveries given up.", {{"target", name}}, number(counters.dead_lettered));
+    page.gauge("eventyard_target_consecutive_failures", "Failed attempts since the last success.", {{"target", name}}, target.consecutive_failures);
+    page.histogram("eventyard_target_attempt_seconds", "Duration of attempts.", {{"target", name}},
+                   {LatencyHistogram::bounds.begin(), LatencyHistogram::bounds.end()},
+                   {counters.latency.counts.begin(), counters.latency.counts.end()}, counters.latency.sum_seconds);
+}
+
+void ledger_metrics(Exposition& page, const StatusReport& report)
+{
+    const Balance sums = balance(report);
+    page.counter("eventyard_ledger_routed_total", "Deliveries promised.", {}, number(sums.routed));
+    page.counter("eventyard_ledger_ended_total", "Deliveries that ended, in whatever way.", {}, number(sums.ended));
+    page.gauge("eventyard_ledger_pending", "Deliveries not ended, counted.", {}, number(sums.pending));
+    page.gauge("eventyard_ledger_balanced", "1 when routed = ended + pending.", {}, sums.holds() ? 1 : 0);
+}
+
+}  // namespace
+
+std::string metrics_text(const StatusReport& report)
+{
+    Exposition page;
+    process_metrics(page, report);
+    ingest_metrics(page, report);
+    journal_metrics(page, report.journal);
+    state_metrics(page, report.state);
+    for (const TargetStatus& target : report.targets) target_metrics(page, target);
+    ledger_metrics(page, report);
+    return page.text();
+}
+
+}  // namespace eventyard::router::admin

@@ -1,0 +1,183 @@
+#include "router/admin/status.hpp"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace eventyard::router::admin {
+namespace {
+
+using nlohmann::json;
+
+constexpr Ending endings[] = {Ending::delivered,           Ending::dead_lettered,
+                              Ending::discarded_operator,  Ending::discarded_retention,
+                              Ending::discarded_overflow,  Ending::expired,
+                              Ending::damaged,             Ending::lost};
+
+json to_json(const TargetStatus& target)
+{
+    json out{{"name", target.name},
+             {"kind", target.kind},
+             {"address", target.address},
+             {"state", text_of(target.state)},
+             {"cursor", target.cursor},
+             {"seen", target.seen},
+             {"pending",
+              {{"total", target.pending.sum()},
+               {"waiting", target.pending.waiting},
+               {"in_flight", target.pending.in_flight},
+               {"retry", target.pending.retry}}},
+             {"in_flight", target.in_flight},
+             {"uncommitted", target.uncommitted},
+             {"forwards_waiting", target.forwards_waiting},
+             {"attempts", target.counters.attempts},
+             {"delivered", target.counters.delivered},
+             {"failed", target.counters.failed},
+             {"retried", target.counters.retried},
+             {"dead_lettered", target.counters.dead_lettered},
+             {"forwarded", target.counters.forwarded},
+             {"consecutive_failures", target.consecutive_failures}};
+    if (!target.paused_reason.empty()) out["reason"] = target.paused_reason;
+    if (!target.drains_to.empty()) out["drains_to"] = target.drains_to;
+    if (!target.counters.last_error.empty()) {
+        out["last_error"] = target.counters.last_error;
+        out["last_error_at"] = to_rfc3339(target.counters.last_error_at);
+    }
+    for (const targets::StatusItem& item : target.items) out["details"][item.key] = item.value;
+    return out;
+}
+
+json to_json(const LedgerRow& row)
+{
+    json out{{"rule", row.rule}, {"target", row.target}, {"routed", row.routed}, {"replayed", row.replayed}};
+    for (const Ending ending : endings) {
+        const auto found = row.ended.find(ending);
+        out[text_of(ending)] = found == row.ended.end() ? 0 : found->second;
+    }
+    return out;
+}
+
+json to_json(const JournalStatus& journal)
+{
+    json out{{"last", journal.last},
+             {"synced", journal.synced},
+             {"oldest", journal.oldest},
+             {"commits", journal.commits},
+             {"events", journal.events},
+             {"event_bytes", journal.event_bytes},
+             {"written_bytes", journal.written_bytes},
+             {"failed_commits", journal.failed_commits},
+             {"uncertain_events", journal.uncertain_events},
+             {"refused_no_space", journal.refused_no_space},
+             {"sync_seconds", journal.sync_seconds},
+             {"queued_bytes", journal.queued_bytes},
+             {"segments", journal.segments},
+             {"disk_bytes", journal.disk_bytes},
+             {"accepting", journal.accepting},
+             {"store", journal.recovery.store.text()},
+             {"damaged", journal.recovery.damaged.size()}};
+    const RecoveryReport& recovery = journal.recovery;
+    json start{{"events", recovery.events},
+               {"torn_bytes", recovery.torn_bytes},
+               {"store_mismatch", recovery.store_mismatch},
+               {"quarantined", recovery.quarantined}};
+    start["damaged"] = json::array();
+    for (std::size_t i = 0; i < recovery.damaged.size() && i < 1000; ++i) {
+        json one{{"sequence", recovery.damaged[i].sequence}, {"deliveries", json::array()}};
+        for (const auto& [rule, target] : recovery.damaged[i].routes)
+            one["deliveries"].push_back({{"rule", rule}, {"target", target}});
+        start["damaged"].push_back(std::move(one));
+    }
+    if (recovery.lost_last > 0) start["lost"] = {{"first", recovery.lost_first}, {"last", recovery.lost_last}};
+    out["recovery"] = std::move(start);
+    return out;
+}
+
+json to_json(const StateStatus& state)
+{
+    json out{{"batches", state.batches},     {"changes", state.changes},
+             {"queued", state.queued},       {"wal_bytes", state.wal_bytes},
+             {"settled_unsynced", state.settled_unsynced}, {"failing", state.failing}};
+    if (state.report.set_aside || !state.report.why.empty())
+        out["start"] = {{"set_aside", state.report.set_aside},
+                        {"moved_to", state.report.moved_to},
+                        {"why", state.report.why},
+                        {"salvaged_targets", state.report.salvaged_targets},
+                        {"salvaged_retries", state.report.salvaged_retries},
+                        {"salvaged_dead_letters", state.report.salvaged_dead_letters},
+                        {"lost_dead_letters", state.report.lost_dead_letters}};
+    return out;
+}
+
+json reload_json(const StatusReport& report)
+{
+    if (!report.has_last_reload) return nullptr;
+    return {{"ok", report.last_reload.ok},
+            {"at", to_rfc3339(report.last_reload_at)},
+            {"report", report.last_reload.report}};
+}
+
+}  // namespace
+
+Balance balance(const StatusReport& report)
+{
+    Balance sum;
+    for (const LedgerRow& row : report.ledger) {
+        sum.routed += row.routed + row.replayed;
+        for (const auto& [ending, count] : row.ended) sum.ended += count;
+    }
+    for (const TargetStatus& target : report.targets) sum.pending += target.pending.sum();
+    return sum;
+}
+
+std::string status_json(const StatusReport& report)
+{
+    const Balance sums = balance(report);
+    json out{{"version", report.version},
+             {"started", to_rfc3339(report.started)},
+             {"uptime_seconds",
+              std::chrono::duration_cast<std::chrono::seconds>(report.now - report.started).count()},
+             {"ready", report.not_ready.empty()},
+             {"reasons", report.not_ready},
+             {"generation", report.generation},
+             {"rules", report.rules},
+             {"loaded", to_rfc3339(report.loaded)},
+             {"reloads", report.reloads},
+             {"reloads_failed", report.reloads_failed},
+             {"last_reload", reload_json(report)},
+             {"resident_bytes", report.resident_bytes},
+             {"pending", sums.pending},
+             {"balanced", sums.holds()},
+             {"difference", static_cast<std::int64_t>(sums.routed) -
+                                static_cast<std::int64_t>(sums.ended + sums.pending)},
+             {"journal", to_json(report.journal)},
+             {"state", to_json(report.state)}};
+    out["buses"] = json::array();
+    for (const BusStatus& bus : report.buses)
+        out["buses"].push_back({{"name", bus.name},
+                                {"rules", bus.rules},
+                                {"durability", bus.durability},
+                                {"unmatched", bus.unmatched}});
+    out["targets"] = json::array();
+    for (const TargetStatus& target : report.targets) out["targets"].push_back(to_json(target));
+    out["ledger"] = json::array();
+    for (const LedgerRow& row : report.ledger) out["ledger"].push_back(to_json(row));
+    out["events"] = json::array();
+    for (const EventTotals& row : report.events)
+        out["events"].push_back({{"bus", row.bus},
+                                 {"source", row.source},
+                                 {"received", row.accepted + row.duplicate + row.refused},
+                                 {"accepted", row.accepted},
+                                 {"duplicate", row.duplicate},
+                                 {"refused", row.refused},
+                                 {"matched", row.matched},
+                                 {"unmatched", row.unmatched}});
+    json requests = json::object();
+    for (const auto& [status, count] : report.ingest.requests) requests[std::to_string(status)] = count;
+    out["ingest"] = {{"requests", requests},
+                     {"body_bytes", report.ingest.body_bytes},
+                     {"connections", report.ingest.connections},
+                     {"connections_total", report.ingest.connections_total}};
+    return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace eventyard::router::admin

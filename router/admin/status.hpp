@@ -1,0 +1,80 @@
+// router/admin/status.hpp — one look at the whole daemon, and how it is shown. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/time.hpp"
+#include "router/delivery/target_status.hpp"
+#include "router/journal/journal.hpp"
+#include "router/router.hpp"
+#include "router/state/state.hpp"
+
+namespace eventyard::router::admin {
+
+struct BusStatus {
+    std::string name;
+    std::uint64_t rules = 0;
+    std::string durability;
+    std::string unmatched;
+};
+
+struct IngestStatus {
+    std::vector<std::pair<unsigned, std::uint64_t>> requests;  // HTTP status, answers
+    std::uint64_t body_bytes = 0;
+    std::uint64_t connections = 0;     // open now
+    std::uint64_t connections_total = 0;
+};
+
+struct JournalStatus {
+    Sequence last = 0, synced = 0, oldest = 0;
+    std::uint64_t commits = 0, events = 0, event_bytes = 0, written_bytes = 0;
+    std::uint64_t failed_commits = 0, uncertain_events = 0, refused_no_space = 0;
+    double sync_seconds = 0;
+    std::uint64_t queued_bytes = 0, segments = 0, disk_bytes = 0, lane_reads = 0, read_bytes = 0;
+    bool accepting = true;
+    RecoveryReport recovery;
+};
+
+struct StateStatus {
+    std::uint64_t batches = 0, changes = 0, queued = 0, wal_bytes = 0, settled_unsynced = 0;
+    bool failing = false;
+    StateReport report;
+};
+
+struct StatusReport {
+    std::string version;
+    WallTime started{}, now{};
+    std::vector<std::string> not_ready;   // reasons; empty: ready
+    std::uint64_t generation = 0;
+    std::uint64_t rules = 0;
+    WallTime loaded{};
+    std::uint64_t reloads = 0, reloads_failed = 0;
+    bool has_last_reload = false;
+    ReloadResult last_reload;
+    WallTime last_reload_at{};
+    std::uint64_t resident_bytes = 0;
+    std::vector<BusStatus> buses;
+    std::vector<TargetStatus> targets;
+    std::vector<LedgerRow> ledger;
+    std::vector<EventTotals> events;
+    IngestStatus ingest;
+    JournalStatus journal;
+    StateStatus state;
+};
+
+/// The ledger summed over rules: routed + replayed = every ending + pending must hold. Exact when
+/// nothing is on its way between the parts; under load a look may fall between two of them.
+struct Balance {
+    std::uint64_t routed = 0, ended = 0, pending = 0;
+    [[nodiscard]] bool holds() const noexcept { return routed == ended + pending; }
+};
+[[nodiscard]] Balance balance(const StatusReport& report);
+
+/// For GET /v1/status; described in docs/http-api.md.
+[[nodiscard]] std::string status_json(const StatusReport& report);
+/// For GET /metrics, in Prometheus' text format.
+[[nodiscard]] std::string metrics_text(const StatusReport& report);
+
+}  // namespace eventyard::router::admin
