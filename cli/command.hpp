@@ -19,6 +19,10 @@ struct Command {
 };
 
 std::function<int()> setup_sink(CLI::App& app);
+std::function<int()> setup_check(CLI::App& app);
+std::function<int()> setup_test(CLI::App& app);
+std::function<int()> setup_match(CLI::App& app);
+std::function<int()> setup_explain(CLI::App& app);
 std::function<int()> setup_version(CLI::App& app);
 std::function<int()> setup_serve(CLI::App& app);
 std::function<int()> setup_status(CLI::App& app);

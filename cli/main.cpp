@@ -22,6 +22,10 @@ constexpr Command commands[] = {
     {"dead-letters", "list and show what could not be delivered", setup_dead_letters},
     {"reload", "have a running daemon read its configuration again", setup_reload},
     {"sink", "a trial receiver that prints or counts what it gets and fails as told", setup_sink},
+    {"check", "read a configuration and report every mistake", setup_check},
+    {"test", "run the tests that rules carry", setup_test},
+    {"match", "ask whether a pattern matches an event, and why", setup_match},
+    {"explain", "what every rule makes of one event, and why", setup_explain},
     {"version", "print the version", setup_version},
 };
 

@@ -1,0 +1,164 @@
+// cli/check.cpp — `eventyard check`: every mistake in a configuration, or what it holds.
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/table.hpp"
+#include "cli/verdict.hpp"
+#include "config/load.hpp"
+#include "rules/portable.hpp"
+
+namespace eventyard::cli {
+namespace {
+
+struct Options {
+    std::string config;
+    bool json = false;
+    bool portable = false;
+};
+
+struct RuleNote {
+    std::string rule;
+    rules::PortabilityNote note;
+};
+
+std::string counted(std::size_t count, const std::string& word)
+{
+    return grouped(count) + " " + word + (count == 1 ? "" : word.back() == 's' ? "es" : "s");
+}
+
+std::vector<RuleNote> notes_of(const router::RouteTable& table)
+{
+    std::vector<RuleNote> notes;
+    for (const router::Rule& rule : table.rules)
+        for (rules::PortabilityNote& note : rules::portability(*rule.pattern_source))
+            notes.push_back({rule.name, std::move(note)});
+    return notes;
+}
+
+const char* word_of(router::Durability durability)
+{
+    switch (durability) {
+        case router::Durability::fsync: return "fsync";
+        case router::Durability::os: return "os";
+        case router::Durability::memory: break;
+    }
+    return "memory";
+}
+
+const char* word_of(router::Unmatched unmatched)
+{
+    switch (unmatched) {
+        case router::Unmatched::drop: return "drop";
+        case router::Unmatched::store: return "store";
+        case router::Unmatched::refuse: break;
+    }
+    return "refuse";
+}
+
+void print_table(const router::RouteTable& table, std::size_t warnings)
+{
+    std::cout << "ok: " << counted(table.rules.size(), "rule") << ", "
+              << counted(table.targets.size(), "target") << ", " << counted(table.buses.size(), "bus");
+    if (warnings > 0) std::cout << "; " << counted(warnings, "warning");
+    std::cout << "\n\n";
+    std::map<std::string, std::size_t> off;
+    std::map<std::string, std::size_t> uses;
+    for (const router::Rule& rule : table.rules) {
+        if (!rule.enabled) ++off[rule.bus];
+        for (const router::RuleTarget& target : rule.targets) uses[target.target] += rule.enabled;
+    }
+    Table buses({"BUS", "RULES", "OFF", "DURABILITY", "UNMATCHED"});
+    for (const auto& [name, bus] : table.buses)
+        buses.add({name, grouped(bus.rules.size()), grouped(off[name]), word_of(bus.durability),
+                   word_of(bus.unmatched)});
+    std::cout << buses.text(2);
+    if (table.targets.empty()) return;
+    Table targets({"TARGET", "KIND", "RULES", "ADDRESS", "DEAD LETTERS ALSO TO"});
+    for (const auto& [name, target] : table.targets)
+        targets.add({name, target.kind, grouped(uses[name]), target.blueprint->address(),
+                     target.dead_letter_target.empty() ? "-" : target.dead_letter_target});
+    std::cout << "\n" << targets.text(2);
+}
+
+void print_notes(const std::vector<RuleNote>& notes)
+{
+    if (notes.empty()) {
+        std::cout << "\nportable: AWS EventBridge takes every rule and answers alike\n";
+        return;
+    }
+    Table table({"RULE", "AT", "AWS", "WHY", "WHAT"});
+    for (const auto& [rule, note] : notes) {
+        const std::string at = (note.place.file ? *note.place.file + ":" : std::string()) +
+                               std::to_string(note.place.line) + ":" +
+                               std::to_string(note.place.column);
+        table.add({rule, at, note.refused ? "refuses it" : "may differ", note.row, note.message});
+    }
+    std::cout << "\nnot portable to AWS EventBridge (rows of the table in docs/patterns.md):\n"
+              << table.text(2);
+}
+
+nlohmann::ordered_json notes_json(const std::vector<RuleNote>& notes)
+{
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const auto& [rule, note] : notes) {
+        nlohmann::ordered_json one{{"rule", rule}};
+        if (note.place.file) one["file"] = *note.place.file;
+        one["line"] = note.place.line;
+        one["column"] = note.place.column;
+        one["row"] = note.row;
+        one["refused"] = note.refused;
+        one["message"] = note.message;
+        list.push_back(std::move(one));
+    }
+    return list;
+}
+
+int check(const Options& options)
+{
+    Report report;
+    const auto table = config::load(options.config, report);
+    const std::size_t warnings = report.diagnostics().size() - report.errors();
+    std::vector<RuleNote> notes;
+    if (table && options.portable) notes = notes_of(*table);
+    if (options.json) {
+        nlohmann::ordered_json out{{"ok", table != nullptr},
+                                   {"errors", report.errors()},
+                                   {"warnings", warnings}};
+        if (table) {
+            out["rules"] = table->rules.size();
+            out["targets"] = table->targets.size();
+            out["buses"] = table->buses.size();
+        }
+        out["diagnostics"] = nlohmann::ordered_json::parse(report.json());
+        if (table && options.portable) out["portability"] = notes_json(notes);
+        std::cout << one_line(out) << "\n";
+    } else {
+        std::cerr << report.text();
+        if (table) {
+            print_table(*table, warnings);
+            if (options.portable) print_notes(notes);
+        } else {
+            std::cerr << "\n" << counted(report.errors(), "error");
+            if (warnings > 0) std::cerr << ", " << counted(warnings, "warning");
+            std::cerr << " in " << options.config << "\n";
+        }
+    }
+    if (!table) return 2;
+    return notes.empty() ? 0 : 1;
+}
+
+}  // namespace
+
+std::function<int()> setup_check(CLI::App& app)
+{
+    auto options = std::make_shared<Options>();
+    app.add_option("--config,-c", options->config, "the main configuration file")->required();
+    app.add_flag("--json", options->json, "one JSON object instead of text");
+    app.add_flag("--portable", options->portable,
+                 "name every rule that AWS EventBridge would refuse or answer differently; exit 1 if any");
+    return [options] { return check(*options); };
+}
+
+}  // namespace eventyard::cli
