@@ -1,0 +1,507 @@
+#include "router/router.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include <unistd.h>
+
+#include "core/log.hpp"
+#include "core/units.hpp"
+#include "router/admin/api.hpp"
+#include "router/delivery/engine.hpp"
+#include "router/ingest/server.hpp"
+#include "router/keeper.hpp"
+#include "router/routed_counter.hpp"
+#include "router/table_holder.hpp"
+
+namespace eventyard::router {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds totals_interval{50};
+constexpr std::chrono::milliseconds received_interval{1000};
+constexpr std::chrono::seconds keeper_interval{2};
+
+std::uint64_t resident_bytes()
+{
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t size = 0, resident = 0;
+    statm >> size >> resident;
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+const char* text_of(Durability durability)
+{
+    switch (durability) {
+        case Durability::fsync: return "fsync";
+        case Durability::os: return "os";
+        case Durability::memory: break;
+    }
+    return "memory";
+}
+
+const char* text_of(Unmatched unmatched)
+{
+    switch (unmatched) {
+        case Unmatched::drop: return "drop";
+        case Unmatched::store: return "store";
+        case Unmatched::refuse: break;
+    }
+    return "refuse";
+}
+
+std::vector<TargetSpec> specs_of(const RouteTable& table)
+{
+    std::vector<TargetSpec> specs;
+    for (const auto& [name, spec] : table.targets) specs.push_back(spec);
+    return specs;
+}
+
+std::uint32_t thread_count(const ProcessOptions& process)
+{
+    if (process.threads > 0) return process.threads;
+    return std::max(1U, std::thread::hardware_concurrency());
+}
+
+void log_recovery(const RecoveryReport& recovery, const StateReport& state)
+{
+    if (state.set_aside)
+        log::warn("state", "state.db was set aside: targets without a trustworthy position deliver again from "
+                           "their oldest kept event",
+                  {{"why", state.why}, {"moved_to", state.moved_to}, {"lost_dead_letters", state.lost_dead_letters}});
+    if (recovery.store_mismatch)
+        log::warn("journal", "state.db belongs to another journal; its cursors are not used");
+    for (const DamagedEvent& damaged : recovery.damaged)
+        log::error("journal", "an event that was synced cannot be read any more",
+                   {{"sequence", damaged.sequence}, {"deliveries", damaged.routes.size()}});
+    if (recovery.lost_last > 0)
+        log::error("journal", "sequences were given and answered, but are gone",
+                   {{"first", recovery.lost_first}, {"last", recovery.lost_last}});
+    log::info("journal", "recovered",
+              {{"events", recovery.events}, {"first", recovery.first}, {"last", recovery.last}, {"torn_bytes", recovery.torn_bytes}});
+}
+
+/// The parts, in the order in which they are made; members below need those above.
+class RouterParts final : public Router, public admin::Backend {
+public:
+    RouterParts(Disk& disk, const Clock& clock, Random& random, RouterHooks hooks, std::uint32_t threads)
+        : disk_(disk), clock_(clock), random_(random), hooks_(std::move(hooks)), started_(clock.wall()),
+          io_(threads), control_work_(asio::make_work_guard(control_)), totals_timer_(control_),
+          admin_server_(control_, admin::make_handler(*this)), pings_(threads)
+    {
+    }
+    ~RouterParts() override
+    {
+        if (!stopped_) stop();
+    }
+
+    Result<void> open(std::shared_ptr<RouteTable> table)
+    {
+        const ProcessOptions& process = table->process;
+        data_dir_ = process.data_dir;
+        EVENTYARD_CHECK(disk_.make_directory(data_dir_));
+        EVENTYARD_TRY(state, State::open(clock_, {.path = data_dir_ + "/state.db"}));
+        state_ = std::move(state);
+        const StateSnapshot& known = state_->snapshot();
+        EVENTYARD_TRY(journal, Journal::open(disk_, clock_, random_,
+                                             {.directory = data_dir_ + "/journal",
+                                              .segment_size = process.segment_size,
+                                              .min_free = process.min_free},
+                                             {known.store, known.reserved, known.synced}));
+        journal_ = std::move(journal);
+        EVENTYARD_CHECK(state_->bind_store(journal_->recovery().store));
+        log_recovery(journal_->recovery(), state_->report());
+
+        journal_->set_reserver([this](Sequence up_to) {
+            state_->submit({JournalMarked{up_to, 0}}, [this, up_to](const Result<void>& durable) {
+                if (durable.has_value()) journal_->reserved(up_to);
+            });
+        });
+        EVENTYARD_CHECK(recount(state_->snapshot()));
+        EVENTYARD_TRY(version, journal_->store_version(*table->version));
+        table->version = std::move(version);
+
+        io_.start();
+        engine_ = std::make_unique<Engine>(io_, *journal_, *state_, clock_, random_);
+        EVENTYARD_CHECK(engine_->start(specs_of(*table), state_->snapshot()));
+        journal_->set_listener([this](CommitBatchPtr batch) {
+            engine_->on_commit(batch);
+            asio::post(control_, [this, batch = std::move(batch)] { routed_.add(*batch); });
+        });
+        keeper_ = std::make_unique<Keeper>(*journal_, *state_);
+        put_in_effect(std::move(table));
+
+        ingest_ = std::make_unique<IngestServer>(io_, *journal_, [this] { return table_.get(); }, clock_, random_);
+        const RouteTablePtr current = table_.get();
+        EVENTYARD_CHECK(ingest_->listen(current->process.listen_http));
+        EVENTYARD_CHECK(admin_server_.listen(current->process.listen_admin));
+        admin_address_ = admin_server_.address();
+        arm_totals();
+        control_thread_ = std::thread([this] { control_.run(); });
+        ready_ = true;
+        return {};
+    }
+
+    // --- Router ----------------------------------------------------------------------------------
+
+    Result<std::uint64_t> replace(std::shared_ptr<RouteTable> table) override
+    {
+        const RouteTablePtr old = table_.get();
+        const auto specs = specs_of(*table);
+        const std::lock_guard lock{engine_mutex_};
+        EVENTYARD_CHECK(engine_->can_replace(specs));
+        EVENTYARD_TRY(version, journal_->store_version(*table->version));
+        table->version = std::move(version);
+
+        std::promise<Result<void>> prepared;
+        auto outcome = prepared.get_future();
+        engine_->prepare(specs, [&prepared](Result<void> result) { prepared.set_value(std::move(result)); });
+        EVENTYARD_CHECK(outcome.get());
+        if (auto moved = move_listeners(old->process, table->process); !moved.has_value()) {
+            engine_->abandon();
+            return moved.error();
+        }
+        warn_of_restart(old->process, table->process);
+        engine_->commit();
+        put_in_effect(std::move(table));
+        return table_.get()->generation;
+    }
+
+    void note_reload(const ReloadResult& result) override
+    {
+        const std::lock_guard lock{mutex_};
+        ++reloads_;
+        if (!result.ok) ++reloads_failed_;
+        last_reload_ = result;
+        last_reload_at_ = clock_.wall();
+    }
+
+    [[nodiscard]] RouteTablePtr table() const override { return table_.get(); }
+    [[nodiscard]] std::string http_address() const override { return ingest_->address(); }
+    [[nodiscard]] std::string admin_address() const override
+    {
+        const std::lock_guard lock{mutex_};
+        return admin_address_;
+    }
+
+    bool alive() override
+    {
+        bool all = true;
+        for (std::size_t i = 0; i < pings_.size(); ++i) {
+            if (pings_[i].exchange(true)) {
+                all = false;  // the last one was not answered
+                continue;
+            }
+            asio::post(io_.at(i), [this, i] { pings_[i] = false; });
+        }
+        return all;
+    }
+
+    void stop() override
+    {
+        if (std::exchange(stopped_, true)) return;
+        ready_ = false;
+        const RouteTablePtr current = table_.get();
+        const Duration grace = current ? current->process.shutdown_grace : Duration{0};
+        if (ingest_ && !ingest_->stop(grace)) log::warn("ingest", "requests were cut off at the end of shutdown_grace");
+        if (engine_) {
+            std::promise<void> ended;
+            engine_->stop(grace, [&ended] { ended.set_value(); });
+            ended.get_future().wait();
+        }
+        if (journal_) journal_->stop();
+        stop_control();
+        if (state_) {
+            hand_over_totals();
+            hand_over_received();
+            state_->stop();
+        }
+        io_.finish();
+    }
+
+    // --- admin::Backend --------------------------------------------------------------------------
+
+    void status(std::function<void(admin::StatusReport)> done) override
+    {
+        engine_->status([this, done = std::move(done)](std::vector<TargetStatus> targets) mutable {
+            asio::post(control_, [this, done = std::move(done), targets = std::move(targets)]() mutable {
+                hand_over_totals();
+                hand_over_received();
+                // The state applies what was submitted before it reads.
+                state_->ledger([this, done = std::move(done), targets = std::move(targets)](
+                                   Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) mutable {
+                    admin::StatusReport report = look();
+                    report.targets = std::move(targets);
+                    if (rows.has_value()) report.ledger = std::move(*rows);
+                    report.events = std::move(events);
+                    done(std::move(report));
+                });
+            });
+        });
+    }
+
+    [[nodiscard]] std::vector<std::string> not_ready() const override
+    {
+        std::vector<std::string> reasons;
+        if (!ready_) reasons.emplace_back("starting or stopping");
+        if (!journal_->stats().accepting)
+            reasons.emplace_back("the journal accepts nothing: too little free space, or a failing disk");
+        if (state_->stats().failing) reasons.emplace_back("state.db cannot be written");
+        return reasons;
+    }
+
+    void reload(std::function<void(ReloadResult)> done) override { hooks_.request_reload(std::move(done)); }
+
+    void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) override
+    {
+        const std::lock_guard lock{engine_mutex_};
+        done(known(target, engine_->pause(target, std::move(reason))));
+    }
+    void resume(std::string target, std::function<void(Result<void>)> done) override
+    {
+        const std::lock_guard lock{engine_mutex_};
+        done(known(target, engine_->resume(target)));
+    }
+    void retry_now(std::string target, std::function<void(Result<void>)> done) override
+    {
+        const std::lock_guard lock{engine_mutex_};
+        done(known(target, engine_->retry_now(target)));
+    }
+    void dead_letters(DeadLetterFilter filter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    {
+        state_->dead_letters(std::move(filter), std::move(done));
+    }
+    void dead_letter(std::int64_t id,
+                     std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
+    {
+        state_->dead_letter(id, std::move(done));
+    }
+    void export_state(std::function<void(Result<std::string>)> done) override
+    {
+        const std::string directory = data_dir_ + "/exports";
+        if (auto made = disk_.make_directory(directory); !made.has_value()) return done(made.error());
+        std::string stamp = to_rfc3339(clock_.wall());
+        stamp.erase(std::remove(stamp.begin(), stamp.end(), ':'), stamp.end());
+        const std::string path = directory + "/state-" + stamp + ".db";
+        state_->export_copy(path, [path, done = std::move(done)](const Result<void>& written) {
+            if (written.has_value())
+                done(path);
+            else
+                done(written.error());
+        });
+    }
+
+private:
+    /// Brings the routed totals up to the journal's end: a crash may have lost the last interval.
+    Result<void> recount(const StateSnapshot& snapshot)
+    {
+        if (snapshot.routed_through >= journal_->last()) return {};
+        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, journal_->last()));
+        state_->submit({Routed{journal_->last(), std::move(counts)}});
+        return {};
+    }
+
+    void put_in_effect(std::shared_ptr<RouteTable> table)
+    {
+        table->generation = ++generation_;
+        table->loaded = clock_.wall();
+        table_.set(std::move(table));
+        for (std::size_t i = 0; i < io_.size(); ++i)
+            asio::post(io_.at(i), [this] { (void)table_.get(); });
+        asio::post(control_, [this] { (void)table_.get(); });
+    }
+
+    Result<void> move_listeners(const ProcessOptions& old, const ProcessOptions& wanted)
+    {
+        if (wanted.listen_http != old.listen_http) EVENTYARD_CHECK(ingest_->listen(wanted.listen_http));
+        if (wanted.listen_admin == old.listen_admin) return {};
+        std::promise<Result<void>> moved;
+        auto outcome = moved.get_future();
+        asio::post(control_, [this, &moved, &wanted] {
+            auto result = admin_server_.listen(wanted.listen_admin);
+            {
+                const std::lock_guard lock{mutex_};
+                admin_address_ = admin_server_.address();
+            }
+            moved.set_value(std::move(result));
+        });
+        auto result = outcome.get();
+        if (!result.has_value() && wanted.listen_http != old.listen_http)
+            (void)ingest_->listen(old.listen_http);  // back to where it was
+        return result;
+    }
+
+    static void warn_of_restart(const ProcessOptions& old, const ProcessOptions& wanted)
+    {
+        const auto warn = [](const char* key) {
+            log::warn("config", "this change takes effect at the next start only", {{"key", key}});
+        };
+        if (old.data_dir != wanted.data_dir) warn("data_dir");
+        if (old.threads != wanted.threads) warn("threads");
+        if (old.segment_size != wanted.segment_size) warn("journal.segment_size");
+        if (old.min_free != wanted.min_free) warn("journal.min_free");
+    }
+
+    /// Control thread.
+    void arm_totals()
+    {
+        totals_timer_.expires_after(totals_interval);
+        totals_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+            if (cancelled) return;
+            const SteadyTime now = clock_.steady();
+            hand_over_totals();
+            if (now - received_at_ >= received_interval) {
+                received_at_ = now;
+                hand_over_received();
+            }
+            if (now - keeper_at_ >= keeper_interval) {
+                // After the totals, in the same order: what the keeper lets go has been counted.
+                keeper_at_ = now;
+                keeper_->tick(now);
+            }
+            arm_totals();
+        });
+    }
+
+    void hand_over_totals()
+    {
+        std::vector<Change> changes;
+        if (Routed routed = routed_.take(); routed.through > 0) changes.emplace_back(std::move(routed));
+        if (const Sequence synced = journal_->synced(); synced > synced_told_) {
+            synced_told_ = synced;
+            changes.emplace_back(JournalMarked{0, synced});
+        }
+        if (!changes.empty()) state_->submit(std::move(changes));
+    }
+
+    void hand_over_received()
+    {
+        if (!ingest_) return;
+        std::vector<Change> changes;
+        for (Received& received : ingest_->take_received()) changes.emplace_back(std::move(received));
+        if (!changes.empty()) state_->submit(std::move(changes));
+    }
+
+    void stop_control()
+    {
+        if (!control_thread_.joinable()) return;
+        asio::post(control_, [this] {
+            admin_server_.close();
+            totals_timer_.cancel();
+            control_work_.reset();
+            control_.stop();
+        });
+        control_thread_.join();
+        control_.restart();
+        control_.poll();  // commits that were told of after the stop
+    }
+
+    [[nodiscard]] Result<void> known(const std::string& target, bool found) const
+    {
+        if (found) return {};
+        std::vector<std::string> names;
+        for (const auto& [name, spec] : table_.get()->targets) names.push_back(name);
+        return fail(Errc::not_found, "no target '" + target + "'" + did_you_mean(target, names));
+    }
+
+    /// Everything that needs no other thread.
+    [[nodiscard]] admin::StatusReport look() const
+    {
+        const RouteTablePtr table = table_.get();
+        admin::StatusReport report;
+        report.version = EVENTYARD_VERSION;
+        report.started = started_;
+        report.now = clock_.wall();
+        report.not_ready = not_ready();
+        report.generation = table->generation;
+        report.rules = table->rules.size();
+        report.loaded = table->loaded;
+        report.resident_bytes = resident_bytes();
+        for (const auto& [name, bus] : table->buses)
+            report.buses.push_back({name, bus.rules.size(), text_of(bus.durability), text_of(bus.unmatched)});
+        {
+            const std::lock_guard lock{mutex_};
+            report.reloads = reloads_;
+            report.reloads_failed = reloads_failed_;
+            report.has_last_reload = reloads_ > 0;
+            report.last_reload = last_reload_;
+            report.last_reload_at = last_reload_at_;
+        }
+        const IngestTotals totals = ingest_->totals();
+        report.ingest.requests.assign(totals.requests.begin(), totals.requests.end());
+        report.ingest.body_bytes = totals.body_bytes;
+        report.ingest.connections = totals.connections_open;
+        report.ingest.connections_total = totals.connections_accepted;
+        const Journal::Stats& journal = journal_->stats();
+        report.journal = {journal_->last(), journal_->synced(), journal_->oldest(), journal.commits, journal.events,
+                          journal.event_bytes, journal.written_bytes, journal.failed_commits,
+                          journal.uncertain_events, journal.refused_no_space,
+                          static_cast<double>(journal.sync_nanoseconds) * 1e-9, journal.queued_bytes,
+                          journal.segments, journal.disk_bytes, journal.lane_reads, journal.read_bytes,
+                          journal.accepting, journal_->recovery()};
+        const State::Stats& state = state_->stats();
+        report.state = {state.batches, state.changes, state.queued, state.wal_bytes, state.settled_unsynced,
+                        state.failing, state_->report()};
+        return report;
+    }
+
+    Disk& disk_;
+    const Clock& clock_;
+    Random& random_;
+    RouterHooks hooks_;
+    const WallTime started_;
+    std::string data_dir_;
+    TableHolder table_;
+    std::uint64_t generation_ = 0;
+    std::atomic<bool> ready_{false};
+    bool stopped_ = false;
+
+    std::unique_ptr<State> state_;
+    std::unique_ptr<Journal> journal_;
+    IoThreads io_;
+    asio::io_context control_{1};
+    asio::executor_work_guard<asio::io_context::executor_type> control_work_;
+    asio::steady_timer totals_timer_;
+    admin::Server admin_server_;
+    std::thread control_thread_;
+    std::mutex engine_mutex_;  // the engine is told what to do by main (reload) and control (operators)
+    std::unique_ptr<Engine> engine_;
+    std::unique_ptr<IngestServer> ingest_;
+    std::unique_ptr<Keeper> keeper_;
+    std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
+
+    // Control thread only.
+    RoutedCounter routed_;
+    Sequence synced_told_ = 0;
+    SteadyTime received_at_{}, keeper_at_{};
+
+    mutable std::mutex mutex_;  // what follows
+    std::string admin_address_;
+    std::uint64_t reloads_ = 0, reloads_failed_ = 0;
+    ReloadResult last_reload_;
+    WallTime last_reload_at_{};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Router>> Router::start(std::shared_ptr<RouteTable> table, Disk& disk,
+                                              const Clock& clock, Random& random, RouterHooks hooks)
+{
+    auto router = std::make_unique<RouterParts>(disk, clock, random, std::move(hooks),
+                                                thread_count(table->process));
+    if (auto opened = router->open(std::move(table)); !opened.has_value()) {
+        router->stop();
+        return opened.error();
+    }
+    return std::unique_ptr<Router>(std::move(router));
+}
+
+}  // namespace eventyard::router
