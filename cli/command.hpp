@@ -18,6 +18,7 @@ struct Command {
     Setup setup;
 };
 
+std::function<int()> setup_send(CLI::App& app);
 std::function<int()> setup_sink(CLI::App& app);
 std::function<int()> setup_check(CLI::App& app);
 std::function<int()> setup_test(CLI::App& app);

@@ -21,6 +21,7 @@ constexpr Command commands[] = {
     {"targets", "list, pause and resume a running daemon's targets", setup_targets},
     {"dead-letters", "list and show what could not be delivered", setup_dead_letters},
     {"reload", "have a running daemon read its configuration again", setup_reload},
+    {"send", "post events of files or stdin to a daemon", setup_send},
     {"sink", "a trial receiver that prints or counts what it gets and fails as told", setup_sink},
     {"check", "read a configuration and report every mistake", setup_check},
     {"test", "run the tests that rules carry", setup_test},
