@@ -156,6 +156,8 @@ public:
     {
         const RouteTablePtr old = table_.get();
         const auto specs = specs_of(*table);
+        if (state_->stats().failing)
+            return fail(Errc::unavailable, "state.db cannot be written now, and a reload needs it; see the log");
         const std::lock_guard lock{engine_mutex_};
         EVENTYARD_CHECK(engine_->can_replace(specs));
         EVENTYARD_TRY(version, journal_->store_version(*table->version));

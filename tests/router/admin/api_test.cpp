@@ -1,0 +1,158 @@
+#include "router/admin/api.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "tests/support/http.hpp"
+
+using namespace eventyard;
+using namespace eventyard::router;
+using nlohmann::json;
+
+namespace {
+
+/// Remembers what it was asked, and answers from another thread where the real one does.
+class FakeBackend final : public admin::Backend {
+public:
+    void status(std::function<void(admin::StatusReport)> done) override
+    {
+        std::thread([done = std::move(done)] {
+            admin::StatusReport report;
+            report.version = "fake";
+            done(report);
+        }).detach();
+    }
+    [[nodiscard]] std::vector<std::string> not_ready() const override { return reasons; }
+    void reload(std::function<void(ReloadResult)> done) override { done(reload_result); }
+    void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) override
+    {
+        if (target != "a/b") return done(fail(Errc::not_found, "no target '" + target + "'"));
+        asked = "pause " + target + " " + reason;
+        done({});
+    }
+    void resume(std::string target, std::function<void(Result<void>)> done) override
+    {
+        asked = "resume " + target;
+        done({});
+    }
+    void retry_now(std::string target, std::function<void(Result<void>)> done) override
+    {
+        asked = "retry " + target;
+        done({});
+    }
+    void dead_letters(DeadLetterFilter filter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    {
+        last_filter = filter;
+        DeadLetter letter;
+        letter.id = 7;
+        letter.reason = "max_attempts";
+        done(std::vector<DeadLetter>{letter});
+    }
+    void dead_letter(std::int64_t id, std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
+    {
+        if (id != 7) return done(fail(Errc::not_found, "no dead letter " + std::to_string(id)), {});
+        DeadLetter letter;
+        letter.id = 7;
+        letter.body = "{}";
+        done(letter, {AttemptRecord{{}, 503, "status", "HTTP 503", "busy", std::chrono::milliseconds{12}}});
+    }
+    void export_state(std::function<void(Result<std::string>)> done) override
+    {
+        done(fail(Errc::no_space, "no room"));
+    }
+
+    std::vector<std::string> reasons;
+    ReloadResult reload_result{true, "", 2};
+    std::string asked;
+    DeadLetterFilter last_filter;
+};
+
+struct Fixture {
+    FakeBackend backend;
+    boost::asio::io_context io{1};
+    admin::Server server{io, admin::make_handler(backend)};
+    std::thread thread;
+    std::uint16_t port = 0;
+
+    Fixture()
+    {
+        REQUIRE(server.listen("127.0.0.1:0").has_value());
+        port = static_cast<std::uint16_t>(std::stoi(server.address().substr(server.address().rfind(':') + 1)));
+        thread = std::thread([this] { io.run(); });
+    }
+    ~Fixture()
+    {
+        io.stop();
+        thread.join();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the admin listener answers each of its paths")
+{
+    Fixture f;
+    CHECK(support::http_get(f.port, "/healthz").body == "ok\n");
+    CHECK(support::http_get(f.port, "/readyz").status == 200);
+    f.backend.reasons = {"no space"};
+    const auto not_ready = support::http_get(f.port, "/readyz");
+    CHECK(not_ready.status == 503);
+    CHECK(not_ready.body.find("no space") != std::string::npos);
+    CHECK(json::parse(support::http_get(f.port, "/v1/status").body).at("version") == "fake");
+    CHECK(support::http_get(f.port, "/metrics").body.find("eventyard_info{version=\"fake\"} 1") != std::string::npos);
+    CHECK(support::http_get(f.port, "/v2/status").status == 404);
+    CHECK(support::http_request(f.port, "DELETE", "/v1/status", "").status == 405);
+}
+
+TEST_CASE("a failed reload is a 422 with the whole report")
+{
+    Fixture f;
+    CHECK(support::http_post(f.port, "/v1/reload", "").status == 200);
+    f.backend.reload_result = {false, "rules.yaml:3:5: error: x\n", 1};
+    const auto answer = support::http_post(f.port, "/v1/reload", "");
+    CHECK(answer.status == 422);
+    CHECK(json::parse(answer.body).at("report") == "rules.yaml:3:5: error: x\n");
+}
+
+TEST_CASE("targets are paused and resumed by their decoded name")
+{
+    Fixture f;
+    CHECK(support::http_post(f.port, "/v1/targets/a%2Fb/pause?reason=night%20shift", "").status == 200);
+    CHECK(f.backend.asked == "pause a/b night shift");
+    CHECK(support::http_post(f.port, "/v1/targets/other/pause", "").status == 404);
+    CHECK(support::http_post(f.port, "/v1/targets/x/resume", "").status == 200);
+    CHECK(f.backend.asked == "resume x");
+    CHECK(support::http_post(f.port, "/v1/targets/x/explode", "").status == 404);
+}
+
+TEST_CASE("dead letters are listed by filter and shown with their trail")
+{
+    Fixture f;
+    const auto list = support::http_get(f.port, "/v1/dead-letters?target=a&rule=b&after=5&limit=20");
+    CHECK(list.status == 200);
+    CHECK(json::parse(list.body).at("dead_letters")[0].at("reason") == "max_attempts");
+    CHECK(f.backend.last_filter.target == "a");
+    CHECK(f.backend.last_filter.rule == "b");
+    CHECK(f.backend.last_filter.after_id == 5);
+    CHECK(f.backend.last_filter.limit == 20);
+    CHECK(support::http_get(f.port, "/v1/dead-letters?limit=0").status == 400);
+    CHECK(support::http_get(f.port, "/v1/dead-letters?after=x").status == 400);
+    const auto shown = json::parse(support::http_get(f.port, "/v1/dead-letters/7").body);
+    CHECK(shown.at("trail")[0].at("latency_ms") == 12);
+    CHECK(shown.at("body") == "{}");
+    CHECK(support::http_get(f.port, "/v1/dead-letters/8").status == 404);
+    CHECK(support::http_get(f.port, "/v1/dead-letters/x").status == 400);
+    CHECK(support::http_post(f.port, "/v1/state/export", "").status == 500);
+}
+
+TEST_CASE("an address that is not one is refused with an example")
+{
+    for (const char* bad : {"", "localhost:1", "127.0.0.1", "127.0.0.1:70000", "127.0.0.1:x", "127.0.0.1:"}) {
+        INFO(bad);
+        const auto parsed = admin::parse_endpoint(bad);
+        REQUIRE_FALSE(parsed.has_value());
+        CHECK(parsed.error().what.find("127.0.0.1:8080") != std::string::npos);
+    }
+    CHECK(admin::parse_endpoint("[::1]:8080").has_value());
+}

@@ -1,0 +1,104 @@
+#include "router/admin/status.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+using namespace eventyard;
+using namespace eventyard::router;
+using admin::StatusReport;
+
+namespace {
+
+StatusReport sample()
+{
+    StatusReport report;
+    report.version = "1.2.3";
+    report.started = WallTime{std::chrono::seconds{1'700'000'000}};
+    report.now = report.started + std::chrono::seconds{90};
+    report.rules = 3;
+    report.buses = {{"default", 3, "fsync", "drop"}};
+    TargetStatus orders;
+    orders.name = "orders";
+    orders.kind = "webhook";
+    orders.pending = {5, 2, 1};
+    orders.counters.attempts = 12;
+    orders.counters.latency.add(std::chrono::milliseconds{3});
+    orders.counters.latency.add(std::chrono::minutes{2});
+    orders.counters.last_error = "HTTP 503\n\xff";
+    report.targets = {orders};
+    LedgerRow row;
+    row.rule = "paid";
+    row.target = "orders";
+    row.routed = 20;
+    row.ended = {{Ending::delivered, 11}, {Ending::dead_lettered, 1}};
+    report.ledger = {row};
+    report.events = {{"default", "http", 18, 1, 2, 15, 3}};
+    report.ingest.requests = {{202, 18}, {400, 2}};
+    return report;
+}
+
+}  // namespace
+
+TEST_CASE("the ledger balances when routed equals ended plus pending")
+{
+    StatusReport report = sample();
+    CHECK(admin::balance(report).routed == 20);
+    CHECK(admin::balance(report).ended == 12);
+    CHECK(admin::balance(report).pending == 8);
+    CHECK(admin::balance(report).holds());
+    report.targets[0].pending.waiting = 4;
+    CHECK_FALSE(admin::balance(report).holds());
+    const auto json = nlohmann::json::parse(admin::status_json(report));
+    CHECK(json.at("balanced") == false);
+    CHECK(json.at("difference") == 1);
+}
+
+TEST_CASE("status JSON says what is known, also when an error text is not UTF-8")
+{
+    const auto json = nlohmann::json::parse(admin::status_json(sample()));
+    CHECK(json.at("version") == "1.2.3");
+    CHECK(json.at("uptime_seconds") == 90);
+    CHECK(json.at("ready") == true);
+    CHECK(json.at("last_reload").is_null());
+    CHECK(json.at("targets")[0].at("pending").at("total") == 8);
+    CHECK(json.at("targets")[0].at("last_error").get<std::string>().rfind("HTTP 503", 0) == 0);
+    CHECK(json.at("ledger")[0].at("dead_lettered") == 1);
+    CHECK(json.at("ledger")[0].at("expired") == 0);
+    CHECK(json.at("events")[0].at("received") == 21);
+    CHECK(json.at("ingest").at("requests").at("400") == 2);
+}
+
+TEST_CASE("metrics follow Prometheus' conventions")
+{
+    const std::string page = admin::metrics_text(sample());
+    for (const char* line : {
+             "eventyard_target_pending{target=\"orders\",where=\"waiting\"} 5",
+             "eventyard_events_total{bus=\"default\",result=\"matched\"} 15",
+             "eventyard_http_requests_total{status=\"400\"} 2",
+             "eventyard_target_attempt_seconds_bucket{target=\"orders\",le=\"0.005\"} 1",
+             "eventyard_target_attempt_seconds_bucket{target=\"orders\",le=\"+Inf\"} 2",
+             "eventyard_target_attempt_seconds_count{target=\"orders\"} 2",
+             "eventyard_ledger_balanced 1",
+         }) {
+        INFO(page);
+        CHECK(page.find(std::string(line) + "\n") != std::string::npos);
+    }
+    // HELP and TYPE stand once, before all samples of a family; counters end in _total.
+    std::set<std::string> typed;
+    std::string family, type;
+    std::istringstream lines{page};
+    for (std::string line; std::getline(lines, line);) {
+        if (line.rfind("# TYPE ", 0) == 0) {
+            std::istringstream parts{line.substr(7)};
+            parts >> family >> type;
+            CHECK(typed.insert(family).second);
+            CHECK((type == "counter") == (family.size() > 6 && family.substr(family.size() - 6) == "_total"));
+        } else if (line.rfind("#", 0) != 0) {
+            INFO(line);
+            CHECK(line.rfind(family, 0) == 0);
+        }
+    }
+    CHECK(typed.size() > 30);
+}
