@@ -68,6 +68,8 @@ std::string encode_segment_header(const SegmentHeader& header)
     writer.fixed(static_cast<std::uint64_t>(header.hole_reason));
     writer.fixed(header.reserved);
     writer.fixed<std::int64_t>(header.created.time_since_epoch().count());
+    writer.fixed(header.previous_number);
+    writer.fixed(header.previous_first);
     copy.resize(header_copy_size - 4, '\0');
     writer.fixed(crc_of(0, copy));
 
@@ -103,6 +105,8 @@ Result<SegmentHeader> decode_segment_header(std::string_view block, const Id& se
         header.hole_reason = static_cast<GapReason>(reader.fixed<std::uint64_t>());
         header.reserved = reader.fixed<std::uint64_t>();
         header.created = WallTime{Duration{reader.fixed<std::int64_t>()}};
+        header.previous_number = reader.fixed<std::uint64_t>();
+        header.previous_first = reader.fixed<std::uint64_t>();
         if (header.segment == segment) return header;
     }
     return fail(Errc::corrupt, "no intact header");

@@ -46,6 +46,9 @@ struct SegmentHeader {
     GapReason hole_reason = GapReason::none;
     Sequence reserved = 0;          // reservation when the segment was opened
     WallTime created{};
+    /// The segment before this one, so that its range is known even when all of it is lost.
+    std::uint64_t previous_number = 0;  // 0: none
+    Sequence previous_first = 0;
 };
 
 /// The header block: two copies of the header, far apart, each with its checksum.

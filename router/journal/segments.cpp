@@ -26,6 +26,12 @@ std::uint64_t SegmentSet::take_number()
     return next_number_++;
 }
 
+void SegmentSet::give_back(std::uint64_t number)
+{
+    const std::lock_guard lock{mutex_};
+    if (next_number_ == number + 1) next_number_ = number;
+}
+
 void SegmentSet::numbers_above(std::uint64_t number)
 {
     const std::lock_guard lock{mutex_};

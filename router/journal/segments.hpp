@@ -55,6 +55,9 @@ public:
 
     /// A number no segment of this journal had.
     std::uint64_t take_number();
+    /// Takes back the newest number, whose segment was never used: numbers without a gap tell
+    /// recovery that two segments are neighbours.
+    void give_back(std::uint64_t number);
     void numbers_above(std::uint64_t number);
 
     void add(SegmentPtr segment);

@@ -1,0 +1,449 @@
+#include "router/journal/recovery.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "core/bytes.hpp"
+#include "router/journal/judge.hpp"
+#include "router/journal/rewrite.hpp"
+
+namespace eventyard::router {
+namespace {
+
+constexpr std::uint64_t quarantine_max = 64ULL << 20;  // bytes kept of one damaged segment
+
+/// A segment file as it was found.
+struct Found {
+    SegmentPtr segment;
+    std::uint64_t size = 0;
+    bool has_header = false;
+    bool newer = false;
+    std::optional<SegmentSummary> summary;  // of a good footer
+    std::optional<Scan> scan;               // otherwise
+    bool had_trailer = false;
+
+    /// First sequence this segment may hold; 0: it does not tell.
+    [[nodiscard]] Sequence begin() const
+    {
+        if (has_header)
+            return segment->header.hole_first != 0 ? segment->header.hole_first
+                                                   : segment->header.first;
+        if (summary) return summary->first;
+        return scan ? scan->first : 0;
+    }
+};
+
+class Run {
+public:
+    Run(Disk& disk, SegmentSet& segments, Versions& versions, const JournalMarks& marks)
+        : disk_(disk), segments_(segments), versions_(versions), marks_(marks)
+    {
+    }
+
+    Result<Recovery> go(const Id& store_if_none)
+    {
+        EVENTYARD_CHECK(find_files());
+        settle_store(store_if_none);
+        find_marks();
+        for (std::size_t i = 0; i < found_.size(); ++i) EVENTYARD_CHECK(take(i));
+        finish();
+        return std::move(out_);
+    }
+
+private:
+    Result<void> find_files();
+    Result<void> inspect(Found& found);
+    void settle_store(const Id& store_if_none);
+    void find_marks();
+    Result<void> take(std::size_t place);
+    [[nodiscard]] Bounds bounds_of(std::size_t place) const;
+    std::vector<RewriteItem> items_of(const Found& found, const Verdict& verdict);
+    void report_damage(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items);
+    void quarantine(const Found& found, const Verdict& verdict);
+    SegmentIndex index_of(const Found& found, const std::vector<RewriteItem>& items);
+    Result<std::uint64_t> seal_in_place(Found& found, const SegmentIndex& index);
+    void set_aside(const Found& found);
+    void finish();
+
+    Disk& disk_;
+    SegmentSet& segments_;
+    Versions& versions_;
+    JournalMarks marks_;
+    std::vector<Found> found_;
+    Sequence synced_ = 0;
+    Sequence seen_ = 0;
+    std::uint64_t last_number_ = 0;  // of the last segment taken
+    Recovery out_;
+};
+
+Result<void> Run::find_files()
+{
+    EVENTYARD_TRY(names, disk_.list(segments_.directory()));
+    for (const std::string& name : names) {
+        if (name.ends_with(".seg.tmp")) {
+            (void)disk_.unlink(segments_.path(name));
+        } else if (name.starts_with("spare-") && name.ends_with(".seg")) {
+            out_.spares.push_back(name);
+        } else if (const auto parsed = parse_segment_name(name)) {
+            Found found;
+            found.segment = std::make_shared<Segment>(parsed->first, parsed->second);
+            EVENTYARD_CHECK(inspect(found));
+            found_.push_back(std::move(found));
+        }
+    }
+    return {};
+}
+
+Result<void> Run::inspect(Found& found)
+{
+    Segment& segment = *found.segment;
+    const std::string path = segments_.path(segment.name);
+    EVENTYARD_TRY(file, disk_.open(path, OpenMode::read_write));
+    EVENTYARD_TRY(size, file->size());
+    found.size = size;
+    FileWindow window{*file, size};
+    auto header = decode_segment_header(window.at(0, segment_data_start), segment.id);
+    if (header.has_value()) {
+        segment.header = *header;
+        found.has_header = true;
+    } else if (header.error().code == Errc::unsupported) {
+        return fail(Errc::unsupported, path + ": " + header.error().what);
+    }
+    if (size >= segment_data_start + trailer_size) {
+        const std::uint64_t at = size - trailer_size;
+        FileWindow tail{*file, size};
+        auto trailer = decode_trailer(tail.at(at, trailer_size), segment.seed, at);
+        if (trailer.has_value()) {
+            found.had_trailer = true;
+            auto summary = decode_summary(tail.at(trailer->summary_offset, trailer->summary_size),
+                                          *trailer, segment.seed);
+            if (summary.has_value()) found.summary = std::move(*summary);
+        } else if (trailer.error().code == Errc::unsupported) {
+            return fail(Errc::unsupported, path + ": " + trailer.error().what);
+        }
+    }
+    if (!found.summary) found.scan = scan_segment(*file, size, segment.id);
+    segment.file = std::move(file);
+    if (found.summary && found.has_header) segment.file.reset();
+    return {};
+}
+
+void Run::settle_store(const Id& store_if_none)
+{
+    Id store;
+    for (const Found& found : found_)
+        if (found.has_header && store.is_nil()) store = found.segment->header.store;
+    if (store.is_nil()) store = versions_.store();
+    if (store.is_nil()) store = marks_.store;
+    if (store.is_nil()) store = store_if_none;
+    versions_.set_store(store);
+    out_.report.store = store;
+    if (!marks_.store.is_nil() && marks_.store != store) {
+        out_.report.store_mismatch = true;
+        marks_ = {};
+    }
+    const auto foreign = [&](const Found& found) {
+        return found.has_header && found.segment->header.store != store;
+    };
+    for (const Found& found : found_)
+        if (foreign(found)) set_aside(found);
+    std::erase_if(found_, foreign);
+}
+
+/// Moves a segment of another store out of the way.
+void Run::set_aside(const Found& found)
+{
+    const std::string directory = segments_.path("quarantine");
+    const std::string to = directory + '/' + found.segment->name;
+    if (disk_.make_directory(directory).has_value() &&
+        disk_.rename(segments_.path(found.segment->name), to).has_value())
+        out_.report.quarantined.push_back(to);
+}
+
+void Run::find_marks()
+{
+    synced_ = marks_.synced;
+    for (const Found& found : found_) {
+        if (found.has_header) {
+            synced_ = std::max(synced_, found.segment->header.synced_before);
+            out_.reserved = std::max(out_.reserved, found.segment->header.reserved);
+            seen_ = std::max(seen_, found.segment->header.first - 1);
+        }
+        if (found.summary) {
+            synced_ = std::max(synced_, found.summary->last);
+            out_.reserved = std::max(out_.reserved, found.summary->reserved);
+        }
+        if (found.scan) {
+            synced_ = std::max(synced_, found.scan->synced_before);
+            out_.reserved = std::max(out_.reserved, found.scan->reserved);
+            seen_ = std::max(seen_, found.scan->last);
+        }
+    }
+}
+
+Bounds Run::bounds_of(std::size_t place) const
+{
+    const Found& found = found_[place];
+    Bounds bounds;
+    bounds.synced = synced_;
+    const std::uint64_t number = found.segment->number;
+    const Found* next = nullptr;  // the next one that tells where it begins
+    for (std::size_t i = place + 1; i < found_.size() && next == nullptr; ++i)
+        if (found_[i].begin() != 0) next = &found_[i];
+
+    if (found.has_header)
+        bounds.lower = found.segment->header.first;
+    else if (last_number_ != 0 && last_number_ + 1 == number)
+        bounds.lower = out_.end + 1;
+    else if (next != nullptr && next->has_header && next->segment->header.previous_number == number)
+        bounds.lower = next->segment->header.previous_first;
+    else if (number == 1)
+        bounds.lower = 1;
+    else
+        bounds.lower = found.scan->first;
+
+    if (next != nullptr)
+        bounds.upper = next->has_header || next->summary
+                           ? next->begin() - 1
+                           : std::max(found.scan->last, bounds.lower == 0 ? 0 : bounds.lower - 1);
+    return bounds;
+}
+
+std::vector<RewriteItem> Run::items_of(const Found& found, const Verdict& verdict)
+{
+    std::vector<RewriteItem> items;
+    RoutingVersionPtr version;
+    const auto names_of = [&](const EventMeta& meta) {
+        std::vector<std::pair<std::string, std::string>> names;
+        if (!version || version->number != meta.version) version = versions_.find(meta.version);
+        if (version)
+            for (const std::uint32_t route : meta.routes)
+                if (route < version->routes.size())
+                    names.emplace_back(version->routes[route].rule, version->routes[route].target);
+        return names;
+    };
+    (void)found;
+    for (const Finding& finding : verdict.findings) {
+        RewriteItem item;
+        item.first = finding.first;
+        item.last = finding.last;
+        switch (finding.kind) {
+            case Finding::Kind::event:
+                item.offset = finding.event->offset;
+                item.size = finding.event->size;
+                item.names = names_of(finding.event->meta);
+                break;
+            case Finding::Kind::damaged:
+                item.kind = RewriteItem::Kind::damaged;
+                if (finding.declared != nullptr)
+                    item.names = finding.declared->meta.routes;
+                else if (finding.event != nullptr && finding.event->meta_ok)
+                    item.names = names_of(finding.event->meta);
+                break;
+            case Finding::Kind::gap:
+                item.kind = RewriteItem::Kind::gap;
+                item.reason = finding.reason;
+                break;
+        }
+        items.push_back(std::move(item));
+    }
+    return items;
+}
+
+void Run::report_damage(const Found& found, const Verdict& verdict,
+                        const std::vector<RewriteItem>& items)
+{
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const Finding& finding = verdict.findings[i];
+        if (finding.kind == Finding::Kind::damaged && finding.declared == nullptr)
+            out_.report.damaged.push_back({items[i].first, items[i].names});
+        // An event whose routing version is lost cannot be delivered to anybody.
+        else if (finding.kind == Finding::Kind::event && !finding.event->meta.routes.empty() &&
+                 items[i].names.empty())
+            out_.report.damaged.push_back({items[i].first, {}});
+    }
+    if (verdict.lost_first != 0) {
+        if (out_.report.lost_first == 0) out_.report.lost_first = verdict.lost_first;
+        out_.report.lost_last = verdict.lost_last;
+    }
+    out_.report.torn_bytes += verdict.torn_bytes;
+    if (verdict.new_damage) quarantine(found, verdict);
+}
+
+void Run::quarantine(const Found& found, const Verdict& verdict)
+{
+    std::vector<Extent> bad = found.scan->garbage;
+    for (const Finding& finding : verdict.findings)
+        if (finding.kind == Finding::Kind::damaged && finding.event != nullptr)
+            bad.push_back({finding.event->offset, finding.event->size});
+    FileWindow window{*found.segment->file, found.size};
+    std::string content;
+    ByteWriter writer{content};
+    for (const Extent& extent : bad) {
+        const std::string_view bytes = window.at(extent.offset, extent.size);
+        if (content.size() + bytes.size() > quarantine_max) break;
+        writer.fixed(extent.offset);
+        writer.fixed<std::uint64_t>(bytes.size());
+        writer.raw(bytes);
+    }
+    if (content.empty()) return;
+    const std::string directory = segments_.path("quarantine");
+    if (!disk_.make_directory(directory).has_value()) return;
+    std::string path;
+    unsigned attempt = 0;
+    do path = directory + '/' + found.segment->name + '.' + std::to_string(++attempt);
+    while (disk_.exists(path));
+    // For people to look at; a full disk must not stop the start.
+    if (replace_file(disk_, path, content).has_value()) out_.report.quarantined.push_back(path);
+}
+
+SegmentIndex Run::index_of(const Found& found, const std::vector<RewriteItem>& items)
+{
+    SegmentIndex index;
+    index.set_reserved(std::max(found.scan->reserved, found.segment->header.reserved));
+    index.set_data_end(found.scan->end);
+    RoutingVersionPtr version;
+    auto event = found.scan->events.begin();
+    for (const RewriteItem& item : items) {
+        switch (item.kind) {
+            case RewriteItem::Kind::event:
+                while (event->offset != item.offset) ++event;
+                if (!version || version->number != event->meta.version)
+                    version = versions_.find(event->meta.version);
+                index.add(item.first, event->meta, version.get(), item.offset,
+                          static_cast<std::uint32_t>(item.size), event->body_length);
+                break;
+            case RewriteItem::Kind::damaged: index.add_damaged(item.first, item.names); break;
+            case RewriteItem::Kind::gap: index.add_gap({item.first, item.last, item.reason}); break;
+        }
+    }
+    return index;
+}
+
+/// The frames are good where they stand. Those above every mark may be in the page cache only, after
+/// a sync that failed: written again, they are dirty again, and this sync tells the truth.
+Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index)
+{
+    Segment& segment = *found.segment;
+    File& file = *segment.file;
+    FileWindow window{file, found.size};
+    std::uint64_t from = found.scan->end;
+    for (const ScannedEvent& event : found.scan->events)
+        if (event.sequence > synced_) from = std::min(from, event.offset);
+    constexpr std::uint64_t piece = 1U << 20;
+    for (std::uint64_t at = from; at < found.scan->end; at += piece) {
+        const std::string bytes{window.at(at, std::min(piece, found.scan->end - at))};
+        EVENTYARD_CHECK(file.write_at(at, {bytes}));
+    }
+    EVENTYARD_CHECK(file.sync_data());
+    EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(segment.header)}));
+    const std::uint64_t end = (found.scan->end + 7) & ~std::uint64_t{7};
+    return write_footer(file, encode_footer(index, segment.seed, end), end);
+}
+
+Result<void> Run::take(std::size_t place)
+{
+    Found& found = found_[place];
+    Segment& segment = *found.segment;
+    if (found.summary) {
+        if (!found.has_header) {  // both copies lost, the footer tells the same
+            segment.header = {};
+            segment.header.store = out_.report.store;
+            segment.header.segment = segment.id;
+            segment.header.number = segment.number;
+            segment.header.first = found.summary->first;
+            segment.header.synced_before = found.summary->last;
+            if (segment.file->write_at(0, {encode_segment_header(segment.header)}).has_value())
+                (void)segment.file->sync_all();
+        }
+        const std::lock_guard lock{segment.mutex};
+        segment.become_sealed(*found.summary, found.size);
+    } else {
+        const Bounds bounds = bounds_of(place);
+        const Verdict verdict = judge(*found.scan, bounds);
+        if (verdict.findings.empty()) {  // never used, or nothing was ever answered from it
+            out_.report.torn_bytes += verdict.torn_bytes;
+            segment.file.reset();
+            out_.spares.push_back(segment.name);
+            return {};
+        }
+        const std::vector<RewriteItem> items = items_of(found, verdict);
+        report_damage(found, verdict, items);
+        if (!found.has_header) {
+            segment.header = {};
+            segment.header.store = out_.report.store;
+            segment.header.segment = segment.id;
+            segment.header.number = segment.number;
+            segment.header.first = verdict.findings.front().first;
+        }
+        // Whatever is kept is synced before anything is given out.
+        segment.header.synced_before =
+            std::max(segment.header.synced_before, verdict.findings.back().last);
+        segment.header.reserved = std::max(segment.header.reserved, found.scan->reserved);
+        if (found.had_trailer || place + 1 < found_.size()) ++out_.report.rebuilt_indexes;
+
+        bool sealed = false;
+        SegmentIndex index = index_of(found, items);
+        std::uint64_t bytes = found.size;
+        if (verdict.new_damage || verdict.holes) {
+            auto rewritten = rewrite_segment(disk_, segments_.directory(), segment.name,
+                                             *segment.file, segment.header, items, versions_);
+            if (rewritten.has_value()) {
+                index = std::move(rewritten->index);
+                bytes = rewritten->bytes;
+                segment.file.reset();
+                sealed = true;
+            }
+        } else if (auto size = seal_in_place(found, index); size.has_value()) {
+            bytes = *size;
+            sealed = true;
+        }
+        const std::lock_guard lock{segment.mutex};
+        const SegmentSummary summary = index.summary();
+        if (sealed) {
+            segment.become_sealed(summary, bytes);
+        } else {  // no space, or a failing disk: readable all the same
+            segment.index = std::move(index);
+            segment.bytes = bytes;
+            segment.first = summary.first;
+            segment.last = summary.last;
+            segment.events = summary.events;
+        }
+        found.scan.reset();
+    }
+    out_.report.events += segment.events;
+    if (segment.events > 0) {
+        if (out_.report.first == 0) out_.report.first = segment.first;
+        out_.report.last = segment.last;
+    }
+    out_.end = std::max(out_.end, segment.last);
+    last_number_ = segment.number;
+    segments_.numbers_above(segment.number);
+    segments_.add(found.segment);
+    return {};
+}
+
+void Run::finish()
+{
+    RecoveryReport& report = out_.report;
+    if (synced_ > out_.end) {  // no segment is left that could account for these
+        if (report.lost_first == 0) report.lost_first = out_.end + 1;
+        report.lost_last = synced_;
+    }
+    if (marks_.answered > std::max(out_.end, synced_)) {
+        if (report.lost_first == 0) report.lost_first = std::max(out_.end, synced_) + 1;
+        report.lost_last = marks_.answered;
+    }
+    for (const std::string& path : versions_.unreadable()) report.quarantined.push_back(path);
+    out_.next = std::max({out_.end, synced_, seen_, marks_.answered, marks_.reserved, out_.reserved}) + 1;
+}
+
+}  // namespace
+
+Result<Recovery> recover(Disk& disk, SegmentSet& segments, Versions& versions,
+                         const JournalMarks& marks, const Id& store_if_none)
+{
+    return Run{disk, segments, versions, marks}.go(store_if_none);
+}
+
+}  // namespace eventyard::router

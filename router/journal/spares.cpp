@@ -1,0 +1,149 @@
+#include "router/journal/spares.hpp"
+
+#include <algorithm>
+
+#include "core/bytes.hpp"
+
+namespace eventyard::router {
+
+Id Spares::draw_id()
+{
+    const std::lock_guard lock{mutex_};
+    return random_id(random_);
+}
+
+void Spares::adopt(const std::vector<std::string>& names)
+{
+    const std::lock_guard lock{mutex_};
+    names_.insert(names_.end(), names.begin(), names.end());
+}
+
+bool Spares::wants_more() const
+{
+    const std::lock_guard lock{mutex_};
+    return names_.size() + (next_ ? 1 : 0) < wanted_;
+}
+
+std::uint64_t Spares::bytes() const
+{
+    const std::lock_guard lock{mutex_};
+    return (names_.size() + (next_ ? 1 : 0)) * segment_size_;
+}
+
+Result<void> Spares::top_up(File& file)
+{
+    EVENTYARD_TRY(size, file.size());
+    const std::string zeros(1U << 20, '\0');
+    const std::uint64_t from = size;
+    while (size < segment_size_) {
+        const std::uint64_t piece = std::min<std::uint64_t>(zeros.size(), segment_size_ - size);
+        EVENTYARD_CHECK(file.write_at(
+            size, {std::string_view{zeros}.substr(0, static_cast<std::size_t>(piece))}));
+        size += piece;
+    }
+    if (size > segment_size_) EVENTYARD_CHECK(file.truncate(segment_size_));
+    if (size != from || size > segment_size_) EVENTYARD_CHECK(file.sync_all());
+    return {};
+}
+
+Result<std::string> Spares::make_file(bool written)
+{
+    const Id id = draw_id();
+    const std::string name =
+        "spare-" + to_hex({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}) + ".seg";
+    const std::string path = segments_.path(name);
+    EVENTYARD_TRY(file, disk_.open(path, OpenMode::create_new));
+    if (!written) return name;
+    if (auto filled = top_up(*file); !filled.has_value()) {
+        (void)disk_.unlink(path);
+        return filled.error();
+    }
+    return name;
+}
+
+Result<SegmentPtr> Spares::name_file(const std::string& spare)
+{
+    const std::uint64_t number = segments_.take_number();
+    auto segment = std::make_shared<Segment>(number, draw_id());
+    const std::string path = segments_.path(segment->name);
+    auto named = [&]() -> Result<std::unique_ptr<File>> {
+        EVENTYARD_CHECK(disk_.rename(segments_.path(spare), path));
+        EVENTYARD_CHECK(disk_.sync_directory(segments_.directory()));
+        return disk_.open(path, OpenMode::read_write);
+    }();
+    if (!named.has_value()) {
+        (void)disk_.unlink(path);
+        segments_.give_back(number);
+        return named.error();
+    }
+    segment->file = std::move(*named);
+    return segment;
+}
+
+Result<SegmentPtr> Spares::take()
+{
+    std::string spare;
+    {
+        const std::lock_guard lock{mutex_};
+        if (next_) return std::exchange(next_, nullptr);
+        if (!names_.empty()) {
+            spare = names_.back();
+            names_.pop_back();
+        }
+    }
+    if (spare.empty()) {
+        EVENTYARD_TRY(made, make_file(false));
+        spare = made;
+    }
+    return name_file(spare);
+}
+
+Result<void> Spares::prepare(std::uint64_t room)
+{
+    while (wants_more() && room >= segment_size_) {
+        EVENTYARD_TRY(name, make_file(true));
+        room -= segment_size_;
+        const std::lock_guard lock{mutex_};
+        names_.push_back(name);
+    }
+    std::string spare;
+    {
+        const std::lock_guard lock{mutex_};
+        if (next_ || names_.empty()) return {};
+        spare = names_.back();
+        names_.pop_back();
+    }
+    EVENTYARD_TRY(segment, name_file(spare));
+    if (auto full = top_up(*segment->file); !full.has_value()) {
+        (void)disk_.unlink(segments_.path(segment->name));
+        segments_.give_back(segment->number);
+        return full;
+    }
+    const std::lock_guard lock{mutex_};
+    next_ = std::move(segment);
+    return {};
+}
+
+Result<void> Spares::recycle(const std::string& name)
+{
+    const Id id = draw_id();
+    const std::string spare =
+        "spare-" + to_hex({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}) + ".seg";
+    EVENTYARD_CHECK(disk_.rename(segments_.path(name), segments_.path(spare)));
+    EVENTYARD_CHECK(disk_.sync_directory(segments_.directory()));
+    const std::lock_guard lock{mutex_};
+    names_.push_back(spare);
+    return {};
+}
+
+void Spares::drop()
+{
+    std::vector<std::string> names;
+    {
+        const std::lock_guard lock{mutex_};
+        names.swap(names_);
+    }
+    for (const std::string& name : names) (void)disk_.unlink(segments_.path(name));
+}
+
+}  // namespace eventyard::router
