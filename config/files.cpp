@@ -23,6 +23,13 @@ std::string resolve_path(const std::string& from_file, const std::string& path)
     return folder.empty() ? path : (folder / wanted).string();
 }
 
+std::string absolute(const std::string& path)
+{
+    std::error_code ec;
+    const auto full = std::filesystem::absolute(path, ec);
+    return ec ? path : full.lexically_normal().string();
+}
+
 std::string canonical(const std::string& path)
 {
     std::error_code ec;

@@ -12,6 +12,9 @@ namespace eventyard::config {
 /// `path` as seen from the file that names it; absolute paths stay.
 [[nodiscard]] std::string resolve_path(const std::string& from_file, const std::string& path);
 
+/// The path from the root, as it is now.
+[[nodiscard]] std::string absolute(const std::string& path);
+
 /// One form for one file, however it was named: to find a file named twice.
 [[nodiscard]] std::string canonical(const std::string& path);
 

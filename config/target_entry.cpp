@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "config/files.hpp"
 #include "config/names.hpp"
 
 namespace eventyard::config {
@@ -67,6 +68,26 @@ const targets::Kind* find_kind_of(const Member& entry, Fields& fields, Report& r
     return targets::find_kind(given[0]->key);
 }
 
+/// Makes the paths among a kind's settings absolute, seen from the file they stand in.
+void anchor_paths(Node& settings, const targets::Kind& kind)
+{
+    for (const targets::Setting& setting : kind.settings) {
+        if (std::string_view(setting.form) != "path") continue;
+        std::string_view key = setting.key;
+        Node* node = &settings;
+        while (node != nullptr && !key.empty()) {
+            const std::string_view step = key.substr(0, key.find('.'));
+            key.remove_prefix(std::min(step.size() + 1, key.size()));
+            const auto found = std::find_if(node->members.begin(), node->members.end(),
+                                            [step](const Member& m) { return m.key == step; });
+            node = found == node->members.end() ? nullptr : &found->value;
+        }
+        if (node == nullptr || node->kind != Node::Kind::string || !node->place.file) continue;
+        if (node->text.empty() || node->text.compare(0, 2, "${") == 0) continue;
+        node->text = resolve_path(absolute(*node->place.file), node->text);
+    }
+}
+
 }  // namespace
 
 TargetDraft read_target(const Member& entry, Report& report, SecretSource& secrets)
@@ -80,7 +101,13 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
     if (entry.value.kind != Node::Kind::map) return draft;
     if (const targets::Kind* kind = find_kind_of(entry, fields, report)) {
         draft.spec.kind = kind->name;
-        if (auto settings = fields.section(kind->name)) draft.spec.blueprint = kind->read(*settings);
+        static_cast<void>(fields.section(kind->name));  // reports what is no map
+        Node settings = *entry.value.find(kind->name);
+        anchor_paths(settings, *kind);
+        if (settings.kind == Node::Kind::map) {
+            Fields kind_fields(settings, report, secrets);
+            draft.spec.blueprint = kind->read(kind_fields);
+        }
     }
     draft.spec.retry = read_retry(fields);
     draft.spec.concurrency = static_cast<std::uint32_t>(

@@ -129,6 +129,18 @@ TEST_CASE("what is not said has the documented default")
     CHECK(table->version->routes.empty());
 }
 
+TEST_CASE("paths are relative to the file that names them, whatever the working directory")
+{
+    TempDir folder;
+    folder.write("eventyard.yaml", "data_dir: ./data\ninclude: conf.d/t.yaml\n");
+    folder.write("conf.d/t.yaml",
+                 "targets: {near: {file: {path: out.jsonl}}, far: {file: {path: /var/far.jsonl}}}\n");
+    const auto table = load_good(folder.file("eventyard.yaml"));
+    CHECK(table->process.data_dir == folder.file("./data"));
+    CHECK(table->targets.at("near").blueprint->address() == folder.file("conf.d/out.jsonl"));
+    CHECK(table->targets.at("far").blueprint->address() == "/var/far.jsonl");
+}
+
 TEST_CASE("every setting is taken over")
 {
     TempDir folder;
