@@ -1,0 +1,277 @@
+#include "router/ingest/intake.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace eventyard::router {
+namespace {
+
+class Collector final : public ItemSink {
+public:
+    Collector(const RouteTable& table, const Bus& bus, std::string& body, WallTime now, Random& random,
+              std::vector<std::uint32_t>& rules, Intake& intake)
+        : table_(table), bus_(bus), body_(body), now_(now), random_(random), rules_(rules),
+          intake_(intake) {}
+
+    void take(const Candidate& item) override
+    {
+        rules_.clear();
+        bus_.rules.match(item.document, rules_);
+        std::vector<std::uint32_t> routes;
+        for (const std::uint32_t rule : rules_) {
+            const auto& of_rule = bus_.routes[rule];
+            routes.insert(routes.end(), of_rule.begin(), of_rule.end());
+        }
+        std::sort(routes.begin(), routes.end());
+        routes.erase(std::unique(routes.begin(), routes.end()), routes.end());
+
+        if (routes.size() > table_.limits.matches) {
+            Refusal refusal;
+            refusal.status = 422;
+            refusal.code = "too_many_matches";
+            refusal.message = fmt::format("the event would make {} deliveries, more than {}",
+                                          routes.size(), table_.limits.matches);
+            refusal.config = "limits.matches";
+            refusal.limit = table_.limits.matches;
+            refusal.line = item.line;
+            return refuse(std::move(refusal));
+        }
+        if (routes.empty() && bus_.unmatched == Unmatched::refuse) {
+            Refusal refusal;
+            refusal.status = 422;
+            refusal.code = "unmatched";
+            refusal.message = fmt::format("no rule of the bus '{}' matches the event, and the bus "
+                                          "refuses such events", bus_.name);
+            refusal.config = "unmatched";
+            refusal.line = item.line;
+            return refuse(std::move(refusal));
+        }
+        ItemOutcome& outcome = intake_.items.emplace_back();
+        outcome.id = new_event_id(now_, random_);
+        outcome.deliveries = static_cast<std::uint32_t>(routes.size());
+        outcome.line = item.line;
+        if (routes.empty() && bus_.unmatched == Unmatched::drop) return;
+
+        auto stored = std::make_shared<StoredEvent>();
+        stored->event.id = outcome.id;
+        stored->event.received = now_;
+        stored->event.format = item.format;
+        stored->event.bus = bus_.name;
+        if (item.whole_body) stored->event.body = std::move(body_);  // item.text is of no more use
+        else stored->event.body = item.text;
+        stored->version = table_.version;
+        stored->routes = std::move(routes);
+        stored->bus = bus_.number;
+        outcome.place = static_cast<std::int64_t>(intake_.events.size());
+        intake_.events.push_back(std::move(stored));
+    }
+
+    void refuse(Refusal refusal) override
+    {
+        ItemOutcome& outcome = intake_.items.emplace_back();
+        outcome.line = refusal.line;
+        outcome.refusal = std::move(refusal);
+    }
+
+private:
+    const RouteTable& table_;
+    const Bus& bus_;
+    std::string& body_;
+    WallTime now_;
+    Random& random_;
+    std::vector<std::uint32_t>& rules_;
+    Intake& intake_;
+};
+
+void append_number(std::string& out, std::string_view key, std::uint64_t value)
+{
+    fmt::format_to(std::back_inserter(out), ",\"{}\":{}", key, value);
+}
+
+void append_error(std::string& out, const Refusal& refusal)
+{
+    out += "\"error\":{\"code\":\"";
+    out += refusal.code;
+    out += "\",\"message\":";
+    json::append_quoted(out, refusal.message);
+    if (refusal.offset) append_number(out, "offset", *refusal.offset);
+    if (refusal.line != 0) append_number(out, "line", refusal.line);
+    if (refusal.config != nullptr) {
+        out += ",\"config\":\"";
+        out += refusal.config;
+        out += '"';
+        if (refusal.limit != 0) append_number(out, "limit", refusal.limit);
+    }
+    out += '}';
+}
+
+/// The members of an accepted item.
+void append_accepted(std::string& out, const ItemOutcome& item, const CommitResult* commit)
+{
+    out += "\"id\":\"";
+    out += item.id.text();
+    out += '"';
+    if (item.place >= 0 && commit != nullptr) {
+        append_number(out, "sequence", commit->first + static_cast<std::uint64_t>(item.place));
+        out += ",\"stored\":true";
+    } else {
+        out += ",\"stored\":false";
+    }
+    append_number(out, "deliveries", item.deliveries);
+}
+
+void append_durability(std::string& out, const CommitResult* commit)
+{
+    if (commit == nullptr || commit->durability == Durability::fsync) return;
+    out += commit->durability == Durability::os ? ",\"durability\":\"os\"" : ",\"durability\":\"memory\"";
+}
+
+/// The status of a request none of whose items was accepted.
+unsigned refused_status(const Intake& intake)
+{
+    unsigned status = 0;
+    for (const ItemOutcome& item : intake.items) {
+        if (!item.refusal || item.refusal->status == 424) continue;
+        if (status != 0 && status != item.refusal->status) return 400;
+        status = item.refusal->status;
+    }
+    return status;
+}
+
+Answer batch_answer(const Intake& intake, const CommitResult* commit)
+{
+    Answer out;
+    std::size_t refused = 0;
+    out.body.reserve(64 + intake.items.size() * 128);
+    out.body = "{\"items\":[";
+    for (const ItemOutcome& item : intake.items) {
+        if (&item != intake.items.data()) out.body += ',';
+        fmt::format_to(std::back_inserter(out.body), "{{\"status\":{},",
+                       item.refusal ? item.refusal->status : 202U);
+        if (item.refusal) {
+            ++refused;
+            append_error(out.body, *item.refusal);
+        } else {
+            append_accepted(out.body, item, commit);
+        }
+        out.body += '}';
+    }
+    const std::size_t accepted = intake.items.size() - refused;
+    out.body += ']';
+    append_number(out.body, "accepted", accepted);
+    append_number(out.body, "refused", refused);
+    append_durability(out.body, commit);
+    out.body += '}';
+    if (refused > 0) out.status = accepted > 0 ? 207 : refused_status(intake);
+    return out;
+}
+
+}  // namespace
+
+Intake IntakeDesk::take(const RouteTable& table, const Bus& bus, BodyForm form,
+                        const BodyHeaders& headers, std::string& body, bool atomic, WallTime now)
+{
+    Intake intake;
+    intake.batch = is_batch(form);
+    intake.durability = bus.durability;
+    intake.bus = bus.name;
+    Collector collector{table, bus, body, now, random_, rules_, intake};
+    Refusal refusal;
+    if (!read_items(form, headers, body, table.limits, scratch_, collector, refusal)) {
+        intake.refusal = std::move(refusal);
+        return intake;
+    }
+    const bool any_refused = std::any_of(intake.items.begin(), intake.items.end(),
+                                         [](const ItemOutcome& item) { return item.refusal.has_value(); });
+    if (atomic && any_refused) {
+        intake.events.clear();
+        for (ItemOutcome& item : intake.items) {
+            if (item.refusal) continue;
+            item.refusal.emplace();
+            item.refusal->status = 424;
+            item.refusal->code = "not_accepted";
+            item.refusal->message = "another item of this atomic request was refused";
+            item.refusal->line = item.line;
+        }
+    }
+    return intake;
+}
+
+Refusal commit_refusal(const Error& error)
+{
+    Refusal refusal;
+    refusal.status = 503;
+    refusal.retry_after = 1;
+    switch (error.code) {
+        case Errc::no_space:
+            refusal.code = "no_space";
+            refusal.message = "the disk is full, or nearly; nothing was stored";
+            refusal.config = "journal.min_free";
+            refusal.retry_after = 10;
+            break;
+        case Errc::unavailable:
+            refusal.code = "overloaded";
+            refusal.message = "too much waits to be stored; nothing of this request was";
+            break;
+        case Errc::cancelled:
+            refusal.code = "shutting_down";
+            refusal.message = "the router is shutting down; nothing was stored";
+            break;
+        case Errc::io:
+            refusal.code = "outcome_unknown";
+            refusal.message = "the disk failed; it is not known whether the events were stored";
+            break;
+        default:
+            refusal.code = "not_stored";
+            refusal.message = "the events could not be stored";
+    }
+    return refusal;
+}
+
+Answer answer(const Refusal& refusal)
+{
+    Answer out;
+    out.status = refusal.status;
+    out.retry_after = refusal.retry_after;
+    out.body = "{";
+    append_error(out.body, refusal);
+    out.body += '}';
+    return out;
+}
+
+Answer answer(const Intake& intake, const Result<CommitResult>* commit)
+{
+    if (intake.refusal) return answer(*intake.refusal);
+    if (commit != nullptr && !commit->has_value()) return answer(commit_refusal(commit->error()));
+    const CommitResult* const done = commit == nullptr ? nullptr : &**commit;
+    if (intake.batch) return batch_answer(intake, done);
+    const ItemOutcome& item = intake.items.front();
+    if (item.refusal) return answer(*item.refusal);
+    Answer out;
+    out.body = "{";
+    append_accepted(out.body, item, done);
+    append_durability(out.body, done);
+    out.body += '}';
+    return out;
+}
+
+IntakeTally tally(const Intake& intake, const Result<CommitResult>* commit) noexcept
+{
+    IntakeTally out;
+    if (intake.refusal) {
+        out.refused = 1;
+    } else if (commit != nullptr && !commit->has_value()) {
+        out.refused = intake.items.size();
+    } else {
+        for (const ItemOutcome& item : intake.items) {
+            if (item.refusal) ++out.refused;
+            else if (item.deliveries > 0) ++out.matched;
+            else ++out.unmatched;
+        }
+        out.accepted = out.matched + out.unmatched;
+    }
+    return out;
+}
+
+}  // namespace eventyard::router
