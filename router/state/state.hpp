@@ -4,6 +4,11 @@
 // docs/adr/0004). Changes from all threads are applied in batches: one transaction, one fsync, so a
 // retry or dead letter is durable in the transaction that moves its target's cursor past it. What
 // a crash takes back is at most the last batch: duplicates, bounded, never loss.
+//
+// The file may also be older than the journal: its cursors are then lower, which repeats deliveries
+// and loses none. A cursor above the journal's end belongs to a journal that lost its tail (lying
+// disks); the router clamps it. When the file was damaged, missing or another journal's, positions
+// are missing or not `trusted`: those targets restart at the oldest kept event.
 #pragma once
 
 #include <atomic>
@@ -73,7 +78,10 @@ struct DeadLetter {
 
 // --- Changes, applied in the order submitted by one thread -------------------------------------
 
-/// The delivery ended. Removes its retry row, if it has one.
+/// The delivery ended. Removes its retry row, if it has one. Submit it together with the
+/// CursorMoved that covers it: what one submit() holds is applied in one transaction, so neither a
+/// repeated delivery nor its count can slip in between. A dead letter of a delivery that has one
+/// already changes nothing.
 struct Ended {
     std::string target;
     DeliveryKey key;
@@ -81,8 +89,10 @@ struct Ended {
     Ending ending = Ending::delivered;
     std::optional<DeadLetter> dead_letter;  // with Ending::dead_lettered
     std::optional<AttemptRecord> attempt;   // the last one, when it failed
+    bool fresh = false;                     // never was a Retrying: spares the look for a retry row
 };
-/// The delivery failed and waits: inserted or updated.
+/// The delivery failed and waits: inserted or updated. The first 3 and the last 20 failed attempts
+/// of a delivery are kept.
 struct Retrying {
     RetryRow row;
     AttemptRecord attempt;
@@ -129,11 +139,13 @@ struct Routed {
     Sequence through = 0;
     std::map<std::pair<std::string, std::string>, std::uint64_t> counts;  // (rule, target)
 };
-/// Totals of events per bus and source since the last such change.
+/// Totals of events per bus and source since the last such change. Above 10,000 pairs new sources
+/// are counted as source "*".
 struct Received {
     std::string bus, source;
     std::uint64_t accepted = 0, duplicate = 0, refused = 0, matched = 0, unmatched = 0;
 };
+/// Marks only rise.
 struct JournalMarked {
     Sequence reserved = 0;  // 0: unchanged
     Sequence synced = 0;    // 0: unchanged
@@ -192,6 +204,10 @@ struct StateReport {
     std::string why;
     std::uint64_t salvaged_targets = 0, salvaged_retries = 0, salvaged_dead_letters = 0;
     std::uint64_t lost_dead_letters = 0;  // counted where the damaged file still tells their number
+    /// A target that snapshot() does not list may have had a cursor: unless the journal is new as
+    /// well, start it at the oldest kept event. Stays set over restarts until the first TargetKnown
+    /// is durable, so submit those of all targets at once.
+    bool cursors_lost = false;
 };
 
 /// Whether kept segments are still needed, from durable rows only.
@@ -211,7 +227,7 @@ struct StateOptions {
     std::uint64_t wal_max = 64ULL << 20;  // bytes
 };
 
-/// Filters of dead-letter and retry listings; empty fields match all.
+/// Filter of dead-letter listings; empty fields match all.
 struct DeadLetterFilter {
     std::string target, rule;
     std::int64_t after_id = 0;
@@ -221,47 +237,57 @@ struct DeadLetterFilter {
 class State {
 public:
     /// Opens, creates, or sets aside and salvages. Fails only where no file can be made or the
-    /// format is newer than this binary's.
-    /// @param store  the journal's id, nil before the journal was opened once: see bind_store().
+    /// format is newer than this binary's (Errc::unsupported) or another process holds it.
+    /// @param clock  must outlive the state.
     static Result<std::unique_ptr<State>> open(const Clock& clock, StateOptions options);
     virtual ~State() = default;
 
     [[nodiscard]] virtual const StateReport& report() const noexcept = 0;
     [[nodiscard]] virtual const StateSnapshot& snapshot() const noexcept = 0;  // as of open()
     /// Ties the file to the journal with this id. When it belonged to another one the file is set
-    /// aside as by damage and snapshot() is empty afterwards. Blocks; before any submit().
+    /// aside as by damage, snapshot() is empty and report() renewed afterwards. Blocks; before any
+    /// submit().
     virtual Result<void> bind_store(const Id& store) = 0;
 
-    /// Any thread; never blocks. Changes of one thread keep their order.
+    /// Any thread; never blocks and never drops: while the disk refuses, changes wait in memory and
+    /// are retried. Producers watch stats().queued and stop above a bound of theirs. Changes of one
+    /// thread keep their order; those of one call share a transaction.
     virtual void submit(std::vector<Change> changes) = 0;
     /// As submit, and calls back on the state thread after the fsync that holds them.
     virtual void submit(std::vector<Change> changes, std::function<void(Result<void>)> durable) = 0;
 
-    // Reads: on the state thread, from durable rows and everything applied before; call back there.
+    // Reads run and call back on the state thread, and see everything submitted before by the same
+    // thread (not yet durable; needed() and retry_keys() wait for that). While the state is failing
+    // they see the last durable batch.
+    /// Rows due at or before `before`, earliest first.
     virtual void due_retries(std::string target, WallTime before, std::size_t limit,
                              std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
-    /// Earliest due time of a target's rows above (due, key) `after`; for the schedule's window.
+    /// A target's rows above (due, key), in that order: the schedule's next window.
     virtual void next_retries(std::string target, WallTime after_due, DeliveryKey after_key,
                               std::size_t limit,
                               std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
     virtual void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) = 0;
     virtual void retry_keys(Sequence first, Sequence last, std::string target,
                             std::function<void(Result<std::vector<DeliveryKey>>)> done) = 0;
+    /// Lowest id first, without bodies.
     virtual void dead_letters(DeadLetterFilter filter,
                               std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
     virtual void dead_letter(std::int64_t id,
                              std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) = 0;
-    /// Dead letters whose forward_to is `target`, lowest id first.
+    /// Dead letters whose forward_to is `target`, lowest id first, with bodies: fewer than `limit` when
+    /// those exceed 8 MiB, but at least one.
     virtual void forwards(std::string target, std::int64_t after_id, std::size_t limit,
                           std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
     virtual void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) = 0;
-    /// A consistent copy (backup API) for people to open.
+    /// A consistent copy (backup API) for people to open, made in steps between batches. `path` must
+    /// not exist.
     virtual void export_copy(std::string path, std::function<void(Result<void>)> done) = 0;
 
     struct Stats {
         std::atomic<std::uint64_t> batches{0}, changes{0}, queued{0}, wal_bytes{0};
         std::atomic<std::uint64_t> settled_unsynced{0};  // deliveries settled since the last durable batch
-        std::atomic<bool> failing{false};
+        std::atomic<bool> failing{false};      // changes cannot be made durable; retrying
+        std::atomic<bool> wal_over{false};     // WAL above wal_max: something holds a reader open
     };
     [[nodiscard]] virtual const Stats& stats() const noexcept = 0;
 

@@ -1,0 +1,388 @@
+#include "router/state/salvage.hpp"
+
+#include <limits>
+#include <set>
+
+#include "core/disk.hpp"
+#include "core/log.hpp"
+#include "router/state/checksum_vfs.hpp"
+#include "router/state/rows.hpp"
+#include "router/state/schema.hpp"
+
+namespace eventyard::router {
+namespace {
+
+std::string directory_of(const std::string& path)
+{
+    const auto slash = path.rfind('/');
+    return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Result<void> remove_file(Disk& disk, const std::string& path)
+{
+    if (disk.exists(path)) return disk.unlink(path);
+    return {};
+}
+
+Result<void> remove_database(Disk& disk, const std::string& path)
+{
+    for (const char* const suffix : {"", "-wal", "-shm", "-journal"})
+        EVENTYARD_CHECK(remove_file(disk, path + suffix));
+    return {};
+}
+
+/// Copies what can be read from `from_` into the open transaction of `to_`.
+class Salvage {
+public:
+    Salvage(Database& from, Database& to) : from_(from), to_(to) {}
+
+    Result<void> run(StateReport& report)
+    {
+        EVENTYARD_CHECK(targets());
+        EVENTYARD_CHECK(retries());
+        EVENTYARD_CHECK(dead_letters());
+        EVENTYARD_CHECK(finish_targets());
+        EVENTYARD_CHECK(rest());
+        report.salvaged_targets = salvaged_targets_;
+        report.salvaged_retries = salvaged_retries_;
+        report.salvaged_dead_letters = salvaged_dead_letters_;
+        for (const auto& [id, target] : targets_)
+            if (target.dead_letters_was > target.dead_letters)
+                report.lost_dead_letters +=
+                    static_cast<std::uint64_t>(target.dead_letters_was - target.dead_letters);
+        return {};
+    }
+
+private:
+    struct Target {
+        std::string name;
+        bool known = true;       // its row was read
+        bool trusted = true;
+        std::int64_t retries_was = 0, dead_letters_was = 0;
+        std::int64_t retries = 0, dead_letters = 0;
+    };
+
+    /// Visits rows in key order. `sql` has one parameter, the key to go on after, and the key as its
+    /// first column (an integer >= 0). Past an unreadable page it goes on at the next key that can be
+    /// reached. @param complete  false: something could not be read
+    template <class Visit>
+    Result<void> scan(const char* sql, bool& complete, Visit visit)
+    {
+        complete = false;
+        auto prepared = Statement::prepare(from_, sql);
+        if (!prepared.has_value()) return {};
+        Statement rows = std::move(*prepared);
+        complete = true;
+        std::int64_t after = -1;
+        for (;;) {
+            rows.bind(after);
+            for (;;) {
+                auto row = rows.step();
+                if (!row.has_value()) break;
+                if (!*row) return {};
+                after = std::max(after, rows.integer(0));
+                EVENTYARD_CHECK(visit(rows));
+            }
+            complete = false;
+            const auto reachable = [&](std::int64_t offset) {
+                const bool good = rows.bind(after + offset).step().has_value();
+                rows.done();
+                return good;
+            };
+            const std::int64_t offset_max = std::numeric_limits<std::int64_t>::max() - after - 1;
+            std::int64_t good = 1;
+            while (!reachable(good)) {
+                if (good > offset_max / 2) return {};
+                good *= 2;
+            }
+            for (std::int64_t bad = good / 2; bad + 1 < good;) {
+                const std::int64_t middle = bad + (good - bad) / 2;
+                (reachable(middle) ? good : bad) = middle;
+            }
+            after += good;
+        }
+    }
+
+    /// Copies the current row column by column.
+    Result<void> copy(Statement& into, const Statement& row, int columns)
+    {
+        sqlite3_stmt* const target = into.handle();
+        into.bind();
+        for (int i = 0; i < columns; ++i) sqlite3_bind_value(target, i + 1, sqlite3_column_value(row.handle(), i));
+        return into.run();
+    }
+
+    Result<void> targets()
+    {
+        std::map<std::uint32_t, Sequence> marks;
+        bool marks_complete = false;
+        EVENTYARD_CHECK(scan("SELECT shard, through FROM idle_mark WHERE shard > ?", marks_complete,
+                             [&](const Statement& row) -> Result<void> {
+                                 marks[static_cast<std::uint32_t>(row.natural(0))] = row.natural(1);
+                                 return {};
+                             }));
+        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT INTO target(id, name, kind, cursor, shard, retries,"
+                                                   " dead_letters, trusted, paused, settled)"
+                                                   " VALUES(?,?,?,?,NULL,0,0,?,?,?)"));
+        return scan("SELECT id, name, kind, cursor, shard, retries, dead_letters, trusted, paused, settled"
+                    " FROM target NOT INDEXED WHERE id > ? ORDER BY id",
+                    targets_complete_, [&](const Statement& row) -> Result<void> {
+                        Target target;
+                        target.name = row.text(1);
+                        target.trusted = row.integer(7) != 0;
+                        target.retries_was = row.integer(5);
+                        target.dead_letters_was = row.integer(6);
+                        // Without its mark an idle target has an older cursor, which is safe.
+                        Sequence cursor = row.natural(3);
+                        if (!row.is_null(4))
+                            if (const auto mark = marks.find(static_cast<std::uint32_t>(row.natural(4))); mark != marks.end())
+                                cursor = std::max(cursor, mark->second);
+                        const std::string name = row.text(1), kind = row.text(2), paused = row.text(8),
+                                          settled = row.text(9);
+                        EVENTYARD_CHECK(put.bind(row.integer(0), std::string_view(name), std::string_view(kind), cursor,
+                                                 target.trusted ? 1 : 0, std::string_view(paused), Blob{settled})
+                                            .run());
+                        targets_[row.integer(0)] = std::move(target);
+                        ++salvaged_targets_;
+                        return {};
+                    });
+    }
+
+    Result<void> retries()
+    {
+        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT OR IGNORE INTO retry(seq, route, target, due, delay,"
+                                                   " attempts, received, event, rule) VALUES(?,?,?,?,?,?,?,?,?)"));
+        const auto keep = [&](const Statement& row) -> Result<void> {
+            // Of a target without a row: it restarts where this delivery is met again.
+            const auto target = targets_.find(row.integer(2));
+            if (target == targets_.end()) return {};
+            EVENTYARD_CHECK(copy(put, row, 9));
+            if (to_.changes() == 0) return {};
+            ++target->second.retries;
+            ++salvaged_retries_;
+            return {};
+        };
+        EVENTYARD_CHECK(scan("SELECT seq, route, target, due, delay, attempts, received, event, rule FROM retry"
+                             " NOT INDEXED WHERE seq > ? ORDER BY seq, route, target",
+                             retries_complete_, keep));
+        EVENTYARD_TRY(attempt, Statement::prepare(to_, "INSERT OR IGNORE INTO attempt(seq, route, target, n, at,"
+                                                       " status, latency, cause, detail, response)"
+                                                       " VALUES(?,?,?,?,?,?,?,?,?,?)"));
+        bool complete = false;
+        return scan("SELECT seq, route, target, n, at, status, latency, cause, detail, response FROM attempt"
+                    " NOT INDEXED WHERE seq > ? ORDER BY seq, route, target, n",
+                    complete, [&](const Statement& row) { return copy(attempt, row, 10); });
+    }
+
+    Result<void> dead_letters()
+    {
+        EVENTYARD_TRY(put, Statement::prepare(
+                               to_, "INSERT OR IGNORE INTO dead_letter(id, target, seq, route, name, rule, bus,"
+                                    " forward_to, event, delivery, format, attempts, received, dead, reason, cause,"
+                                    " last_status, last_detail, last_response, body)"
+                                    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+        bool complete = false;
+        return scan("SELECT id, target, seq, route, name, rule, bus, forward_to, event, delivery, format, attempts,"
+                    " received, dead, reason, cause, last_status, last_detail, last_response, body"
+                    " FROM dead_letter NOT INDEXED WHERE id > ? ORDER BY id",
+                    complete, [&](const Statement& row) -> Result<void> {
+                        EVENTYARD_TRY(owner, owner_of(row.integer(1), row.text(4)));
+                        EVENTYARD_CHECK(copy(put, row, 20));
+                        if (to_.changes() == 0) return {};
+                        ++owner->dead_letters;
+                        ++salvaged_dead_letters_;
+                        next_dead_letter_ = std::max(next_dead_letter_, row.integer(0) + 1);
+                        return {};
+                    });
+    }
+
+    /// A dead letter outlives its target's row: it names the target itself.
+    Result<Target*> owner_of(std::int64_t id, const std::string& name)
+    {
+        const auto found = targets_.find(id);
+        if (found != targets_.end()) return &found->second;
+        std::string free = name;
+        const auto taken = [&] {
+            for (const auto& [other, target] : targets_)
+                if (target.name == free) return true;
+            return false;
+        };
+        while (taken()) free += "'";  // renamed since, and another target has the name now
+        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT INTO target(id, name, kind, cursor, shard, retries,"
+                                                   " dead_letters, trusted, paused, settled)"
+                                                   " VALUES(?,?,'',0,NULL,0,0,0,'',x'')"));
+        EVENTYARD_CHECK(put.bind(id, std::string_view(free)).run());
+        Target& target = targets_[id];
+        target.name = free;
+        target.known = target.trusted = false;
+        return &target;
+    }
+
+    Result<void> finish_targets()
+    {
+        EVENTYARD_TRY(put, Statement::prepare(to_, "UPDATE target SET retries=?, dead_letters=?, trusted=?,"
+                                                   " cursor=CASE ?3 WHEN 1 THEN cursor ELSE 0 END,"
+                                                   " settled=CASE ?3 WHEN 1 THEN settled ELSE x'' END WHERE id=?4"));
+        for (auto& [id, target] : targets_) {
+            // A cursor vouches for the retries below it: with one of them gone it is worth nothing.
+            if (!retries_complete_ && target.retries != target.retries_was) target.trusted = false;
+            EVENTYARD_CHECK(put.bind(target.retries, target.dead_letters, target.trusted ? 1 : 0, id).run());
+        }
+        return {};
+    }
+
+    Result<void> rest()
+    {
+        bool complete = false;
+        EVENTYARD_TRY(count, Statement::prepare(to_, "INSERT OR IGNORE INTO ledger(id, target, rule, what, n)"
+                                                     " VALUES(?,?,?,?,?)"));
+        EVENTYARD_CHECK(scan("SELECT id, target, rule, what, n FROM ledger NOT INDEXED WHERE id > ? ORDER BY id",
+                             complete, [&](const Statement& row) { return copy(count, row, 5); }));
+        EVENTYARD_TRY(total, Statement::prepare(to_, "INSERT OR IGNORE INTO event_total(id, bus, source, accepted,"
+                                                     " duplicate, refused, matched, unmatched) VALUES(?,?,?,?,?,?,?,?)"));
+        EVENTYARD_CHECK(scan("SELECT id, bus, source, accepted, duplicate, refused, matched, unmatched"
+                             " FROM event_total NOT INDEXED WHERE id > ? ORDER BY id",
+                             complete, [&](const Statement& row) { return copy(total, row, 8); }));
+        bool unsure = !targets_complete_;
+        EVENTYARD_TRY(meta, Statement::prepare(to_, "UPDATE meta SET store=?2, reserved=?3, synced=?4,"
+                                                    " routed_through=?5 WHERE id=?1"));
+        EVENTYARD_CHECK(scan("SELECT id, store, reserved, synced, routed_through, next_dead_letter, unsure FROM meta"
+                             " WHERE id > ?",
+                             complete, [&](const Statement& row) {
+                                 next_dead_letter_ = std::max(next_dead_letter_, row.integer(5));
+                                 unsure = unsure || row.integer(6) != 0;
+                                 return copy(meta, row, 5);
+                             }));
+        EVENTYARD_TRY(marks, Statement::prepare(to_, "UPDATE meta SET next_dead_letter=?, unsure=? WHERE id=1"));
+        return marks.bind(next_dead_letter_, unsure ? 1 : 0).run();
+    }
+
+    Database& from_;
+    Database& to_;
+    std::map<std::int64_t, Target> targets_;
+    bool targets_complete_ = false, retries_complete_ = false;
+    std::int64_t next_dead_letter_ = 1;
+    std::uint64_t salvaged_targets_ = 0, salvaged_retries_ = 0, salvaged_dead_letters_ = 0;
+};
+
+/// Fills the new file `fresh` from the damaged one. Fails only where `fresh` cannot be written.
+Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& fresh, StateReport& report)
+{
+    std::string first;
+    std::uint64_t size = 0;
+    if (auto file = disk.open(damaged, OpenMode::read); file.has_value()) {
+        if (auto known = (*file)->size(); known.has_value()) size = *known;
+        (void)(*file)->read_at(0, state_page_size, first);
+    }
+    const std::uint64_t pages = (size + state_page_size - 1) / state_page_size;
+    if (pages < 2) return {};
+    // Page 1 names the tables and the size: when it is damaged, or the file was cut, ours stands in.
+    EVENTYARD_TRY(page_one, rebuilt_page_one(fresh + ".page", pages));
+    std::string size_field = page_one.substr(28, 4);
+    std::optional<PageOneReplaced> replaced;
+    if (first.size() < state_page_size || !header_plausible(first) || !page_intact(first.data(), 1) ||
+        first.compare(28, 4, size_field) != 0)
+        replaced.emplace(page_one);
+    auto from = open_state_file(damaged, true);
+    if (!from.has_value()) {
+        log::warn("state", "nothing can be salvaged", {{"error", from.error().what}});
+        return {};
+    }
+    EVENTYARD_TRY(to, open_state_file(fresh, false));
+    EVENTYARD_CHECK(to.run("BEGIN IMMEDIATE"));
+    EVENTYARD_CHECK(Salvage(*from, to).run(report));
+    EVENTYARD_CHECK(to.run("COMMIT"));
+    return {};
+}
+
+/// Gives the file at `path` and its log another name. @returns the name
+Result<std::string> move_aside(Disk& disk, const std::string& path, const std::string& label, WallTime now)
+{
+    // The log goes first: left behind by a crash in between, it would be replayed into the new file.
+    std::string stamp;
+    for (const char c : to_rfc3339(now).substr(0, 19))
+        if (c != '-' && c != ':') stamp += c;
+    const std::string base = path + "." + label + "-" + stamp + "Z";
+    std::string to = base;
+    for (int i = 2; disk.exists(to); ++i) to = base + "-" + std::to_string(i);
+    if (disk.exists(path + "-wal")) EVENTYARD_CHECK(disk.rename(path + "-wal", to + "-wal"));
+    EVENTYARD_CHECK(remove_file(disk, path + "-shm"));
+    if (disk.exists(path)) EVENTYARD_CHECK(disk.rename(path, to));
+    return to;
+}
+
+Result<void> adopt(Disk& disk, const std::string& fresh, const std::string& path)
+{
+    EVENTYARD_CHECK(disk.rename(fresh, path));
+    return disk.sync_directory(directory_of(path));
+}
+
+/// The state file is not there: the first start, or a crash while one was made, or it was lost.
+Result<void> make_missing(Disk& disk, const std::string& path, const std::string& fresh, WallTime now)
+{
+    // A log without its file would be replayed into the next file of that name.
+    if (disk.exists(path + "-wal")) EVENTYARD_CHECK(move_aside(disk, path, "orphan", now));
+    EVENTYARD_CHECK(remove_file(disk, path + "-shm"));
+    if (disk.exists(fresh)) {
+        const bool complete = Store::open(fresh).has_value();
+        if (complete) return adopt(disk, fresh, path);
+        EVENTYARD_CHECK(remove_database(disk, fresh));
+    }
+    EVENTYARD_CHECK(create_state_file(fresh));
+    return adopt(disk, fresh, path);
+}
+
+}  // namespace
+
+Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now)
+{
+    PosixDisk disk;
+    const std::string fresh = path + ".new";
+    OpenedStore opened;
+    if (!disk.exists(path)) {
+        EVENTYARD_CHECK(make_missing(disk, path, fresh, now));
+        opened.report.created = true;
+    }
+    auto store = Store::open(path);
+    if (!store.has_value()) {
+        if (store.error().code != Errc::corrupt) return store.error();
+        StateReport& report = opened.report;
+        report.set_aside = true;
+        report.why = store.error().what;
+        EVENTYARD_CHECK(remove_database(disk, fresh));
+        EVENTYARD_CHECK(create_state_file(fresh));
+        EVENTYARD_CHECK(salvage(disk, path, fresh, report));
+        EVENTYARD_TRY(moved, move_aside(disk, path, "damaged", now));
+        report.moved_to = moved;
+        EVENTYARD_CHECK(adopt(disk, fresh, path));
+        store = Store::open(path);
+        if (!store.has_value()) return store.error();
+    }
+    opened.store = std::move(*store);
+    opened.report.cursors_lost = opened.store->unsure();
+    return opened;
+}
+
+Result<OpenedStore> start_over(const std::string& path, WallTime now, std::unique_ptr<Store> store,
+                               std::string why)
+{
+    PosixDisk disk;
+    OpenedStore opened;
+    opened.report.set_aside = true;
+    opened.report.why = std::move(why);
+    EVENTYARD_TRY(was, store->snapshot());
+    for (const TargetPosition& target : was.targets) opened.report.lost_dead_letters += target.dead_letters;
+    store.reset();
+    const std::string fresh = path + ".new";
+    EVENTYARD_CHECK(remove_database(disk, fresh));
+    EVENTYARD_CHECK(create_state_file(fresh));
+    EVENTYARD_TRY(moved, move_aside(disk, path, "other-journal", now));
+    opened.report.moved_to = moved;
+    EVENTYARD_CHECK(adopt(disk, fresh, path));
+    EVENTYARD_TRY(made, Store::open(path));
+    opened.store = std::move(made);
+    opened.report.cursors_lost = true;
+    return opened;
+}
+
+}  // namespace eventyard::router

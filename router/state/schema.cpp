@@ -1,0 +1,182 @@
+#include "router/state/schema.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/disk.hpp"
+#include "router/state/checksum_vfs.hpp"
+
+namespace eventyard::router {
+namespace {
+
+// Times and durations are nanoseconds, sequences and counts plain integers. Long columns come last,
+// so that filters do not read the pages they spill to. Statements, not one script: the order fixes
+// the root pages, see rebuilt_page_one().
+constexpr const char* tables[] = {
+    // One row. `unsure`: see StateReport::cursors_lost.
+    "CREATE TABLE meta(id INTEGER PRIMARY KEY, store BLOB, reserved INTEGER, synced INTEGER,"
+    " routed_through INTEGER, next_dead_letter INTEGER, unsure INTEGER)",
+    // `settled`: see rows.hpp. `shard`: NULL unless idle. `retries`, `dead_letters`: rows that belong
+    // to it, so that a start need not count them and salvage knows what is missing.
+    "CREATE TABLE target(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT, cursor INTEGER,"
+    " shard INTEGER, retries INTEGER, dead_letters INTEGER, trusted INTEGER, paused TEXT, settled BLOB)",
+    // How far the idle targets of a shard have no work.
+    "CREATE TABLE idle_mark(shard INTEGER PRIMARY KEY, through INTEGER)",
+    // Clustered by sequence: segments ask whether anything in their range is still needed.
+    "CREATE TABLE retry(seq INTEGER, route INTEGER, target INTEGER, due INTEGER, delay INTEGER,"
+    " attempts INTEGER, received INTEGER, event BLOB, rule TEXT, PRIMARY KEY(seq, route, target)) WITHOUT ROWID",
+    "CREATE INDEX retry_due ON retry(target, due, seq, route)",
+    // Failed attempts of deliveries that wait or are dead-lettered.
+    "CREATE TABLE attempt(seq INTEGER, route INTEGER, target INTEGER, n INTEGER, at INTEGER,"
+    " status INTEGER, latency INTEGER, cause TEXT, detail TEXT, response BLOB,"
+    " PRIMARY KEY(seq, route, target, n)) WITHOUT ROWID",
+    // `name`: the target's when it died, for salvage without the target's row.
+    "CREATE TABLE dead_letter(id INTEGER PRIMARY KEY, target INTEGER, seq INTEGER, route INTEGER,"
+    " name TEXT, rule TEXT, bus TEXT, forward_to TEXT, event BLOB, delivery TEXT, format INTEGER, attempts INTEGER,"
+    " received INTEGER, dead INTEGER, reason TEXT, cause TEXT, last_status INTEGER, last_detail TEXT,"
+    " last_response BLOB, body BLOB)",
+    "CREATE UNIQUE INDEX dead_letter_key ON dead_letter(seq, route, target)",
+    "CREATE INDEX dead_letter_target ON dead_letter(target, id)",
+    "CREATE INDEX dead_letter_forward ON dead_letter(forward_to, id) WHERE forward_to <> ''",
+    // `what`: an Ending, or 100 routed, 101 replayed.
+    "CREATE TABLE ledger(id INTEGER PRIMARY KEY, target TEXT, rule TEXT, what INTEGER, n INTEGER,"
+    " UNIQUE(target, rule, what))",
+    "CREATE TABLE event_total(id INTEGER PRIMARY KEY, bus TEXT, source TEXT, accepted INTEGER,"
+    " duplicate INTEGER, refused INTEGER, matched INTEGER, unmatched INTEGER, UNIQUE(bus, source))",
+    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1)",
+};
+
+Result<void> reserve_checksum_space(Database& database)
+{
+    int bytes = static_cast<int>(state_page_reserve);
+    const int code = sqlite3_file_control(database.handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+    if (code != SQLITE_OK) return database.error(code, "reserve bytes for checksums");
+    return {};
+}
+
+Error newer(const std::string& version)
+{
+    return fail(Errc::unsupported, "state.db has format " + version + ", which is newer than this binary's " +
+                                       std::to_string(state_format) + "; use a newer eventyard");
+}
+
+/// The tables' definitions as SQLite keeps them, for comparison.
+Result<std::string> definitions(Database& database)
+{
+    EVENTYARD_TRY(statement, Statement::prepare(
+                                 database, "SELECT type, name, rootpage, sql FROM sqlite_schema ORDER BY name"));
+    std::string all;
+    for (;;) {
+        EVENTYARD_TRY(row, statement.step());
+        if (!row) return all;
+        for (int column = 0; column < 4; ++column) all += statement.text(column) + '\n';
+    }
+}
+
+}  // namespace
+
+Result<void> check_header(const std::string& path)
+{
+    PosixDisk disk;
+    std::string page;
+    EVENTYARD_TRY(file, disk.open(path, OpenMode::read));
+    EVENTYARD_CHECK(file->read_at(0, state_page_size, page));
+    const auto field = [&](std::size_t at) {
+        std::uint32_t value = 0;
+        for (std::size_t i = at; i < at + 4; ++i) value = value << 8 | static_cast<unsigned char>(page[i]);
+        return static_cast<std::int32_t>(value);
+    };
+    const bool plausible = header_plausible(page);
+    if (page.size() >= 100 && field(68) == state_application && field(60) > state_format &&
+        (!plausible || (page.size() == state_page_size && page_intact(page.data(), 1))))
+        return newer(std::to_string(field(60)));
+    if (!plausible) return fail(Errc::corrupt, "the file does not begin like a state file");
+    return {};
+}
+
+Result<Database> open_state_file(const std::string& path, bool salvage)
+{
+    EVENTYARD_TRY(database, Database::open(path, SQLITE_OPEN_READWRITE, checksum_vfs()));
+    int was = 0;
+    sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, salvage ? 1 : 0, &was);
+    sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, &was);
+    sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, &was);
+    sqlite3_extended_result_codes(database.handle(), 1);
+    EVENTYARD_CHECK(reserve_checksum_space(database));
+    EVENTYARD_CHECK(database.run("PRAGMA mmap_size=0"));
+    EVENTYARD_CHECK(database.run("PRAGMA cache_size=-8192"));
+    EVENTYARD_CHECK(database.run("PRAGMA temp_store=MEMORY"));
+    EVENTYARD_CHECK(database.run("PRAGMA wal_autocheckpoint=0"));
+    EVENTYARD_CHECK(database.run("PRAGMA synchronous=FULL"));
+    if (salvage) {
+        EVENTYARD_CHECK(database.run("PRAGMA query_only=1"));
+        return database;
+    }
+    EVENTYARD_TRY(mode, database.ask("PRAGMA journal_mode=WAL"));
+    if (mode != "wal") return fail(Errc::corrupt, "state: '" + path + "' cannot use a write-ahead log");
+    return database;
+}
+
+Result<void> create_state_file(const std::string& path)
+{
+    // SQLite would create it for all to read; -wal and -shm take their mode from it.
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0) return fail_errno("create", path, errno);
+    ::close(fd);
+    EVENTYARD_TRY(database, Database::open(path, SQLITE_OPEN_READWRITE, checksum_vfs()));
+    EVENTYARD_CHECK(reserve_checksum_space(database));
+    EVENTYARD_CHECK(database.run(("PRAGMA page_size=" + std::to_string(state_page_size)).c_str()));
+    EVENTYARD_CHECK(database.run("PRAGMA auto_vacuum=NONE"));
+    EVENTYARD_CHECK(database.run("PRAGMA encoding='UTF-8'"));
+    EVENTYARD_CHECK(database.run("PRAGMA synchronous=FULL"));
+    EVENTYARD_CHECK(database.run("BEGIN IMMEDIATE"));
+    for (const char* const statement : tables) EVENTYARD_CHECK(database.run(statement));
+    EVENTYARD_CHECK(database.run(("PRAGMA application_id=" + std::to_string(state_application)).c_str()));
+    EVENTYARD_CHECK(database.run(("PRAGMA user_version=" + std::to_string(state_format)).c_str()));
+    EVENTYARD_CHECK(database.run("COMMIT"));
+    EVENTYARD_TRY(mode, database.ask("PRAGMA journal_mode=WAL"));
+    if (mode != "wal") return fail(Errc::io, "state: '" + path + "' cannot use a write-ahead log");
+    return {};
+}
+
+Result<void> check_schema(Database& database)
+{
+    EVENTYARD_TRY(application, database.ask("PRAGMA application_id"));
+    if (application != std::to_string(state_application))
+        return fail(Errc::corrupt, "not a state file of Eventyard");
+    EVENTYARD_TRY(version, database.ask("PRAGMA user_version"));
+    if (const auto format = std::stoll(version); format > state_format)
+        return newer(version);
+    else if (format < 1)
+        return fail(Errc::corrupt, "state.db names no format");
+    // A private empty database tells how SQLite words our definitions.
+    EVENTYARD_TRY(model, Database::open(":memory:", SQLITE_OPEN_READWRITE, nullptr));
+    for (const char* const statement : tables) EVENTYARD_CHECK(model.run(statement));
+    EVENTYARD_TRY(wanted, definitions(model));
+    EVENTYARD_TRY(found, definitions(database));
+    if (wanted != found) return fail(Errc::corrupt, "the tables of state.db are not those of format 1");
+    return {};
+}
+
+Result<std::string> rebuilt_page_one(const std::string& scratch_path, std::uint64_t pages)
+{
+    PosixDisk disk;
+    if (disk.exists(scratch_path)) EVENTYARD_CHECK(disk.unlink(scratch_path));
+    EVENTYARD_CHECK(create_state_file(scratch_path));
+    std::string page;
+    {
+        EVENTYARD_TRY(file, disk.open(scratch_path, OpenMode::read));
+        EVENTYARD_CHECK(file->read_at(0, state_page_size, page));
+    }
+    EVENTYARD_CHECK(disk.unlink(scratch_path));
+    if (page.size() != state_page_size) return fail(Errc::io, "'" + scratch_path + "' is short");
+    for (int i = 0; i < 4; ++i) page[static_cast<std::size_t>(28 + i)] = static_cast<char>(pages >> (24 - 8 * i));
+    for (std::size_t i = 32; i < 40; ++i) page[i] = 0;  // no free list
+    seal_page(page, 1);
+    return page;
+}
+
+}  // namespace eventyard::router

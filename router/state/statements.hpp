@@ -1,0 +1,21 @@
+// router/state/statements.hpp — the prepared statements of the store.
+#pragma once
+
+#include "router/state/store.hpp"
+
+namespace eventyard::router {
+
+struct Store::Statements {
+    Statement begin, commit;
+    Statement put_meta, put_target, drop_target, put_mark;
+    Statement add_retry, update_retry, drop_retry;
+    Statement put_attempt, drop_attempt, drop_attempts;
+    Statement add_dead_letter, drop_dead_letter, forwarded, key_of_dead_letter;
+    Statement add_count, add_events;
+    Statement due, next, count_range, keys_in_range;
+    Statement get_dead_letter, get_attempts, forwards;
+
+    static Result<std::shared_ptr<Statements>> prepare(const Database& database);
+};
+
+}  // namespace eventyard::router

@@ -1,0 +1,146 @@
+// router/state/store.hpp — the state file behind its thread: apply changes, read rows.
+//
+// No thread, queue or clock: state.cpp owns those. One transaction at a time:
+// begin(), apply()..., commit() or rollback(). Target positions are kept in memory as well (one entry
+// a target) and written once a transaction; rollback() restores them. Not thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "router/state/sqlite.hpp"
+#include "router/state/state.hpp"
+
+namespace eventyard::router {
+
+class Store {
+public:
+    /// Opens a file that create_state_file() made. Merges its WAL, verifies every page, reads the
+    /// positions. Errc::corrupt or io: damaged, see salvage.hpp; unsupported: a newer format;
+    /// conflict: another process holds it.
+    static Result<std::unique_ptr<Store>> open(const std::string& path);
+
+    Result<StateSnapshot> snapshot();
+    [[nodiscard]] bool unsure() const noexcept { return meta_.unsure; }
+    /// In a transaction of its own.
+    Result<void> set_store(const Id& store);
+
+    Result<void> begin();
+    /// After an error: rollback().
+    Result<void> apply(const Change& change);
+    /// Durable on success; on an error everything since begin() is undone.
+    Result<void> commit();
+    void rollback() noexcept;
+    [[nodiscard]] bool in_transaction() const noexcept { return open_; }
+
+    /// Moves the WAL into the file. Not in a transaction. True: all of it, so it starts over.
+    Result<bool> checkpoint(bool truncate);
+    /// Bytes in the WAL that a checkpoint has not let go yet.
+    [[nodiscard]] std::uint64_t wal_bytes() const noexcept;
+
+    Result<std::vector<RetryRow>> due_retries(const std::string& target, WallTime before, std::size_t limit);
+    Result<std::vector<RetryRow>> next_retries(const std::string& target, WallTime after_due,
+                                               DeliveryKey after, std::size_t limit);
+    Result<Needed> needed(std::vector<NeededRange> ranges);
+    Result<std::vector<DeliveryKey>> retry_keys(Sequence first, Sequence last, const std::string& target);
+    Result<std::vector<DeadLetter>> dead_letters(const DeadLetterFilter& filter);
+    Result<DeadLetter> dead_letter(std::int64_t id);
+    Result<std::vector<AttemptRecord>> attempts(const DeadLetter& dead);
+    Result<std::vector<DeadLetter>> forwards(const std::string& target, std::int64_t after_id,
+                                             std::size_t limit);
+    Result<std::vector<LedgerRow>> ledger();
+    Result<std::vector<EventTotals>> event_totals();
+
+    [[nodiscard]] Database& database() noexcept { return database_; }
+
+private:
+    struct Meta {
+        Id store;
+        Sequence reserved = 0, synced = 0, routed_through = 0;
+        std::int64_t next_dead_letter = 1;
+        bool unsure = true;
+        bool operator==(const Meta&) const = default;
+    };
+    struct Target {
+        std::int64_t id = 0;
+        std::string kind;
+        Sequence cursor = 0;
+        std::optional<std::uint32_t> shard;  // idle
+        std::int64_t retries = 0, dead_letters = 0;
+        bool trusted = true;
+        std::string paused;
+        std::string settled;                 // encoded
+        bool dirty = false;
+    };
+    struct LedgerKey {
+        std::string target, rule;
+        int what = 0;
+        bool operator==(const LedgerKey&) const = default;
+    };
+    struct LedgerHash {
+        std::size_t operator()(const LedgerKey& key) const noexcept;
+    };
+    struct Statements;
+
+    Store() = default;
+    Result<void> load();
+    /// Shards are a matter of one run, the next may have another number of threads: gives idle
+    /// targets their mark as cursor, in memory; the first commit writes that before anything else.
+    void resolve_idle();
+
+    Result<void> on(const Ended& change);
+    Result<void> on(const Retrying& change);
+    Result<void> on(const CursorMoved& change);
+    Result<void> on(const LaneIdle& change);
+    Result<void> on(const LaneActive& change);
+    Result<void> on(const IdleThrough& change);
+    Result<void> on(const TargetKnown& change);
+    Result<void> on(const TargetRenamed& change);
+    Result<void> on(const TargetPaused& change);
+    Result<void> on(const Routed& change);
+    Result<void> on(const Received& change);
+    Result<void> on(const JournalMarked& change);
+    Result<void> on(const DeadLetterForwarded& change);
+    Result<void> on(const DeadLetterDiscarded& change);
+
+    /// The target's entry, made if missing, about to be changed.
+    Target& touch(const std::string& name);
+    [[nodiscard]] const Target* find(const std::string& name) const;
+    [[nodiscard]] Sequence effective(const Target& target) const;
+    void remember(const std::string& name);  // for rollback
+    Result<void> write(const std::string& name, Target& target);
+    Result<void> merge(const std::string& from, const std::string& to);
+    void count(std::string_view target, std::string_view rule, int what, std::int64_t n);
+    Result<void> add_dead_letter(const DeadLetter& dead, const std::string& target, bool& added);
+    Result<void> add_attempt(DeliveryKey key, std::int64_t target, std::uint32_t n,
+                             const AttemptRecord& attempt);
+    Result<void> drop_attempts(DeliveryKey key, std::int64_t target);
+    Result<void> flush_ledger();
+    Result<void> flush_targets();
+    Result<void> flush();
+
+    Database database_;
+    std::shared_ptr<Statements> sql_;  // after database_: finalized before it closes
+    Meta meta_, meta_stored_;
+    std::unordered_map<std::string, Target> targets_;
+    std::map<std::uint32_t, Sequence> marks_, marks_before_;
+    std::int64_t next_target_ = 1;
+    std::unordered_set<std::string> sources_;  // pairs of bus and source that have a row
+    std::uint64_t wal_frames_ = 0;
+    bool open_ = false;
+    bool resolve_first_ = false;
+    std::vector<std::string> resolved_;
+
+    // Since begin().
+    std::vector<std::pair<std::string, std::optional<Target>>> before_;
+    std::vector<std::string> new_sources_;
+    std::unordered_map<LedgerKey, std::int64_t, LedgerHash> counts_;
+};
+
+}  // namespace eventyard::router

@@ -1,0 +1,223 @@
+// What the store answers.
+
+#include <algorithm>
+#include <limits>
+
+#include "router/state/rows.hpp"
+#include "router/state/statements.hpp"
+#include "router/state/store.hpp"
+
+namespace eventyard::router {
+namespace {
+
+constexpr std::size_t forward_bytes_max = 8U << 20;
+constexpr Sequence sequence_max = static_cast<Sequence>(std::numeric_limits<std::int64_t>::max());
+
+std::uint64_t natural(std::int64_t value) noexcept
+{
+    return value > 0 ? static_cast<std::uint64_t>(value) : 0;
+}
+
+Result<std::vector<RetryRow>> collect_retries(Statement& rows, const std::string& target)
+{
+    std::vector<RetryRow> found;
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return found;
+        found.push_back(read_retry(rows, target));
+    }
+}
+
+std::int64_t bounded(std::size_t limit) noexcept
+{
+    return static_cast<std::int64_t>(std::min<std::size_t>(limit, 1'000'000));
+}
+
+}  // namespace
+
+Result<StateSnapshot> Store::snapshot()
+{
+    StateSnapshot snapshot;
+    snapshot.store = meta_.store;
+    snapshot.reserved = meta_.reserved;
+    snapshot.synced = meta_.synced;
+    snapshot.routed_through = meta_.routed_through;
+    for (const auto& [name, target] : targets_) {
+        TargetPosition position;
+        position.target = name;
+        position.kind = target.kind;
+        position.cursor = effective(target);
+        EVENTYARD_TRY(settled, decode_settled(target.settled));
+        position.settled = std::move(settled);
+        position.paused = target.paused;
+        position.retries = natural(target.retries);
+        position.dead_letters = natural(target.dead_letters);
+        position.trusted = target.trusted;
+        snapshot.targets.push_back(std::move(position));
+    }
+    std::sort(snapshot.targets.begin(), snapshot.targets.end(),
+              [](const auto& a, const auto& b) { return a.target < b.target; });
+    EVENTYARD_TRY(rows, ledger());
+    snapshot.ledger = std::move(rows);
+    EVENTYARD_TRY(totals, event_totals());
+    snapshot.events = std::move(totals);
+    return snapshot;
+}
+
+Result<std::vector<RetryRow>> Store::due_retries(const std::string& target, WallTime before, std::size_t limit)
+{
+    const Target* const known = find(target);
+    if (known == nullptr || known->retries == 0) return std::vector<RetryRow>{};
+    return collect_retries(sql_->due.bind(known->id, before, bounded(limit)), target);
+}
+
+Result<std::vector<RetryRow>> Store::next_retries(const std::string& target, WallTime after_due,
+                                                  DeliveryKey after, std::size_t limit)
+{
+    const Target* const known = find(target);
+    if (known == nullptr || known->retries == 0) return std::vector<RetryRow>{};
+    return collect_retries(sql_->next.bind(known->id, after_due, std::min(after.sequence, sequence_max),
+                                           after.route, bounded(limit)),
+                           target);
+}
+
+Result<Needed> Store::needed(std::vector<NeededRange> ranges)
+{
+    EVENTYARD_ASSERT(!open_, "only durable rows count");
+    Needed needed;
+    std::int64_t retries = 0;
+    for (const auto& [name, target] : targets_) {
+        needed.cursors.emplace_back(name, target.trusted ? effective(target) : 0);
+        retries += target.retries;
+    }
+    for (NeededRange& range : ranges) {
+        range.retries = 0;
+        if (retries == 0) continue;
+        Statement& rows = sql_->count_range;
+        EVENTYARD_TRY(row, rows.bind(range.first, std::min(range.last, sequence_max)).step());
+        if (row) range.retries = rows.natural(0);
+        rows.done();
+    }
+    needed.ranges = std::move(ranges);
+    return needed;
+}
+
+Result<std::vector<DeliveryKey>> Store::retry_keys(Sequence first, Sequence last, const std::string& target)
+{
+    EVENTYARD_ASSERT(!open_, "only durable rows count");
+    std::vector<DeliveryKey> keys;
+    const Target* const known = find(target);
+    if (known == nullptr || known->retries == 0) return keys;
+    Statement& rows = sql_->keys_in_range;
+    rows.bind(first, std::min(last, sequence_max), known->id);
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return keys;
+        keys.push_back({rows.natural(0), static_cast<std::uint32_t>(rows.natural(1))});
+    }
+}
+
+Result<std::vector<DeadLetter>> Store::dead_letters(const DeadLetterFilter& filter)
+{
+    if (open_) EVENTYARD_CHECK(flush_targets());  // dead letters take their names from there
+    std::vector<DeadLetter> found;
+    std::string sql = std::string("SELECT ") + dead_letter_columns +
+                      " FROM dead_letter d JOIN target t ON t.id = d.target WHERE d.id > ?1";
+    std::int64_t owner = 0;
+    if (!filter.target.empty()) {
+        const Target* const known = find(filter.target);
+        if (known == nullptr) return found;
+        owner = known->id;
+        sql += " AND d.target = ?2";
+    } else {
+        sql += " AND ?2 = 0";
+    }
+    if (!filter.rule.empty()) sql += " AND d.rule = ?3";
+    sql += " ORDER BY d.id LIMIT ?4";
+    EVENTYARD_TRY(rows, Statement::prepare(database_, sql.c_str()));
+    rows.bind(filter.after_id, owner, std::string_view(filter.rule), bounded(filter.limit));
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return found;
+        found.push_back(read_dead_letter(rows, false));
+    }
+}
+
+Result<DeadLetter> Store::dead_letter(std::int64_t id)
+{
+    if (open_) EVENTYARD_CHECK(flush_targets());
+    Statement& rows = sql_->get_dead_letter;
+    EVENTYARD_TRY(row, rows.bind(id).step());
+    if (!row) return fail(Errc::not_found, "no dead letter has id " + std::to_string(id));
+    DeadLetter dead = read_dead_letter(rows, true);
+    rows.done();
+    return dead;
+}
+
+Result<std::vector<AttemptRecord>> Store::attempts(const DeadLetter& dead)
+{
+    std::vector<AttemptRecord> found;
+    const Target* const known = find(dead.target);
+    if (known == nullptr) return found;
+    Statement& rows = sql_->get_attempts;
+    rows.bind(dead.key.sequence, dead.key.route, known->id);
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return found;
+        found.push_back(read_attempt(rows));
+    }
+}
+
+Result<std::vector<DeadLetter>> Store::forwards(const std::string& target, std::int64_t after_id,
+                                                std::size_t limit)
+{
+    if (open_) EVENTYARD_CHECK(flush_targets());
+    std::vector<DeadLetter> found;
+    std::size_t bytes = 0;
+    Statement& rows = sql_->forwards;
+    rows.bind(std::string_view(target), after_id, bounded(limit));
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return found;
+        bytes += rows.view(dead_letter_body_column).size();
+        if (!found.empty() && bytes > forward_bytes_max) break;
+        found.push_back(read_dead_letter(rows, true));
+    }
+    rows.done();
+    return found;
+}
+
+Result<std::vector<LedgerRow>> Store::ledger()
+{
+    if (open_) EVENTYARD_CHECK(flush_ledger());
+    std::vector<LedgerRow> ledger;
+    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT rule, target, what, n FROM ledger"
+                                                      " ORDER BY target, rule, what"));
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return ledger;
+        if (ledger.empty() || ledger.back().target != rows.view(1) || ledger.back().rule != rows.view(0))
+            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}});
+        const std::int64_t what = rows.integer(2);
+        const std::uint64_t n = natural(rows.integer(3));
+        if (what == ledger_routed) ledger.back().routed = n;
+        else if (what == ledger_replayed) ledger.back().replayed = n;
+        else if (what >= 0 && what < endings && n > 0) ledger.back().ended[static_cast<Ending>(what)] = n;
+    }
+}
+
+Result<std::vector<EventTotals>> Store::event_totals()
+{
+    std::vector<EventTotals> totals;
+    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT bus, source, accepted, duplicate, refused,"
+                                                      " matched, unmatched FROM event_total"
+                                                      " ORDER BY bus, source"));
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return totals;
+        totals.push_back({rows.text(0), rows.text(1), rows.natural(2), rows.natural(3), rows.natural(4),
+                          rows.natural(5), rows.natural(6)});
+    }
+}
+
+}  // namespace eventyard::router
