@@ -54,7 +54,7 @@ targets:
             keys.insert(key);
         }
     }
-    CHECK(sections == 13);
+    CHECK(sections == 14);
     CHECK(keys.size() > 40);
     const std::string page = support::read_text(std::string(EVENTYARD_SOURCE_DIR) + "/docs/configuration.md");
     for (const std::string& key : keys) {
