@@ -69,8 +69,6 @@ Result<void> Appender::open_next(bool probe)
         segment->header = header;
         segment->index.emplace();
         segment->index->set_reserved(reserved_);
-        if (header.hole_first != 0)
-            segment->index->add_gap({header.hole_first, last_, header.hole_reason});
         segment->first = header.first;
         segment->bytes = segment_size_;
     }

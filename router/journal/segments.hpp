@@ -35,6 +35,7 @@ struct Segment {
     std::optional<SegmentIndex> index;   // while not sealed
     bool sealed = false;
     bool released = false;               // its name may be gone
+    bool replaced = false;               // rewritten: look the number up again
     std::uint64_t bytes = 0;             // of the file
     Sequence first = 0, last = 0;        // last 0: nothing in it yet
     std::uint64_t events = 0;

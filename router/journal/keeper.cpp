@@ -1,0 +1,222 @@
+#include "router/journal/keeper.hpp"
+
+#include "core/log.hpp"
+#include "router/journal/load.hpp"
+#include "router/journal/rewrite.hpp"
+#include "router/journal/scan.hpp"
+
+namespace eventyard::router {
+
+void Keeper::close(const SegmentPtr& segment, bool failed)
+{
+    std::shared_ptr<File> file;
+    std::string footer;
+    std::uint64_t end = 0;
+    SegmentSummary summary;
+    bool used = false;
+    {
+        const std::lock_guard lock{segment->mutex};
+        used = segment->last != 0;
+        if (used) {
+            file = segment->file;
+            summary = segment->index->summary();
+            end = summary.data_end;
+            if (!failed) footer = encode_footer(*segment->index, segment->seed, end);
+        }
+    }
+    if (!used) {
+        (void)disk_.unlink(segments_.path(segment->name));
+        segments_.give_back(segment->number);
+        return;
+    }
+    if (!failed) {
+        auto size = write_footer(*file, footer, end);
+        if (size.has_value()) {
+            const std::lock_guard lock{segment->mutex};
+            segment->become_sealed(summary, *size);
+            return;
+        }
+        log::warn("journal", "a segment cannot be sealed; its index stays in memory",
+                  {{"segment", segment->name}, {"error", size.error().what}});
+    }
+    SegmentIndex index;
+    {
+        const std::lock_guard lock{segment->mutex};
+        index = *segment->index;
+    }
+    if (auto saved = replace(segment, *file, index, nullptr); !saved.has_value())
+        log::warn("journal", "a segment whose writes failed stays as it is",
+                  {{"segment", segment->name}, {"error", saved.error().what}});
+}
+
+void Keeper::remove_file(Segment& segment)
+{
+    bool read = false;
+    bool linked = false;
+    {
+        const std::lock_guard lock{segment.mutex};
+        segment.released = true;  // from here on nobody opens it
+        read = segment.file != nullptr || !segment.reading.expired();
+    }
+    const std::string path = segments_.path(segment.name);
+    if (auto file = disk_.open(path, OpenMode::read); file.has_value())
+        if (auto links = (*file)->links(); links.has_value()) linked = *links > 1;
+    // Somebody's backup or an open reader still needs the content; unlinking leaves it to them.
+    if (!read && !linked && spares_.wants_more() && spares_.recycle(segment.name).has_value()) return;
+    if (auto gone = disk_.unlink(path); !gone.has_value() && gone.error().code != Errc::not_found)
+        log::warn("journal", "a released segment cannot be removed",
+                  {{"segment", segment.name}, {"error", gone.error().what}});
+}
+
+void Keeper::release(const std::vector<std::string>& names)
+{
+    for (const std::string& name : names) {
+        const SegmentPtr segment = segments_.find(name);
+        if (!segment) continue;
+        const auto all = segments_.all();
+        if (all.back() == segment) continue;
+        segments_.remove(segment->number);
+        remove_file(*segment);
+    }
+    versions_.remove_unused(segments_.versions_used());
+}
+
+Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const SegmentIndex& index,
+                             const std::function<bool(const StoredEvent&, std::uint32_t)>& keep)
+{
+    SegmentHeader header;
+    {
+        const std::lock_guard lock{segment->mutex};
+        header = segment->header;
+    }
+    if (header.segment != segment->id) {
+        std::string block;
+        EVENTYARD_CHECK(source.read_at(0, segment_data_start, block));
+        EVENTYARD_TRY(read, decode_segment_header(block, segment->id));
+        header = read;
+    }
+    EVENTYARD_TRY(size, source.size());
+    FileWindow window{source, size};
+    std::vector<RewriteItem> items;
+    const auto& pairs = index.summary().routes;
+    auto gap = index.gaps().begin();
+    const auto add_gap = [&](Sequence first, Sequence last, GapReason reason) {
+        if (!items.empty() && items.back().kind == RewriteItem::Kind::gap &&
+            items.back().reason == reason && items.back().last + 1 == first) {
+            items.back().last = last;
+            return;
+        }
+        RewriteItem item;
+        item.kind = RewriteItem::Kind::gap;
+        item.first = first;
+        item.last = last;
+        item.reason = reason;
+        items.push_back(std::move(item));
+    };
+    for (const IndexedEvent& event : index.events()) {
+        for (; gap != index.gaps().end() && gap->first < event.sequence; ++gap)
+            add_gap(gap->first, gap->last, gap->reason);
+        RewriteItem item;
+        item.first = item.last = event.sequence;
+        item.offset = event.offset;
+        item.size = event.length;
+        bool wanted = !keep;
+        for (std::uint32_t i = 0; i < event.routes_count; ++i) {
+            const std::uint32_t pair = index.routes()[event.routes_first + i];
+            if (pair == route_dropped)
+                item.dropped.push_back(i);
+            else
+                item.names.emplace_back(pairs[pair].rule, pairs[pair].target);
+        }
+        if (event.offset == 0) item.kind = RewriteItem::Kind::damaged;
+        if (keep) {
+            StoredEvent stored;
+            stored.sequence = event.sequence;
+            auto read = event.offset == 0
+                            ? Result<ReadEvent>{fail(Errc::corrupt, "damaged")}
+                            : decode_event(window.at(event.offset, event.length),
+                                           segment->seed.at(event.offset), event.sequence);
+            const auto version =
+                read.has_value() ? versions_.find(read->meta.version) : RoutingVersionPtr{};
+            if (read.has_value() && version) {
+                stored.event.id = read->meta.id;
+                stored.event.received = read->meta.received;
+                stored.event.format = read->meta.format;
+                stored.bus = read->meta.bus;
+                if (stored.bus < version->buses.size()) stored.event.bus = version->buses[stored.bus];
+                stored.event.body = std::move(read->body);
+                stored.routes = std::move(read->meta.routes);
+            } else {
+                // Unreadable, but its deliveries still have to be settled as damaged: ask by names.
+                auto named = std::make_shared<RoutingVersion>();
+                for (std::uint32_t i = 0; i < event.routes_count; ++i) {
+                    const std::uint32_t pair = index.routes()[event.routes_first + i];
+                    Route route;
+                    if (pair != route_dropped) {
+                        route.rule = pairs[pair].rule;
+                        route.target = pairs[pair].target;
+                    }
+                    named->routes.push_back(std::move(route));
+                    stored.routes.push_back(i);
+                }
+                stored.version = std::move(named);
+            }
+            if (version) stored.version = version;
+            item.dropped.clear();
+            for (std::uint32_t i = 0; i < event.routes_count; ++i) {
+                const std::uint32_t pair = index.routes()[event.routes_first + i];
+                if (pair != route_dropped && keep(stored, i))
+                    wanted = true;
+                else
+                    item.dropped.push_back(i);
+            }
+        }
+        if (wanted)
+            items.push_back(std::move(item));
+        else
+            add_gap(event.sequence, event.sequence, GapReason::dropped);
+    }
+    for (; gap != index.gaps().end(); ++gap) add_gap(gap->first, gap->last, gap->reason);
+
+    header.synced_before = std::max(header.synced_before, index.summary().last);
+    header.reserved = std::max(header.reserved, index.summary().reserved);
+    EVENTYARD_TRY(rewritten, rewrite_segment(disk_, segments_.directory(), segment->name, source,
+                                             header, items, versions_));
+    // A new object: readers that hold the old one go on with the old file.
+    auto fresh = std::make_shared<Segment>(segment->number, segment->id);
+    {
+        const std::lock_guard lock{fresh->mutex};
+        fresh->header = header;
+        fresh->become_sealed(rewritten.index.summary(), rewritten.bytes);
+    }
+    {
+        const std::lock_guard lock{segment->mutex};
+        segment->replaced = true;
+    }
+    segments_.replace(fresh);
+    return {};
+}
+
+Result<void> Keeper::rewrite(const std::string& name,
+                             const std::function<bool(const StoredEvent&, std::uint32_t)>& keep)
+{
+    const SegmentPtr segment = segments_.find(name);
+    if (!segment) return fail(Errc::not_found, "no segment '" + name + "'");
+    {
+        const std::lock_guard lock{segment->mutex};
+        if (!segment->sealed) return fail(Errc::invalid, "'" + name + "' is not sealed yet");
+    }
+    EVENTYARD_TRY(loaded, load_segment(disk_, segments_, versions_, *segment));
+    EVENTYARD_CHECK(replace(segment, *loaded.file, *loaded.index, keep));
+    versions_.remove_unused(segments_.versions_used());
+    return {};
+}
+
+void Keeper::prepare(std::uint64_t room)
+{
+    if (room == 0) spares_.drop();
+    if (auto done = spares_.prepare(room); !done.has_value())
+        log::warn("journal", "no spare segment can be prepared", {{"error", done.error().what}});
+}
+
+}  // namespace eventyard::router

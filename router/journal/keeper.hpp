@@ -1,0 +1,46 @@
+// router/journal/keeper.hpp — what need not cost a commit its time: sealing, recycling, rewriting.
+//
+// Not thread-safe: one thread at a time; appender and reader may work beside it. Blocks.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/disk.hpp"
+#include "router/journal/journal.hpp"
+#include "router/journal/segments.hpp"
+#include "router/journal/spares.hpp"
+#include "router/journal/versions.hpp"
+
+namespace eventyard::router {
+
+class Keeper {
+public:
+    Keeper(Disk& disk, SegmentSet& segments, Versions& versions, Spares& spares)
+        : disk_(disk), segments_(segments), versions_(versions), spares_(spares)
+    {
+    }
+
+    /// Ends a segment that gets no more events. One whose writes failed is not written to again:
+    /// what is good of it goes to a new file.
+    void close(const SegmentPtr& segment, bool failed);
+    /// Unlinks or recycles segments that nobody needs; the newest one stays.
+    void release(const std::vector<std::string>& names);
+    Result<void> rewrite(const std::string& name,
+                         const std::function<bool(const StoredEvent&, std::uint32_t route)>& keep);
+    /// Prepares the next segment and spares within `room` bytes; without room gives spares up.
+    void prepare(std::uint64_t room);
+
+private:
+    void remove_file(Segment& segment);
+    Result<void> replace(const SegmentPtr& segment, File& source, const SegmentIndex& index,
+                         const std::function<bool(const StoredEvent&, std::uint32_t)>& keep);
+
+    Disk& disk_;
+    SegmentSet& segments_;
+    Versions& versions_;
+    Spares& spares_;
+};
+
+}  // namespace eventyard::router

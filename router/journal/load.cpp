@@ -1,0 +1,96 @@
+#include "router/journal/load.hpp"
+
+#include <algorithm>
+
+#include "router/journal/judge.hpp"
+
+namespace eventyard::router {
+namespace {
+
+Result<SegmentIndex> index_from_footer(File& file, std::uint64_t size, const FrameSeed& seed)
+{
+    if (size < segment_data_start + trailer_size) return fail(Errc::corrupt, "no trailer");
+    std::string bytes;
+    EVENTYARD_CHECK(file.read_at(size - trailer_size, trailer_size, bytes));
+    EVENTYARD_TRY(trailer, decode_trailer(bytes, seed, size - trailer_size));
+    EVENTYARD_CHECK(file.read_at(trailer.summary_offset, trailer.summary_size, bytes));
+    EVENTYARD_TRY(summary, decode_summary(bytes, trailer, seed));
+    EVENTYARD_CHECK(
+        file.read_at(trailer.index_offset, static_cast<std::size_t>(trailer.index_stored), bytes));
+    return decode_index(bytes, trailer, seed, std::move(summary));
+}
+
+/// Everything in a sealed segment was synced: what a scan does not find is damage.
+SegmentIndex index_from_scan(const Scan& scan, Sequence first, Sequence last, Versions& versions)
+{
+    Bounds bounds;
+    bounds.lower = first;
+    bounds.upper = last;
+    bounds.synced = last;
+    SegmentIndex index;
+    index.set_data_end(scan.end);
+    index.set_reserved(scan.reserved);
+    const auto names_of = [&](const EventMeta& meta) {
+        std::vector<std::pair<std::string, std::string>> names;
+        if (const auto version = versions.find(meta.version))
+            for (const std::uint32_t route : meta.routes)
+                if (route < version->routes.size())
+                    names.emplace_back(version->routes[route].rule, version->routes[route].target);
+        return names;
+    };
+    for (const Finding& finding : judge(scan, bounds).findings) {
+        switch (finding.kind) {
+            case Finding::Kind::event:
+                index.add(finding.first, finding.event->meta,
+                          versions.find(finding.event->meta.version).get(), finding.event->offset,
+                          static_cast<std::uint32_t>(finding.event->size),
+                          finding.event->body_length);
+                break;
+            case Finding::Kind::damaged:
+                if (finding.declared != nullptr)
+                    index.add_damaged(finding.first, finding.declared->meta.routes);
+                else if (finding.event != nullptr && finding.event->meta_ok)
+                    index.add_damaged(finding.first, names_of(finding.event->meta));
+                else
+                    index.add_damaged(finding.first, {});
+                break;
+            case Finding::Kind::gap:
+                index.add_gap({finding.first, finding.last, finding.reason});
+                break;
+        }
+    }
+    return index;
+}
+
+}  // namespace
+
+Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versions& versions,
+                                   Segment& segment)
+{
+    LoadedSegment loaded;
+    Sequence first = 0;
+    Sequence last = 0;
+    {
+        const std::lock_guard lock{segment.mutex};
+        if (segment.released) return fail(Errc::not_found, segment.name + " was released");
+        if (segment.replaced) return fail(Errc::conflict, segment.name + " was rewritten");
+        loaded.file = segment.file ? segment.file : segment.reading.lock();
+        if (!loaded.file) {
+            EVENTYARD_TRY(file, disk.open(segments.path(segment.name), OpenMode::read));
+            loaded.file = std::move(file);
+            segment.reading = loaded.file;
+        }
+        first = segment.first;
+        last = segment.last;
+    }
+    EVENTYARD_TRY(size, loaded.file->size());
+    auto index = index_from_footer(*loaded.file, size, segment.seed);
+    if (index.has_value())
+        loaded.index = std::make_shared<const SegmentIndex>(std::move(*index));
+    else
+        loaded.index = std::make_shared<const SegmentIndex>(
+            index_from_scan(scan_segment(*loaded.file, size, segment.id), first, last, versions));
+    return loaded;
+}
+
+}  // namespace eventyard::router

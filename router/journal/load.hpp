@@ -1,0 +1,22 @@
+// router/journal/load.hpp — opens a sealed segment for reading: its file and its index.
+#pragma once
+
+#include <memory>
+
+#include "core/disk.hpp"
+#include "router/journal/segments.hpp"
+#include "router/journal/versions.hpp"
+
+namespace eventyard::router {
+
+struct LoadedSegment {
+    std::shared_ptr<File> file;
+    std::shared_ptr<const SegmentIndex> index;
+};
+
+/// The index comes from the footer, or from a scan where the footer is damaged. Blocks.
+/// Errc::not_found: released meanwhile; Errc::conflict: rewritten meanwhile, look again.
+Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versions& versions,
+                                   Segment& segment);
+
+}  // namespace eventyard::router

@@ -1,0 +1,365 @@
+#include "router/journal/reader.hpp"
+
+#include <algorithm>
+
+#include "router/journal/scan.hpp"
+
+namespace eventyard::router {
+namespace {
+
+constexpr std::size_t cache_bytes_max = 16U << 20;
+constexpr std::size_t cache_segments_max = 8;
+constexpr std::uint64_t bridge_max = 32U << 10;  // bytes read for nothing rather than reading twice
+
+/// Whether any route of the event goes to the target; `wanted` by pair of the summary.
+bool goes_to(const SegmentIndex& index, const IndexedEvent& event, const std::vector<bool>& wanted,
+             DeliveryKey after, std::vector<std::uint32_t>& routes)
+{
+    routes.clear();
+    for (std::uint32_t i = 0; i < event.routes_count; ++i) {
+        const std::uint32_t pair = index.routes()[event.routes_first + i];
+        if (pair == route_dropped || !wanted[pair]) continue;
+        if (DeliveryKey{event.sequence, i} <= after) continue;
+        routes.push_back(i);
+    }
+    return !routes.empty();
+}
+
+std::vector<bool> pairs_of(const SegmentIndex& index, const std::string& target)
+{
+    const auto& routes = index.summary().routes;
+    std::vector<bool> wanted(routes.size());
+    for (std::size_t i = 0; i < routes.size(); ++i) wanted[i] = routes[i].target == target;
+    return wanted;
+}
+
+}  // namespace
+
+Result<LoadedSegment> Reader::load(const SegmentPtr& segment)
+{
+    for (auto at = cache_.begin(); at != cache_.end(); ++at) {
+        if (at->segment != segment) continue;
+        cache_.splice(cache_.begin(), cache_, at);
+        return cache_.front().loaded;
+    }
+    EVENTYARD_TRY(loaded, load_segment(disk_, segments_, versions_, *segment));
+    cache_.push_front({segment, loaded});
+    std::size_t bytes = 0;
+    std::size_t count = 0;
+    for (auto at = cache_.begin(); at != cache_.end();) {
+        bytes += at->loaded.index->memory();
+        bool gone = false;
+        {
+            const std::lock_guard lock{at->segment->mutex};
+            gone = at->segment->released;
+        }
+        if (count > 0 && (gone || bytes > cache_bytes_max || count >= cache_segments_max))
+            at = cache_.erase(at);
+        else
+            ++at;
+        ++count;
+    }
+    return loaded;
+}
+
+/// Calls visit(index, file) with the segment's index, wherever it is.
+template <class Visit>
+Result<void> Reader::with_index(Segment& segment, Visit visit)
+{
+    {
+        const std::lock_guard lock{segment.mutex};
+        if (segment.index) {
+            visit(*segment.index, segment.file);
+            return {};
+        }
+    }
+    for (const Cached& cached : cache_)
+        if (cached.segment.get() == &segment) {
+            visit(*cached.loaded.index, cached.loaded.file);
+            return {};
+        }
+    return fail(Errc::not_found, "not loaded");
+}
+
+Result<StoredEventPtr> Reader::decode(std::string_view frame, const Segment& segment,
+                                      std::uint64_t offset, Sequence sequence)
+{
+    EVENTYARD_TRY(read, decode_event(frame, segment.seed.at(offset), sequence));
+    RoutingVersionPtr version = versions_.find(read.meta.version);
+    if (!version)
+        return fail(Errc::corrupt, "the routing version " + std::to_string(read.meta.version) +
+                                       " of event " + std::to_string(sequence) + " is lost");
+    auto stored = std::make_shared<StoredEvent>();
+    stored->event.id = read.meta.id;
+    stored->event.received = read.meta.received;
+    stored->event.format = read.meta.format;
+    if (read.meta.bus < version->buses.size()) stored->event.bus = version->buses[read.meta.bus];
+    stored->event.body = std::move(read.body);
+    stored->version = std::move(version);
+    stored->routes = std::move(read.meta.routes);
+    stored->bus = read.meta.bus;
+    stored->sequence = sequence;
+    return StoredEventPtr{std::move(stored)};
+}
+
+Result<void> Reader::read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
+                                 std::size_t max_piece, LaneChunk& chunk)
+{
+    std::string bytes;
+    for (std::size_t i = 0; i < wanted.size();) {
+        const auto lost = [&chunk](const Wanted& event) {
+            for (const std::uint32_t route : event.routes)
+                chunk.damaged.push_back({event.sequence, route});
+        };
+        if (wanted[i].offset == 0) {
+            lost(wanted[i++]);
+            continue;
+        }
+        const std::uint64_t begin = wanted[i].offset;
+        std::uint64_t end = begin + wanted[i].length;
+        std::size_t next = i + 1;
+        while (next < wanted.size() && wanted[next].offset >= end &&
+               wanted[next].offset - end <= bridge_max &&
+               wanted[next].offset + wanted[next].length - begin <= max_piece) {
+            end = wanted[next].offset + wanted[next].length;
+            ++next;
+        }
+        // A piece that the disk cannot read is read again frame by frame: one bad sector costs
+        // only the events on it.
+        bool whole = file.read_at(begin, static_cast<std::size_t>(end - begin), bytes).has_value();
+        read_bytes_ += bytes.size();
+        for (; i < next; ++i) {
+            std::uint64_t at = wanted[i].offset - begin;
+            if (!whole) {
+                if (!file.read_at(wanted[i].offset, wanted[i].length, bytes).has_value()) bytes.clear();
+                at = 0;
+            }
+            const std::string_view frame =
+                at <= bytes.size() ? std::string_view{bytes}.substr(static_cast<std::size_t>(at),
+                                                                    wanted[i].length)
+                                   : std::string_view{};
+            auto event = decode(frame, segment, wanted[i].offset, wanted[i].sequence);
+            if (!event.has_value()) {
+                lost(wanted[i]);
+                continue;
+            }
+            for (const std::uint32_t route : wanted[i].routes) {
+                if (route < (*event)->routes.size())
+                    chunk.items.push_back({*event, route});
+                else
+                    chunk.damaged.push_back({wanted[i].sequence, route});
+            }
+        }
+    }
+    return {};
+}
+
+/// Looks again when a segment was rewritten while it was being looked at.
+template <class Look>
+auto Reader::settled(Look look) -> decltype(look())
+{
+    for (;;) {
+        auto result = look();
+        if (result.has_value() || result.error().code != Errc::conflict) return result;
+    }
+}
+
+Result<LaneChunk> Reader::read_lane(const LaneRead& request)
+{
+    return settled([&] { return read_lane_once(request); });
+}
+
+Result<StoredEventPtr> Reader::read_event(Sequence sequence)
+{
+    return settled([&] { return read_event_once(sequence); });
+}
+
+Result<Reader::Tally> Reader::tally(Sequence after, Sequence through)
+{
+    return settled([&] { return tally_once(after, through); });
+}
+
+Result<std::uint64_t> Reader::count_after(const std::string& target, DeliveryKey after)
+{
+    return settled([&] { return count_after_once(target, after); });
+}
+
+Result<LaneChunk> Reader::read_lane_once(const LaneRead& request)
+{
+    LaneChunk chunk;
+    chunk.through = request.through;
+    std::size_t items = 0;
+    std::size_t bytes = 0;
+    for (const SegmentPtr& segment : segments_.all()) {
+        bool load_it = false;
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last == 0 || segment->last < request.after.sequence) continue;
+            if (segment->first > request.through) break;
+            if (segment->released) continue;
+            if (!segment->index) {
+                if (!segment->targets.contains(request.target)) continue;
+                load_it = true;
+            }
+        }
+        if (load_it)
+            if (auto loaded = load(segment); !loaded.has_value()) {
+                if (loaded.error().code == Errc::not_found) continue;
+                return loaded.error();
+            }
+        std::vector<Wanted> wanted;
+        std::shared_ptr<File> file;
+        bool full = false;
+        const auto collect = [&](const SegmentIndex& index, const std::shared_ptr<File>& from) {
+            file = from;
+            const std::vector<bool> pairs = pairs_of(index, request.target);
+            if (std::find(pairs.begin(), pairs.end(), true) == pairs.end()) return;
+            std::vector<std::uint32_t> routes;
+            const auto& events = index.events();
+            for (std::size_t i = index.lower_bound(request.after.sequence); i < events.size(); ++i) {
+                const IndexedEvent& event = events[i];
+                if (event.sequence > request.through) break;
+                if (!goes_to(index, event, pairs, request.after, routes)) continue;
+                if (items > 0 && (items + routes.size() > request.max_items ||
+                                  bytes + event.body_length > request.max_bytes)) {
+                    full = true;
+                    chunk.through = event.sequence - 1;
+                    break;
+                }
+                items += routes.size();
+                bytes += event.body_length;
+                wanted.push_back({event.sequence, event.damaged ? 0 : event.offset, event.length,
+                                  event.body_length, event.damaged, routes});
+            }
+        };
+        if (auto seen = with_index(*segment, collect); !seen.has_value()) {
+            // Sealed between the two looks: load it now.
+            auto loaded = load(segment);
+            if (!loaded.has_value()) {
+                if (loaded.error().code == Errc::not_found) continue;
+                return loaded.error();
+            }
+            collect(*loaded->index, loaded->file);
+        }
+        if (!wanted.empty())
+            EVENTYARD_CHECK(read_frames(*segment, *file, wanted,
+                                        std::max<std::size_t>(request.max_bytes, 64U << 10), chunk));
+        if (full) break;
+    }
+    return chunk;
+}
+
+Result<StoredEventPtr> Reader::read_event_once(Sequence sequence)
+{
+    for (const SegmentPtr& segment : segments_.all()) {
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last < sequence || segment->released) continue;
+            if (segment->first > sequence) break;
+        }
+        Wanted found;
+        std::shared_ptr<File> file;
+        bool damaged = false;
+        const auto look = [&](const SegmentIndex& index, const std::shared_ptr<File>& from) {
+            file = from;
+            if (const IndexedEvent* event = index.find(sequence)) {
+                found.offset = event->offset;
+                found.length = event->length;
+                damaged = event->damaged;
+            } else if (const auto gap = index.gap_of(sequence)) {
+                damaged = gap->reason == GapReason::damaged;
+            }
+        };
+        if (!with_index(*segment, look).has_value()) {
+            auto loaded = load(segment);
+            if (!loaded.has_value()) {
+                if (loaded.error().code == Errc::not_found) continue;
+                return loaded.error();
+            }
+            look(*loaded->index, loaded->file);
+        }
+        if (damaged)
+            return fail(Errc::corrupt, "event " + std::to_string(sequence) + " is damaged");
+        if (found.offset == 0) break;
+        std::string bytes;
+        if (!file->read_at(found.offset, found.length, bytes).has_value()) bytes.clear();
+        read_bytes_ += bytes.size();
+        return decode(bytes, *segment, found.offset, sequence);
+    }
+    return fail(Errc::not_found, "event " + std::to_string(sequence) + " is not kept");
+}
+
+Result<Reader::Tally> Reader::tally_once(Sequence after, Sequence through)
+{
+    Tally counts;
+    for (const SegmentPtr& segment : segments_.all()) {
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last <= after || segment->released) continue;
+            if (segment->first > through) break;
+        }
+        const auto count = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
+            const SegmentSummary& summary = index.summary();
+            if (summary.first > after && summary.last <= through) {
+                for (const RouteCount& route : summary.routes)
+                    if (route.count > 0) counts[{route.rule, route.target}] += route.count;
+                return;
+            }
+            const auto& events = index.events();
+            for (std::size_t i = index.lower_bound(after + 1);
+                 i < events.size() && events[i].sequence <= through; ++i)
+                for (std::uint32_t r = 0; r < events[i].routes_count; ++r) {
+                    const std::uint32_t pair = index.routes()[events[i].routes_first + r];
+                    if (pair == route_dropped) continue;
+                    const RouteCount& route = summary.routes[pair];
+                    ++counts[{route.rule, route.target}];
+                }
+        };
+        if (!with_index(*segment, count).has_value()) {
+            auto loaded = load(segment);
+            if (!loaded.has_value()) {
+                if (loaded.error().code == Errc::not_found) continue;
+                return loaded.error();
+            }
+            count(*loaded->index, loaded->file);
+        }
+    }
+    return counts;
+}
+
+Result<std::uint64_t> Reader::count_after_once(const std::string& target, DeliveryKey after)
+{
+    std::uint64_t sum = 0;
+    for (const SegmentPtr& segment : segments_.all()) {
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last < after.sequence || segment->last == 0 || segment->released) continue;
+            if (segment->sealed) {
+                const auto at = segment->targets.find(target);
+                if (at == segment->targets.end()) continue;
+                if (segment->first > after.sequence) {
+                    sum += at->second;
+                    continue;
+                }
+            }
+        }
+        const auto count = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
+            const std::vector<bool> pairs = pairs_of(index, target);
+            std::vector<std::uint32_t> routes;
+            const auto& events = index.events();
+            for (std::size_t i = index.lower_bound(after.sequence); i < events.size(); ++i)
+                if (goes_to(index, events[i], pairs, after, routes)) sum += routes.size();
+        };
+        if (!with_index(*segment, count).has_value()) {
+            auto loaded = load(segment);
+            if (!loaded.has_value()) {
+                if (loaded.error().code == Errc::not_found) continue;
+                return loaded.error();
+            }
+            count(*loaded->index, loaded->file);
+        }
+    }
+    return sum;
+}
+
+}  // namespace eventyard::router

@@ -1,0 +1,70 @@
+// router/journal/reader.hpp — reads a lane's work, single events and counts back from segments.
+//
+// A lane jumps over segments without its work and reads only its own frames, neighbours in one
+// piece. Not thread-safe: one thread at a time; writer and keeper may work beside it.
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "router/journal/journal.hpp"
+#include "router/journal/load.hpp"
+
+namespace eventyard::router {
+
+class Reader {
+public:
+    using Tally = std::map<std::pair<std::string, std::string>, std::uint64_t>;
+
+    Reader(Disk& disk, SegmentSet& segments, Versions& versions)
+        : disk_(disk), segments_(segments), versions_(versions)
+    {
+    }
+
+    Result<LaneChunk> read_lane(const LaneRead& request);
+    Result<StoredEventPtr> read_event(Sequence sequence);
+    Result<Tally> tally(Sequence after, Sequence through);
+    Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after);
+    [[nodiscard]] std::uint64_t read_bytes() const noexcept { return read_bytes_; }
+
+private:
+    /// One event that a lane wants.
+    struct Wanted {
+        Sequence sequence = 0;
+        std::uint64_t offset = 0;
+        std::uint32_t length = 0;
+        std::uint32_t body_length = 0;
+        bool damaged = false;
+        std::vector<std::uint32_t> routes;  // places in the event's routes
+    };
+
+    template <class Look>
+    static auto settled(Look look) -> decltype(look());
+    Result<LaneChunk> read_lane_once(const LaneRead& request);
+    Result<StoredEventPtr> read_event_once(Sequence sequence);
+    Result<Tally> tally_once(Sequence after, Sequence through);
+    Result<std::uint64_t> count_after_once(const std::string& target, DeliveryKey after);
+    template <class Visit>
+    Result<void> with_index(Segment& segment, Visit visit);
+    Result<LoadedSegment> load(const SegmentPtr& segment);
+    Result<void> read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
+                             std::size_t max_piece, LaneChunk& chunk);
+    Result<StoredEventPtr> decode(std::string_view frame, const Segment& segment,
+                                  std::uint64_t offset, Sequence sequence);
+
+    Disk& disk_;
+    SegmentSet& segments_;
+    Versions& versions_;
+    struct Cached {
+        SegmentPtr segment;
+        LoadedSegment loaded;
+    };
+    std::list<Cached> cache_;  // most recent first
+    std::uint64_t read_bytes_ = 0;
+};
+
+}  // namespace eventyard::router
