@@ -123,6 +123,7 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
         start.window.cursor = position.cursor;
         start.window.settled = std::move(position.settled);
         if (doubtful.contains(name)) {
+            start.doubtful = true;
             start.window.cursor = before_oldest;
             start.window.settled.clear();
         }

@@ -30,7 +30,7 @@ std::optional<Forwards::Read> Forwards::want_read(SteadyTime now)
 void Forwards::took(std::vector<DeadLetter> letters)
 {
     reading_ = false;
-    more_ = letters.size() >= page_max_;
+    more_ = !letters.empty();  // a page may end early because of its bodies
     for (DeadLetter& letter : letters) {
         after_ = std::max(after_, letter.id);
         page_.push_back(std::make_shared<const DeadLetter>(std::move(letter)));

@@ -45,6 +45,7 @@ std::string in_words(const Outcome& outcome)
 
 Lane::Lane(LaneStart start, LaneLimits limits, Random& random)
     : target_(std::move(start.target)), limits_(limits), random_(random), ages_(start.ages),
+      doubtful_(start.doubtful),
       window_(limits.window, std::move(start.window)), schedule_(limits.retries, start.retries),
       health_(limits.health), paused_(std::move(start.paused))
 {
@@ -381,7 +382,8 @@ void Lane::end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,
         todo.changes.emplace_back(DeadLetterForwarded{flight.letter->id});
     } else {
         todo.changes.emplace_back(Ended{target_, key_of(flight), std::string{rule_of(flight)}, ending,
-                                        std::move(letter), std::move(attempt)});
+                                        std::move(letter), std::move(attempt),
+                                        flight.work == Work::fresh && !doubtful_});
         if (flight.work == Work::fresh) window_.settle(flight.slot);
         else schedule_.ended(flight.row.key);
     }

@@ -54,6 +54,7 @@ struct LaneStart {
     std::uint64_t retries = 0;           // rows the state holds
     std::uint64_t dead_letters = 0;      // the state holds
     std::string paused;                  // reason; empty: running
+    bool doubtful = false;               // the cursor was lost: deliveries may have retry rows already
     AgeClock ages;
 };
 
@@ -186,6 +187,7 @@ private:
     LaneLimits limits_;
     Random& random_;
     AgeClock ages_;
+    bool doubtful_;
     bool configured_ = false;
     LaneSettings settings_;
     Window window_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "core/result.hpp"
 #include "router/delivery/retry.hpp"
 
 namespace eventyard::router {
@@ -16,10 +15,15 @@ Schedule::Schedule(std::size_t capacity, std::uint64_t stored)
 void Schedule::insert(RetryRow row, SteadyTime due)
 {
     const DeliveryKey key = row.key;
+    if (const auto former = entries_.find(key); former != entries_.end()) {
+        // A lane that lost its cursor attempts anew what has a row still: one row, the newer.
+        by_due_.erase({former->second.due, key});
+        by_position_.erase({former->second.row.due, key});
+        entries_.erase(former);
+    }
     by_due_.emplace(due, key);
     by_position_.emplace(row.due, key);
-    const bool added = entries_.emplace(key, Entry{std::move(row), due}).second;
-    EVENTYARD_ASSERT(added, "a delivery waits for one retry at most");
+    entries_.emplace(key, Entry{std::move(row), due});
 }
 
 void Schedule::add(RetryRow row, SteadyTime due)
@@ -29,7 +33,7 @@ void Schedule::add(RetryRow row, SteadyTime due)
         insert(std::move(row), due);
         shrink();
     } else if (reading_ && !spoiled_ && held() < 2 * capacity_) {
-        side_.emplace(row.key, Entry{std::move(row), due});
+        side_.insert_or_assign(row.key, Entry{std::move(row), due});
     } else {
         if (reading_) {  // the answer might lie about this row: ask again
             spoiled_ = true;

@@ -1,0 +1,373 @@
+// One lane against a model world: commits, reads, attempts, flushes, crashes in any order.
+//
+// The world holds what really is: the journal, the state as submitted, the state as durable, and
+// which deliveries the target has. After every step the lane's promises are checked; at the end
+// everything heals, and every delivery must have ended exactly once, with duplicates only where a
+// crash explains them.
+#include <catch2/catch.hpp>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "router/delivery/lane.hpp"
+#include "tests/support/fake_journal_lanes.hpp"
+#include "tests/support/fake_state.hpp"
+
+using namespace eventyard;
+using namespace eventyard::router;
+using namespace eventyard::router::testing;
+using namespace std::chrono_literals;
+using targets::Cause;
+using targets::Outcome;
+using targets::Verdict;
+
+namespace {
+
+class World {
+public:
+    explicit World(std::uint64_t seed) : random_(seed), draws_(seed ^ 0x5555)
+    {
+        RoutingVersion version;
+        version.number = 1;
+        version.routes = {{"r1", "t", {}, {}, {}, {}}, {"r2", "t", {}, {}, {}, {}}, {"r3", "other", {}, {}, {}, {}}};
+        version_ = std::make_shared<const RoutingVersion>(version);
+        limits_.window = {8 + pick(8), 1U << 20, 1 + pick(6), 1U << 20};
+        limits_.retries = 2 + pick(6);
+        limits_.uncommitted_max = 6 + pick(20);
+        limits_.health.failures = 3 + static_cast<std::uint32_t>(pick(4));
+        settings_.concurrency = 1 + static_cast<std::uint32_t>(pick(5));
+        settings_.retry.max_attempts = 2 + static_cast<std::uint32_t>(pick(4));
+        settings_.retry.backoff_max = 20s;
+        if (pick(2) == 0) settings_.dead_letter_target = "graveyard";
+        boot(StateModel{});
+    }
+
+    void run(int steps)
+    {
+        for (int i = 0; i < steps; ++i) {
+            step(true);
+            check();
+        }
+        lane_->resume(todo_);
+        for (int rounds = 0; !finished(); ++rounds) {
+            if (rounds > 60'000) FAIL("the lane came to a halt with " << lane_->pending().sum() << " pending");
+            step(false);
+            check();
+        }
+        flush();
+        while (!unsynced_.empty()) sync();
+        CHECK(lane_->uncommitted() == 0);
+        CHECK(lane_->pending().sum() == 0);
+        CHECK(durable_.complaints.empty());
+        if (!durable_.complaints.empty()) WARN(durable_.complaints.front());
+        for (const DeliveryKey& key : routed_) {
+            const auto ended = durable_.ended.find({"t", key});
+            REQUIRE(ended != durable_.ended.end());
+            CHECK(ended->second.size() == 1);
+            const Ending ending = ended->second.front();
+            CHECK((taken_.count(key) > 0 || ending == Ending::dead_lettered || ending == Ending::damaged));
+            if (ending == Ending::delivered) CHECK(taken_.count(key) > 0);
+        }
+        for (const auto& [id, letter] : durable_.dead) {
+            CHECK(!letter.body.empty());
+            CHECK(letter.delivery_id == delivery_id(letter.event, letter.rule, "t"));
+            CHECK(letter.forward_to == settings_.dead_letter_target);
+        }
+    }
+
+private:
+    std::uint64_t pick(std::uint64_t below) { return random_.next() % below; }
+    Now now() const { return {steady_, wall_, seen_}; }
+
+    // --- the lane's owner, one action at a time -----------------------------------------------------
+
+    void boot(StateModel durable)
+    {
+        durable_ = durable;
+        submitted_ = std::move(durable);
+        unsynced_.clear();
+        flying_.clear();
+        event_reads_.clear();
+        chunk_.reset();
+        rows_.reset();
+        rows_asked_ = false;
+        letters_asked_ = false;
+        sync_needed_ = 0;
+        todo_ = {};
+        seen_ = log_.events.size();
+        LaneStart start;
+        start.target = "t";
+        start.ages = AgeClock{steady_, wall_};
+        start.window.seen = seen_;
+        if (durable_.targets.count("t") == 0) {
+            submitted_.apply(TargetKnown{"t", "webhook", 0});
+            durable_.apply(TargetKnown{"t", "webhook", 0});
+        }
+        const StateSnapshot snapshot = durable_.snapshot();
+        const TargetPosition& position = snapshot.targets.front();
+        start.window.cursor = position.cursor;
+        start.window.settled = position.settled;
+        start.window.behind =
+            log_.count_after("t", {position.cursor, UINT32_MAX}) - position.settled.size();
+        start.retries = position.retries;
+        start.paused = position.paused;
+        lane_ = std::make_unique<Lane>(std::move(start), limits_, draws_);
+        lane_->configure(&settings_);
+        last_first_ = {};
+    }
+
+    void crash()
+    {
+        // What a start will attempt again although the target has it: bounded by what the lane shows.
+        const std::uint64_t bound = lane_->in_flight() + lane_->uncommitted();
+        std::uint64_t repeated = 0;
+        for (const DeliveryKey& key : confirmed_)
+            if (durable_.ended.count({"t", key}) == 0) ++repeated;
+        CHECK(repeated <= bound);
+        boot(durable_);
+    }
+
+    void perform()
+    {
+        for (Attempt& attempt : std::exchange(todo_.attempts, {})) {
+            const DeliveryKey key = key_of(attempt);
+            CHECK(attempt.target == "t");
+            CHECK(attempt.id == delivery_id(attempt.event->id, attempt.rule, "t"));
+            CHECK(durable_.ended.count({"t", key}) == 0);
+            if (attempt.number == 1 && first_started_.insert(key).second) {
+                CHECK(last_first_ < key);  // first attempts in journal order
+                last_first_ = key;
+            }
+            flying_.push_back(std::move(attempt));
+        }
+        CHECK(flying_.size() + event_reads_.size() <= settings_.concurrency);
+        for (const EventRead& read : std::exchange(todo_.events, {})) event_reads_.push_back(read);
+        if (todo_.lane) chunk_ = log_.read({"t", todo_.lane->after, todo_.lane->through,
+                                            todo_.lane->max_items, todo_.lane->max_bytes});
+        if (todo_.rows) {
+            flush();
+            rows_asked_ = true;
+            rows_ = *todo_.rows;
+            sync_needed_ = unsynced_.size();
+        }
+        if (todo_.forwards) letters_asked_ = true;
+        todo_.lane.reset();
+        todo_.rows.reset();
+        todo_.forwards.reset();
+        todo_.to_forward.clear();
+        todo_.notes.clear();
+    }
+
+    void pump()
+    {
+        lane_->pump(now(), UINT32_MAX, todo_);
+        perform();
+    }
+
+    void flush()
+    {
+        const std::uint64_t settled = lane_->take_unflushed();
+        if (settled > 0) todo_.changes.emplace_back(lane_->position(now()));
+        if (todo_.changes.empty()) return;
+        const auto changes = std::exchange(todo_.changes, {});
+        for (const Change& change : changes) submitted_.apply(change);
+        // A cursor says only what is so: nothing at or below it, or listed, is neither ended nor in a row.
+        for (const DeliveryKey& key : routed_)
+            if (submitted_.covers("t", key) && submitted_.ended.count({"t", key}) == 0 &&
+                submitted_.retries.count({"t", key}) == 0)
+                FAIL("the cursor moved past delivery " << key.sequence << '/' << key.route);
+        unsynced_.push_back({submitted_, settled});
+    }
+
+    void sync()
+    {
+        if (unsynced_.empty()) return;
+        durable_ = unsynced_.front().first;
+        lane_->on_durable(unsynced_.front().second);
+        unsynced_.pop_front();
+        if (sync_needed_ > 0) --sync_needed_;
+        pump();
+    }
+
+    // --- what may happen -----------------------------------------------------------------------------
+
+    void step(bool wild)
+    {
+        switch (pick(wild ? 13 : 10)) {
+            case 0: answer_attempt(wild); break;
+            case 1: answer_attempt(wild); break;
+            case 2: flush(); break;
+            case 3: sync(); break;
+            case 4:
+                if (chunk_) {
+                    auto chunk = std::exchange(chunk_, std::nullopt);
+                    if (wild && pick(6) == 0) lane_->on_chunk(now(), fail(Errc::io, "read"), todo_);
+                    else lane_->on_chunk(now(), std::move(*chunk), todo_);
+                    pump();
+                }
+                break;
+            case 5: answer_event(wild); break;
+            case 6:
+                if (rows_asked_ && sync_needed_ == 0) {
+                    rows_asked_ = false;
+                    if (wild && pick(6) == 0) lane_->on_rows(now(), fail(Errc::io, "read"));
+                    else lane_->on_rows(now(), durable_.next("t", rows_->after_due, rows_->after_key, rows_->limit));
+                    pump();
+                } else if (letters_asked_) {
+                    letters_asked_ = false;
+                    lane_->on_forwards(now(), std::vector<DeadLetter>{});
+                    pump();
+                }
+                break;
+            case 7: pass(std::chrono::milliseconds(pick(3000))); break;
+            case 8:
+                if (const auto wake = lane_->wake_at(now()); wake && *wake > steady_) pass(*wake - steady_);
+                break;
+            case 9:
+                if (!lane_->paused().empty()) {
+                    lane_->resume(todo_);
+                    pump();
+                }
+                break;
+            case 10: commit(); break;
+            case 11: commit(); break;
+            default:
+                if (pick(12) == 0) crash();
+                else if (pick(6) == 0) lane_->retry_now(now());
+                else if (pick(8) == 0) wall_ += std::chrono::seconds(pick(7200)) - 1h;  // somebody sets the clock
+                pump();
+        }
+    }
+
+    void pass(Duration time)
+    {
+        steady_ += time;
+        wall_ += time;
+        pump();
+    }
+
+    void commit()
+    {
+        for (std::uint64_t i = 1 + pick(4); i > 0; --i) {
+            static const std::vector<std::vector<std::uint32_t>> shapes = {{0}, {1}, {0, 1}, {2}, {0, 2}, {0, 1, 2}, {1, 2}};
+            auto event = make_event(version_, shapes[pick(shapes.size())], random_, wall_);
+            event->sequence = log_.events.size() + 1;
+            log_.events.push_back(event);
+            for (std::uint32_t route = 0; route < event->routes.size(); ++route) {
+                if (!EventLog::routed(*event, route, "t")) continue;
+                routed_.push_back({event->sequence, route});
+                lane_->offer(event, route);
+            }
+        }
+        seen_ = log_.events.size();
+        pump();
+    }
+
+    void answer_attempt(bool wild)
+    {
+        if (flying_.empty()) return;
+        const auto at = flying_.begin() + static_cast<std::ptrdiff_t>(pick(flying_.size()));
+        const Attempt attempt = std::move(*at);
+        flying_.erase(at);
+        Outcome outcome{Verdict::delivered, Cause::none, 200, "HTTP 200", {}, {}, 5ms};
+        if (wild && (bad_ || pick(3) == 0)) {
+            switch (pick(12)) {
+                case 0: outcome = {Verdict::reject, Cause::status, 400, "HTTP 400", "no", {}, 5ms}; break;
+                case 1: outcome = {Verdict::pause, Cause::status, 410, "HTTP 410", {}, {}, 5ms}; break;
+                case 2: outcome = {Verdict::retry, Cause::internal, 0, "queue", {}, {}, 0ms}; break;
+                case 3: outcome = {Verdict::retry, Cause::status, 429, "HTTP 429", {}, 4s, 5ms}; break;
+                case 4:
+                    outcome = {Verdict::retry, Cause::timeout, 0, "timeout", {}, {}, 5s};
+                    taken_.insert(key_of(attempt));  // it may have taken effect
+                    break;
+                default: outcome = {Verdict::retry, Cause::connect, 0, "refused", {}, {}, 1ms}; break;
+            }
+        }
+        if (wild && pick(30) == 0) bad_ = !bad_;
+        if (outcome.verdict == Verdict::delivered) {
+            taken_.insert(key_of(attempt));
+            confirmed_.insert(key_of(attempt));
+        }
+        lane_->on_outcome(now(), attempt.ticket, outcome, todo_);
+        pump();
+    }
+
+    void answer_event(bool wild)
+    {
+        if (event_reads_.empty()) return;
+        const EventRead read = event_reads_.front();
+        event_reads_.pop_front();
+        if (wild && pick(10) == 0) lane_->on_event(now(), read.ticket, fail(Errc::io, "read"), todo_);
+        else if (wild && pick(20) == 0) lane_->on_event(now(), read.ticket, fail(Errc::corrupt, "crc"), todo_);
+        else lane_->on_event(now(), read.ticket, log_.events[read.sequence - 1], todo_);
+        pump();
+    }
+
+    DeliveryKey key_of(const Attempt& attempt) const
+    {
+        const StoredEvent& stored = *log_.events[attempt.sequence - 1];
+        for (std::uint32_t route = 0; route < stored.routes.size(); ++route)
+            if (version_->routes[stored.routes[route]].rule == attempt.rule) return {attempt.sequence, route};
+        FAIL("an attempt for a rule the event did not match");
+        return {};
+    }
+
+    // --- what must be so ------------------------------------------------------------------------------
+
+    void check()
+    {
+        const Window& window = lane_->window();
+        CHECK(window.held() <= limits_.window.deliveries + limits_.window.read_items);
+        CHECK(lane_->schedule().held() <= 2 * limits_.retries + settings_.concurrency);
+        CHECK(lane_->in_flight() == flying_.size() + event_reads_.size());
+        CHECK(lane_->uncommitted() <= limits_.uncommitted_max + limits_.window.deliveries);
+        // Pending is counted; here it is compared with what is left by subtraction.
+        std::uint64_t ended = submitted_.ended.size();
+        for (const Change& change : todo_.changes) ended += std::holds_alternative<Ended>(change) ? 1 : 0;
+        CHECK(lane_->pending().sum() + ended == routed_.size());
+    }
+
+    bool finished() const
+    {
+        return submitted_.ended.size() == routed_.size();
+    }
+
+    SeededRandom random_, draws_;
+    RoutingVersionPtr version_;
+    LaneLimits limits_;
+    LaneSettings settings_;
+    SteadyTime steady_{10h};
+    WallTime wall_{500'000h};
+    Sequence seen_ = 0;
+    EventLog log_;
+    std::vector<DeliveryKey> routed_;
+    std::set<DeliveryKey> taken_;                 // the target has it, as far as it can know
+    std::set<DeliveryKey> confirmed_;             // and it said so
+    std::set<DeliveryKey> first_started_;
+    DeliveryKey last_first_{};
+    bool bad_ = false;
+
+    std::unique_ptr<Lane> lane_;
+    Todo todo_;
+    StateModel submitted_, durable_;
+    std::deque<std::pair<StateModel, std::uint64_t>> unsynced_;
+    std::vector<Attempt> flying_;
+    std::deque<EventRead> event_reads_;
+    std::optional<LaneChunk> chunk_;
+    std::optional<Schedule::Read> rows_;
+    bool rows_asked_ = false, letters_asked_ = false;
+    std::size_t sync_needed_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("every delivery of a lane ends exactly once, whatever happens in between", "[model]")
+{
+    for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+        CAPTURE(seed);
+        World world{seed};
+        world.run(300);
+    }
+}

@@ -1,0 +1,288 @@
+// tests/support/fake_state.hpp — the state in memory: its rules as plain maps, and a thread around them.
+//
+// StateModel applies changes at once and can be copied: a copy is what a crash leaves. FakeState
+// is a router::State that applies what is submitted in batches on a thread of its own, and keeps
+// a copy of the last "durable" batch.
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <tuple>
+
+#include "router/state/state.hpp"
+
+namespace eventyard::router::testing {
+
+struct StateModel {
+    struct Position {
+        std::string kind;
+        Sequence cursor = 0;
+        std::vector<DeliveryKey> settled;
+        std::optional<std::uint32_t> shard;
+        std::string paused;
+    };
+    using Key = std::tuple<std::string, DeliveryKey>;
+    std::map<std::string, Position> targets;
+    std::map<Key, RetryRow> retries;
+    std::map<std::int64_t, DeadLetter> dead;
+    std::map<Key, std::vector<Ending>> ended;   // every Ended, in order
+    std::map<std::uint32_t, Sequence> marks;
+    std::int64_t next_id = 1;
+    std::vector<std::string> complaints;        // changes that break the contract
+
+    [[nodiscard]] Sequence cursor(const std::string& target) const
+    {
+        const Position& position = targets.at(target);
+        if (!position.shard) return position.cursor;
+        const auto mark = marks.find(*position.shard);
+        return std::max(position.cursor, mark == marks.end() ? 0 : mark->second);
+    }
+    void apply(const Change& change)
+    {
+        std::visit([this](const auto& one) { on(one); }, change);
+    }
+    [[nodiscard]] std::vector<RetryRow> next(const std::string& target, WallTime due, DeliveryKey key,
+                                             std::size_t limit) const
+    {
+        std::vector<RetryRow> rows;
+        for (const auto& [at, row] : retries)
+            if (row.target == target && std::pair{row.due, row.key} > std::pair{due, key}) rows.push_back(row);
+        std::sort(rows.begin(), rows.end(), [](const RetryRow& a, const RetryRow& b) {
+            return std::pair{a.due, a.key} < std::pair{b.due, b.key};
+        });
+        if (rows.size() > limit) rows.resize(limit);
+        return rows;
+    }
+    [[nodiscard]] std::vector<DeadLetter> forwards(const std::string& target, std::int64_t after,
+                                                   std::size_t limit) const
+    {
+        std::vector<DeadLetter> letters;
+        for (auto at = dead.upper_bound(after); at != dead.end() && letters.size() < limit; ++at)
+            if (at->second.forward_to == target) letters.push_back(at->second);
+        return letters;
+    }
+    [[nodiscard]] StateSnapshot snapshot() const
+    {
+        StateSnapshot all;
+        for (const auto& [name, position] : targets) {
+            TargetPosition one;
+            one.target = name;
+            one.kind = position.kind;
+            one.cursor = cursor(name);
+            one.settled = position.settled;
+            one.paused = position.paused;
+            for (const auto& [key, row] : retries) one.retries += row.target == name ? 1 : 0;
+            for (const auto& [id, letter] : dead) one.dead_letters += letter.target == name ? 1 : 0;
+            all.targets.push_back(std::move(one));
+        }
+        return all;
+    }
+    [[nodiscard]] bool covers(const std::string& target, DeliveryKey key) const
+    {
+        const auto found = targets.find(target);
+        if (found == targets.end()) return false;
+        const auto& settled = found->second.settled;
+        return key.sequence <= cursor(target) || std::find(settled.begin(), settled.end(), key) != settled.end();
+    }
+
+private:
+    void on(const Ended& change)
+    {
+        const Key key{change.target, change.key};
+        if (retries.erase(key) > 0 && change.fresh) complaints.push_back("fresh, but with a retry row");
+        ended[key].push_back(change.ending);
+        if ((change.ending == Ending::dead_lettered) != change.dead_letter.has_value())
+            complaints.push_back("a dead letter without its body, or a body without it");
+        if (change.dead_letter) {
+            DeadLetter letter = *change.dead_letter;
+            letter.id = next_id++;
+            dead.emplace(letter.id, std::move(letter));
+        }
+    }
+    void on(const Retrying& change)
+    {
+        const Key key{change.row.target, change.row.key};
+        if (ended.count(key) > 0) complaints.push_back("a retry of what has ended");
+        retries.insert_or_assign(key, change.row);
+    }
+    void on(const CursorMoved& change)
+    {
+        Position& position = targets[change.target];
+        if (change.cursor < cursor(change.target)) complaints.push_back("a cursor went back: " + change.target);
+        position.cursor = change.cursor;
+        position.settled = change.settled;
+        position.shard.reset();
+        if (!std::is_sorted(change.settled.begin(), change.settled.end())) complaints.push_back("settled, unsorted");
+        for (const DeliveryKey& key : change.settled)
+            if (key.sequence <= change.cursor) complaints.push_back("settled below the cursor");
+    }
+    void on(const LaneIdle& change)
+    {
+        Position& position = targets[change.target];
+        position.cursor = cursor(change.target);
+        position.shard = change.shard;
+        position.settled.clear();
+    }
+    void on(const LaneActive& change)
+    {
+        Position& position = targets[change.target];
+        if (change.cursor < cursor(change.target)) complaints.push_back("an idle cursor ran ahead: " + change.target);
+        position.cursor = change.cursor;
+        position.shard.reset();
+    }
+    void on(const IdleThrough& change) { marks[change.shard] = std::max(marks[change.shard], change.through); }
+    void on(const TargetKnown& change)
+    {
+        const auto [position, added] = targets.try_emplace(change.target);
+        position->second.kind = change.kind;
+        if (added) position->second.cursor = change.cursor;
+    }
+    void on(const TargetPaused& change) { targets[change.target].paused = change.reason; }
+    void on(const DeadLetterForwarded& change) { dead.at(change.id).forward_to.clear(); }
+    void on(const DeadLetterDiscarded& change) { dead.erase(change.id); }
+    void on(const TargetRenamed&) { complaints.push_back("lanes are drained, not renamed"); }
+    void on(const Routed&) {}
+    void on(const Received&) {}
+    void on(const JournalMarked&) {}
+};
+
+class FakeState final : public State {
+public:
+    explicit FakeState(StateModel start = {}, std::chrono::milliseconds batch = std::chrono::milliseconds{3})
+        : batch_(batch), live_(std::move(start)), durable_(live_), snapshot_(live_.snapshot()),
+          thread_([this] { run(); })
+    {
+    }
+    ~FakeState() override { stop(); }
+
+    /// What a crash now would leave.
+    [[nodiscard]] StateModel durable() const
+    {
+        const std::lock_guard lock(mutex_);
+        return durable_;
+    }
+    /// No batch becomes durable while set; submits queue up.
+    void stall(bool on)
+    {
+        {
+            const std::lock_guard lock(mutex_);
+            stalled_ = on;
+        }
+        wake_.notify_all();
+    }
+
+    const StateReport& report() const noexcept override { return report_; }
+    const StateSnapshot& snapshot() const noexcept override { return snapshot_; }
+    Result<void> bind_store(const Id&) override { return {}; }
+    void submit(std::vector<Change> changes) override { submit(std::move(changes), nullptr); }
+    void submit(std::vector<Change> changes, std::function<void(Result<void>)> durable) override
+    {
+        push([this, changes = std::move(changes)] {
+            for (const Change& change : changes) live_.apply(change);
+        }, std::move(durable));
+    }
+    void due_retries(std::string, WallTime, std::size_t,
+                     std::function<void(Result<std::vector<RetryRow>>)> done) override
+    {
+        push([done] { done(std::vector<RetryRow>{}); }, nullptr);
+    }
+    void next_retries(std::string target, WallTime due, DeliveryKey key, std::size_t limit,
+                      std::function<void(Result<std::vector<RetryRow>>)> done) override
+    {
+        push([=, this] { done(live_.next(target, due, key, limit)); }, nullptr);
+    }
+    void forwards(std::string target, std::int64_t after, std::size_t limit,
+                  std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    {
+        push([=, this] { done(live_.forwards(target, after, limit)); }, nullptr);
+    }
+    void needed(std::vector<NeededRange>, std::function<void(Result<Needed>)> done) override
+    {
+        push([done] { done(Needed{}); }, nullptr);
+    }
+    void retry_keys(Sequence, Sequence, std::string,
+                    std::function<void(Result<std::vector<DeliveryKey>>)> done) override
+    {
+        push([done] { done(std::vector<DeliveryKey>{}); }, nullptr);
+    }
+    void dead_letters(DeadLetterFilter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    {
+        push([done] { done(std::vector<DeadLetter>{}); }, nullptr);
+    }
+    void dead_letter(std::int64_t, std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
+    {
+        push([done] { done(fail(Errc::not_found, "none"), {}); }, nullptr);
+    }
+    void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) override
+    {
+        push([done] { done(std::vector<LedgerRow>{}, {}); }, nullptr);
+    }
+    void export_copy(std::string, std::function<void(Result<void>)> done) override
+    {
+        push([done] { done({}); }, nullptr);
+    }
+    const Stats& stats() const noexcept override { return stats_; }
+    void stop() override
+    {
+        {
+            const std::lock_guard lock(mutex_);
+            if (stopping_) return;
+            stopping_ = true;
+        }
+        wake_.notify_all();
+        thread_.join();
+    }
+
+private:
+    struct Step {
+        std::function<void()> work;
+        std::function<void(Result<void>)> durable;
+    };
+    void push(std::function<void()> work, std::function<void(Result<void>)> durable)
+    {
+        {
+            const std::lock_guard lock(mutex_);
+            steps_.push_back({std::move(work), std::move(durable)});
+        }
+        wake_.notify_all();
+    }
+    void run()
+    {
+        for (;;) {
+            std::deque<Step> steps;
+            {
+                std::unique_lock lock(mutex_);
+                wake_.wait(lock, [this] { return stopping_ || (!steps_.empty() && !stalled_); });
+                if (steps_.empty()) return;
+                steps.swap(steps_);
+            }
+            for (const Step& step : steps) step.work();
+            std::this_thread::sleep_for(batch_);
+            {
+                const std::lock_guard lock(mutex_);
+                durable_ = live_;
+            }
+            for (const Step& step : steps)
+                if (step.durable) step.durable({});
+        }
+    }
+
+    std::chrono::milliseconds batch_;
+    StateModel live_;  // the thread's
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    StateModel durable_;
+    StateSnapshot snapshot_;
+    StateReport report_;
+    Stats stats_;
+    std::deque<Step> steps_;
+    bool stalled_ = false, stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace eventyard::router::testing
