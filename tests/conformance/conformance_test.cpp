@@ -6,6 +6,7 @@
 
 #include "tests/conformance/suite.hpp"
 #include "tests/support/hook_server.hpp"
+#include "tests/support/target_runner.hpp"
 
 using namespace eventyard;
 using namespace eventyard::conformance;

@@ -2,6 +2,7 @@
 
 #include "tests/conformance/suite.hpp"
 #include "tests/support/redis_server.hpp"
+#include "tests/support/target_runner.hpp"
 
 namespace eventyard::conformance {
 namespace {

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/target_runner.hpp"
+#include "tests/support/settings.hpp"
 
 namespace eventyard::conformance {
 

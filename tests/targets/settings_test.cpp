@@ -57,7 +57,7 @@ TEST_CASE("settings are read, and each mistake is said in one line")
         {"webhook", R"({})", "'url' is missing"},
         {"webhook", R"({"url":"example.com"})", "'url' must be a URL such as https://example.com/hook"},
         {"webhook", R"({"url":"http://me:secret@example.com"})", "'url' must not hold a user name or password; use headers: {Authorization: ...}"},
-        {"webhook", R"({"ulr":"http://h/","url":"http://h/"})", "unknown key 'ulr'; did you mean 'url'?"},
+        {"webhook", R"({"url":"http://h/","timout":"3s"})", "unknown key 'timout'; did you mean 'timeout'?"},
         {"webhook", R"({"url":"http://h/","method":"GET"})", "'method' must be one of POST, PUT, PATCH, found 'GET'"},
         {"webhook", R"({"url":"http://h/","timeout":"10"})", "'timeout' must be a duration with a unit, such as 500ms, 10s, 5m or 24h; found '10'"},
         {"webhook", R"({"url":"http://h/","headers":{"Content-Length":"3"}})", "header 'Content-Length' is set by eventyard itself"},
