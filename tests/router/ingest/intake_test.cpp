@@ -1,0 +1,222 @@
+#include "router/ingest/intake.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "router/ingest/destination.hpp"
+#include "table.hpp"
+
+using namespace eventyard;
+using namespace eventyard::router;
+using Json = nlohmann::json;
+
+namespace {
+
+struct Desk {
+    std::shared_ptr<RouteTable> table = test::make_table();
+    SeededRandom random{7};
+    IntakeDesk desk{random};
+    WallTime now{std::chrono::hours{24 * 365 * 56}};
+
+    Intake take(const char* bus, BodyForm form, std::string body, bool atomic = false)
+    {
+        return desk.take(*table, table->buses.at(bus), form, {}, body, atomic, now);
+    }
+};
+
+Json json_of(const Answer& answer) { return Json::parse(answer.body); }
+
+const Result<CommitResult> committed = CommitResult{41, Durability::fsync};
+
+}  // namespace
+
+TEST_CASE("An event carries the routes of every rule that matches, each once and ascending")
+{
+    Desk d;
+    const Intake both = d.take("default", BodyForm::json, R"({"kind":"order","size":"big"})");
+    REQUIRE(both.events.size() == 1);
+    const StoredEvent& event = *both.events[0];
+    CHECK(event.routes == std::vector<std::uint32_t>{0, 1, 2});
+    CHECK(event.version == d.table->version);
+    CHECK(event.event.received == d.now);
+    CHECK(event.event.format == EventFormat::json);
+    CHECK(event.event.body == R"({"kind":"order","size":"big"})");
+    CHECK(!event.event.id.is_nil());
+    const Answer given = answer(both, &committed);
+    CHECK(given.status == 202);
+    CHECK(json_of(given) == Json{{"id", event.event.id.text()}, {"sequence", 41}, {"stored", true}, {"deliveries", 3}});
+}
+
+TEST_CASE("What happens to an unmatched event is the bus's choice")
+{
+    Desk d;
+    const Intake dropped = d.take("default", BodyForm::json, "{}");
+    CHECK(dropped.events.empty());
+    const Answer accepted = answer(dropped, nullptr);
+    CHECK(accepted.status == 202);
+    CHECK(json_of(accepted).at("stored") == false);
+    CHECK(!json_of(accepted).contains("sequence"));
+    CHECK(tally(dropped, nullptr).unmatched == 1);
+
+    const Intake stored = d.take("archive", BodyForm::json, "{}");
+    REQUIRE(stored.events.size() == 1);
+    CHECK(stored.events[0]->routes.empty());
+    CHECK(stored.events[0]->bus == 2);
+    CHECK(stored.durability == Durability::os);
+    const Result<CommitResult> os = CommitResult{1, Durability::os};
+    CHECK(json_of(answer(stored, &os)).at("durability") == "os");
+    CHECK(tally(stored, &os).unmatched == 1);
+
+    const Intake refused = d.take("strict", BodyForm::json, "{}");
+    CHECK(refused.events.empty());
+    const Answer no = answer(refused, nullptr);
+    CHECK(no.status == 422);
+    CHECK(json_of(no).at("error").at("code") == "unmatched");
+    CHECK(tally(refused, nullptr).refused == 1);
+}
+
+TEST_CASE("Events with more matches than limits.matches are refused by that name")
+{
+    Desk d;
+    d.table->limits.matches = 2;
+    const Answer no = answer(d.take("default", BodyForm::json, R"({"kind":"order","size":"big"})"), nullptr);
+    CHECK(no.status == 422);
+    CHECK(json_of(no).at("error").at("config") == "limits.matches");
+    CHECK(json_of(no).at("error").at("limit") == 2);
+    CHECK(d.take("default", BodyForm::json, R"({"kind":"order"})").events.size() == 1);
+}
+
+TEST_CASE("A batch's status tells all, some or none")
+{
+    Desk d;
+    struct Case {
+        const char* body;
+        unsigned status;
+        std::size_t stored;
+    };
+    const Case cases[] = {
+        {"", 202, 0},
+        {"{}\n{\"kind\":\"order\"}", 202, 1},
+        {"{}\nx", 207, 0},
+        {"{\"kind\":\"order\"}\nx\n{\"kind\":\"order\"}", 207, 2},
+        {"x\n[]", 400, 0},
+    };
+    for (const Case& c : cases)
+        DYNAMIC_SECTION(c.body)
+        {
+            const Intake intake = d.take("default", BodyForm::ndjson, c.body);
+            CHECK(intake.events.size() == c.stored);
+            const auto* commit = c.stored > 0 ? &committed : nullptr;
+            const Answer given = answer(intake, commit);
+            CHECK(given.status == c.status);
+            const Json body = json_of(given);
+            CHECK(body.at("items").size() == intake.items.size());
+            CHECK(body.at("accepted").get<std::size_t>() + body.at("refused").get<std::size_t>() ==
+                  intake.items.size());
+            std::uint64_t sequence = 41;
+            for (const Json& item : body.at("items"))
+                if (item.value("stored", false)) CHECK(item.at("sequence") == sequence++);
+            const IntakeTally counted = tally(intake, commit);
+            CHECK(counted.accepted == body.at("accepted"));
+            CHECK(counted.refused == body.at("refused"));
+            CHECK(counted.accepted == counted.matched + counted.unmatched);
+        }
+    // Refused for different reasons: 400; for one reason: that.
+    CHECK(answer(d.take("strict", BodyForm::ndjson, "{}\n{}"), nullptr).status == 422);
+    CHECK(answer(d.take("strict", BodyForm::ndjson, "{}\n["), nullptr).status == 400);
+}
+
+TEST_CASE("An atomic request takes all items or none")
+{
+    Desk d;
+    const std::string good = R"({"kind":"order"})";
+    const Intake none = d.take("default", BodyForm::ndjson, good + "\n{}\n[]\n" + good, true);
+    CHECK(none.events.empty());
+    const Answer no = answer(none, nullptr);
+    CHECK(no.status == 400);
+    const Json items = json_of(no).at("items");
+    CHECK(items[0].at("status") == 424);
+    CHECK(items[1].at("status") == 424);
+    CHECK(items[2].at("status") == 400);
+    CHECK(items[3].at("error").at("code") == "not_accepted");
+    CHECK(json_of(no).at("accepted") == 0);
+    CHECK(d.take("default", BodyForm::ndjson, good + "\n" + good, true).events.size() == 2);
+    CHECK(answer(d.take("strict", BodyForm::ndjson, good + "\n{}", true), nullptr).status == 422);
+    CHECK(tally(none, nullptr).refused == 4);
+}
+
+TEST_CASE("A failed commit is a 503 and counts every item as refused")
+{
+    Desk d;
+    const Intake intake = d.take("default", BodyForm::ndjson, "{}\n{\"kind\":\"order\"}");
+    for (const auto& [code, name] : {std::pair{Errc::no_space, "no_space"}, std::pair{Errc::io, "outcome_unknown"},
+                                     std::pair{Errc::unavailable, "overloaded"}, std::pair{Errc::corrupt, "not_stored"},
+                                     std::pair{Errc::cancelled, "shutting_down"}}) {
+        const Result<CommitResult> failed = fail(code, "secret detail");
+        const Answer given = answer(intake, &failed);
+        CHECK(given.status == 503);
+        CHECK(given.retry_after > 0);
+        CHECK(json_of(given).at("error").at("code") == name);
+        CHECK(given.body.find("secret") == std::string::npos);
+        CHECK(tally(intake, &failed).refused == 2);
+        CHECK(tally(intake, &failed).accepted == 0);
+    }
+}
+
+TEST_CASE("A body is moved into the event when it is kept whole")
+{
+    Desk d;
+    std::string body = R"({"kind":"order","padding":")" + std::string(1000, 'x') + "\"}";
+    const char* const bytes = body.data();
+    const Intake intake = d.desk.take(*d.table, d.table->buses.at("default"), BodyForm::json, {}, body, false, d.now);
+    REQUIRE(intake.events.size() == 1);
+    CHECK(intake.events[0]->event.body.data() == bytes);
+}
+
+TEST_CASE("The request line names a bus and its options")
+{
+    struct Case {
+        const char* target;
+        const char* bus;  // null: refused
+        bool atomic;
+        unsigned status;
+        const char* message;
+    };
+    const Case cases[] = {
+        {"/v1/events", "default", false, 0, ""},
+        {"/v1/events?", "default", false, 0, ""},
+        {"/v1/events?atomic=true", "default", true, 0, ""},
+        {"/v1/events?atomic=false&", "default", false, 0, ""},
+        {"/v1/events?atomi%63=tru%65", "default", true, 0, ""},
+        {"http://host:80/v1/events?atomic=true", "default", true, 0, ""},
+        {"/v1/buses/strict/events", "strict", false, 0, ""},
+        {"/v1/buses/stri%63t/events?atomic=true", "strict", true, 0, ""},
+        {"/v1/events?atomic=1", nullptr, false, 400, "true or false"},
+        {"/v1/events?atomic", nullptr, false, 400, "true or false"},
+        {"/v1/events?atomc=true", nullptr, false, 400, "unknown query parameter 'atomc'"},
+        {"/v1/buses/strcit/events", nullptr, false, 404, "did you mean 'strict'?"},
+        {"/v1/buses//events", nullptr, false, 404, "nothing is at"},
+        {"/v1/buses/strict", nullptr, false, 404, "nothing is at"},
+        {"/v1/events/", nullptr, false, 404, "POST /v1/events"},
+        {"/", nullptr, false, 404, "POST /v1/events"},
+        {"http://host", nullptr, false, 404, "nothing is at '/'"},
+        {"*", nullptr, false, 404, "nothing is at"},
+        {"", nullptr, false, 404, "nothing is at"},
+        {"/v1/buses/%00%zz/events", nullptr, false, 404, "there is no bus '?%zz'"},
+    };
+    const auto table = test::make_table();
+    for (const Case& c : cases)
+        DYNAMIC_SECTION(c.target)
+        {
+            Destination destination;
+            Refusal refusal;
+            const bool found = find_destination(c.target, *table, destination, refusal);
+            REQUIRE(found == (c.bus != nullptr));
+            if (found) {
+                CHECK(destination.bus->name == c.bus);
+                CHECK(destination.atomic == c.atomic);
+            } else {
+                CHECK(refusal.status == c.status);
+                CHECK(refusal.message.find(c.message) != std::string::npos);
+            }
+        }
+}
