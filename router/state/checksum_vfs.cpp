@@ -25,6 +25,7 @@ std::uint32_t checksum(const char* page, std::uint32_t number) noexcept
 // SQLite gives szOsFile bytes; the wrapped file lies behind ours.
 struct Wrapper {
     sqlite3_file base;
+    const std::string* page_one;  // replaced; usually null
 };
 
 sqlite3_file* inner(sqlite3_file* file) noexcept
@@ -45,14 +46,17 @@ std::uint32_t number_at(sqlite3_int64 offset) noexcept
 int x_read(sqlite3_file* file, void* buffer, int amount, sqlite3_int64 offset)
 {
     const auto size = static_cast<std::size_t>(amount);
-    if (page_one != nullptr && offset >= 0 &&
-        static_cast<std::size_t>(offset) + size <= page_one->size()) {
-        std::memcpy(buffer, page_one->data() + offset, size);
+    const std::string* const replaced = reinterpret_cast<Wrapper*>(file)->page_one;
+    if (replaced != nullptr && offset >= 0 &&
+        static_cast<std::size_t>(offset) + size <= replaced->size()) {
+        std::memcpy(buffer, replaced->data() + offset, size);
         return SQLITE_OK;
     }
     const int code = inner(file)->pMethods->xRead(inner(file), buffer, amount, offset);
-    if (code == SQLITE_OK && whole_page(amount, offset) &&
-        !page_intact(static_cast<const char*>(buffer), number_at(offset)))
+    if (!whole_page(amount, offset)) return code;
+    // SQLite would take a page that is cut off for one of zeros.
+    if (code == SQLITE_IOERR_SHORT_READ) return SQLITE_IOERR_DATA;
+    if (code == SQLITE_OK && !page_intact(static_cast<const char*>(buffer), number_at(offset)))
         return SQLITE_IOERR_DATA;
     return code;
 }
@@ -108,6 +112,7 @@ int x_open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* o
     if ((flags & SQLITE_OPEN_MAIN_DB) == 0)
         return base_vfs->xOpen(base_vfs, name, file, flags, out_flags);
     file->pMethods = nullptr;
+    reinterpret_cast<Wrapper*>(file)->page_one = page_one;
     const int code = base_vfs->xOpen(base_vfs, name, inner(file), flags, out_flags);
     if (inner(file)->pMethods != nullptr) file->pMethods = &methods;
     return code;

@@ -39,8 +39,9 @@ Result<PageScan> scan_pages(const std::string& path);
 /// The first 100 bytes say: ours, this page size, this reserve. Nothing about their checksum.
 [[nodiscard]] bool header_plausible(std::string_view header) noexcept;
 
-/// While one lives, reads of page 1 on this thread give `page` instead of what the file holds: the
-/// way to the other pages when page 1, which names them, is damaged.
+/// A database opened on this thread while one lives reads `page` as its page 1 instead of what the
+/// file holds: the way to the other pages when page 1, which names them, is damaged.
+/// @param page  must outlive the databases
 class PageOneReplaced {
 public:
     explicit PageOneReplaced(const std::string& page) noexcept;

@@ -1,7 +1,8 @@
 #include "router/state/salvage.hpp"
 
 #include <limits>
-#include <set>
+#include <map>
+#include <optional>
 
 #include "core/disk.hpp"
 #include "core/log.hpp"
@@ -278,12 +279,15 @@ Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& 
     if (pages < 2) return {};
     // Page 1 names the tables and the size: when it is damaged, or the file was cut, ours stands in.
     EVENTYARD_TRY(page_one, rebuilt_page_one(fresh + ".page", pages));
-    std::string size_field = page_one.substr(28, 4);
-    std::optional<PageOneReplaced> replaced;
-    if (first.size() < state_page_size || !header_plausible(first) || !page_intact(first.data(), 1) ||
-        first.compare(28, 4, size_field) != 0)
-        replaced.emplace(page_one);
-    auto from = open_state_file(damaged, true);
+    const std::string size_field = page_one.substr(28, 4);
+    const bool stand_in = first.size() < state_page_size || !header_plausible(first) ||
+                          !page_intact(first.data(), 1) || first.compare(28, 4, size_field) != 0;
+    const auto open_damaged = [&] {
+        std::optional<PageOneReplaced> replaced;
+        if (stand_in) replaced.emplace(page_one);
+        return open_state_file(damaged, true);
+    };
+    auto from = open_damaged();
     if (!from.has_value()) {
         log::warn("state", "nothing can be salvaged", {{"error", from.error().what}});
         return {};

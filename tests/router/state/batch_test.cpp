@@ -1,0 +1,332 @@
+// Batches, order over threads, crashes at any moment, a full disk, the bounds of the log.
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "router/state/salvage.hpp"
+#include "router/state/sqlite.hpp"
+#include "router/state/store.hpp"
+#include "tests/router/state/state_fixture.hpp"
+
+namespace eventyard::router {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_CASE("changes of many submissions share a transaction")
+{
+    const support::TempDir dir;
+    StateOptions options;
+    options.batch_interval = 300ms;
+    const auto state = open_state(dir.file("state.db"), options);
+    for (Sequence n = 1; n <= 500; ++n) state->submit({ended("a", {n, 0}), CursorMoved{"a", n, {}}});
+    CHECK(state->stats().settled_unsynced == 500);
+    CHECK(state->stats().queued == 1000);
+    REQUIRE(put(*state, {CursorMoved{"a", 501, {}}}).has_value());
+    CHECK(state->stats().batches <= 3);
+    CHECK(state->stats().changes == 1001);
+    CHECK(state->stats().queued == 0);
+    CHECK(state->stats().settled_unsynced == 0);
+}
+
+TEST_CASE("a full batch does not wait for the interval")
+{
+    const support::TempDir dir;
+    StateOptions options;
+    options.batch_interval = 1h;
+    options.batch_max = 100;
+    const auto state = open_state(dir.file("state.db"), options);
+    std::vector<Change> changes;
+    for (Sequence n = 1; n <= 100; ++n) changes.push_back(ended("a", {n, 0}));
+    REQUIRE(put(*state, std::move(changes)).has_value());
+    CHECK(state->stats().batches == 1);
+}
+
+TEST_CASE("a read sees what its thread submitted before, and does not end the batch")
+{
+    const support::TempDir dir;
+    StateOptions options;
+    options.batch_interval = 1h;
+    const auto state = open_state(dir.file("state.db"), options);
+    state->submit({retrying("a", {1, 0}, 5), dead("b", {2, 0}), ended("b", {3, 0})});
+    CHECK(due(*state, "a", 10).size() == 1);
+    CHECK(letters(*state).size() == 1);
+    CHECK(row_of(ledger(*state), "rule", "b")->ended.at(Ending::delivered) == 1);
+    CHECK(state->stats().batches == 0);
+    CHECK(needed(*state, {{1, 9, 0}}).ranges[0].retries == 1);  // waits for the fsync
+    CHECK(state->stats().batches == 1);
+}
+
+TEST_CASE("changes of one thread keep their order whatever the others do")
+{
+    const support::TempDir dir;
+    StateOptions options;
+    options.batch_interval = 1ms;
+    options.batch_max = 50;
+    auto state = open_state(dir.file("state.db"), options);
+    std::atomic<int> calls{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&, t] {
+            const std::string name = "t" + std::to_string(t);
+            for (Sequence n = 1; n <= 300; ++n) {
+                state->submit({CursorMoved{name, n, {}}, retrying(name, {n, 0}, 1)}, [&](const Result<void>& done) {
+                    if (done.has_value()) ++calls;
+                });
+                if (n % 50 == 0) CHECK_NOTHROW(due(*state, name, 10));
+                state->submit({ended(name, {n, 0})});
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    state->stop();
+    CHECK(calls == 1200);
+    state = open_state(dir.file("state.db"));
+    for (int t = 0; t < 4; ++t) {
+        const auto* target = position(state->snapshot(), "t" + std::to_string(t));
+        CHECK(target->cursor == 300);
+        CHECK(target->retries == 0);
+        CHECK(row_of(state->snapshot().ledger, "rule", target->target)->ended.at(Ending::delivered) == 300);
+    }
+}
+
+TEST_CASE("after stop nothing is taken and everybody is answered")
+{
+    const support::TempDir dir;
+    const auto state = open_state(dir.file("state.db"));
+    state->submit({ended("a", {1, 0})});
+    state->stop();
+    CHECK(state->stats().queued == 0);
+    CHECK_FALSE(std::filesystem::exists(dir.file("state.db-wal")));
+    const auto refused = put(*state, {ended("a", {2, 0})});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::cancelled);
+    const auto rows = wait<std::vector<RetryRow>>([&](auto done) { state->due_retries("a", wall(1), 1, done); });
+    REQUIRE_FALSE(rows.has_value());
+    CHECK(rows.error().code == Errc::cancelled);
+}
+
+/// Ten batches, each moving the cursor by one past one retry; checkpointed after the fourth.
+struct Run {
+    std::string db, wal;
+};
+
+Run run_without_end(const support::TempDir& dir)
+{
+    auto opened = open_or_salvage(dir.file("state.db"), wall(1));
+    REQUIRE(opened.has_value());
+    Store& store = *opened->store;
+    for (Sequence n = 1; n <= 10; ++n) {
+        REQUIRE(store.begin().has_value());
+        for (std::uint32_t route = 0; route < 40; ++route)
+            REQUIRE(store.apply(retrying("a", {n, route}, static_cast<std::int64_t>(n))).has_value());
+        REQUIRE(store.apply(CursorMoved{"a", n, {}}).has_value());
+        REQUIRE(store.commit().has_value());
+        if (n == 4) REQUIRE(store.checkpoint(false).has_value());
+    }
+    return {support::read_text(dir.file("state.db")), support::read_text(dir.file("state.db-wal"))};
+}
+
+TEST_CASE("whatever of the log a crash leaves, the start finds whole batches")
+{
+    const support::TempDir dir;
+    const Run run = run_without_end(dir);
+    REQUIRE(run.wal.size() > 10 * 16384);
+    std::set<Sequence> seen;
+    SeededRandom random{11};
+    std::vector<std::size_t> cuts;
+    for (std::size_t at = 0; at <= run.wal.size(); at += at < 32 ? 32 : 24 + 16384) cuts.push_back(at);
+    for (int i = 0; i < 20; ++i) cuts.push_back(random.next() % run.wal.size());
+    cuts.push_back(run.wal.size());
+    for (const std::size_t cut : cuts) {
+        INFO("log cut at " << cut);
+        const support::TempDir crashed;
+        crashed.write("state.db", run.db);
+        crashed.write("state.db-wal", run.wal.substr(0, cut));
+        const auto opened = open_or_salvage(crashed.file("state.db"), wall(1));
+        REQUIRE(opened.has_value());
+        CHECK_FALSE(opened->report.set_aside);
+        const auto snapshot = opened->store->snapshot();
+        const auto* target = position(*snapshot, "a");
+        REQUIRE(target != nullptr);
+        CHECK(target->retries == 40 * target->cursor);
+        CHECK(opened->store->due_retries("a", wall(100), 10'000)->size() == 40 * target->cursor);
+        CHECK(target->cursor >= 4);
+        seen.insert(target->cursor);
+    }
+    CHECK(*seen.begin() == 4);
+    CHECK(*seen.rbegin() == 10);
+}
+
+TEST_CASE("flips in the log take back whole batches only")
+{
+    const support::TempDir dir;
+    const Run run = run_without_end(dir);
+    SeededRandom random{5};
+    for (int i = 0; i < 60; ++i) {
+        std::string bytes = run.wal;
+        const std::size_t at = i < 32 ? static_cast<std::size_t>(i) : random.next() % bytes.size();
+        INFO("flip at " << at);
+        bytes[at] = static_cast<char>(bytes[at] ^ 4);
+        const support::TempDir crashed;
+        crashed.write("state.db", run.db);
+        crashed.write("state.db-wal", bytes);
+        const auto opened = open_or_salvage(crashed.file("state.db"), wall(1));
+        REQUIRE(opened.has_value());
+        const auto snapshot = opened->store->snapshot();
+        const auto* target = position(*snapshot, "a");
+        REQUIRE(target != nullptr);
+        CHECK(target->retries == 40 * target->cursor);
+        CHECK((target->cursor >= 4 && target->cursor <= 10));
+    }
+}
+
+TEST_CASE("a full disk keeps the changes, says so, and they are durable once there is room")
+{
+    const support::TempDir dir;
+    auto opened = open_or_salvage(dir.file("state.db"), wall(1));
+    REQUIRE(opened.has_value());
+    Store& store = *opened->store;
+    const std::string pages = *store.database().ask("PRAGMA page_count");
+    REQUIRE(store.database().ask(("PRAGMA max_page_count=" + pages).c_str()).has_value());
+    REQUIRE(store.begin().has_value());
+    REQUIRE(store.apply(TargetKnown{"a", "file", 5}).has_value());
+    REQUIRE(store.commit().has_value());
+
+    REQUIRE(store.begin().has_value());
+    REQUIRE(store.apply(CursorMoved{"a", 50, {}}).has_value());
+    REQUIRE(store.apply(IdleThrough{0, 70}).has_value());
+    REQUIRE(store.apply(Received{"default", "shop", 1, 0, 0, 1, 0}).has_value());
+    const auto full = store.apply(dead("a", {1, 0}, std::string(200'000, 'x')));
+    REQUIRE_FALSE(full.has_value());
+    CHECK(full.error().code == Errc::no_space);
+    store.rollback();
+    // Nothing of the batch is left, neither in the file nor in memory.
+    CHECK(store.needed({})->cursors == std::vector<std::pair<std::string, Sequence>>{{"a", 5}});
+    CHECK(store.dead_letters({})->empty());
+    CHECK(store.event_totals()->empty());
+
+    REQUIRE(store.database().ask("PRAGMA max_page_count=1000000").has_value());
+    REQUIRE(store.begin().has_value());
+    REQUIRE(store.apply(CursorMoved{"a", 50, {}}).has_value());
+    REQUIRE(store.apply(dead("a", {1, 0}, std::string(200'000, 'x'))).has_value());
+    REQUIRE(store.commit().has_value());
+    CHECK(store.needed({})->cursors[0].second == 50);
+    CHECK(store.dead_letters({})->size() == 1);
+}
+
+TEST_CASE("while the file cannot be written the state fails loudly, drops nothing, and recovers")
+{
+    const support::TempDir dir;
+    StateOptions options;
+    options.batch_interval = 5ms;
+    auto state = open_state(dir.file("state.db"), options);
+    REQUIRE(put(*state, {TargetKnown{"a", "file", 1}}).has_value());
+    {
+        // Another connection that holds the write lock stands for a disk that refuses.
+        auto other = Database::open(dir.file("state.db"), SQLITE_OPEN_READWRITE, nullptr);
+        REQUIRE(other.has_value());
+        REQUIRE(other->run("BEGIN IMMEDIATE").has_value());
+        std::promise<Result<void>> durable;
+        state->submit({CursorMoved{"a", 9, {}}, retrying("a", {10, 0}, 1)}, [&](Result<void> done) { durable.set_value(std::move(done)); });
+        while (!state->stats().failing) std::this_thread::sleep_for(1ms);
+        CHECK(state->stats().queued == 2);
+        CHECK(needed(*state).cursors[0].second == 1);  // only what is durable
+        CHECK(due(*state, "a", 100).empty());
+        REQUIRE(other->run("ROLLBACK").has_value());
+        CHECK(durable.get_future().get().has_value());
+    }
+    CHECK_FALSE(state->stats().failing);
+    CHECK(needed(*state).cursors[0].second == 9);
+    CHECK(due(*state, "a", 100).size() == 1);
+}
+
+TEST_CASE("the log is merged when it grows, and one that cannot be is an alert")
+{
+    const support::TempDir dir;
+    StateOptions options;
+    options.batch_interval = 1ms;
+    options.wal_max = 1U << 20;
+    const auto state = open_state(dir.file("state.db"), options);
+    const auto grow = [&] {
+        for (int i = 0; i < 30; ++i) REQUIRE(put(*state, {dead("a", {static_cast<Sequence>(i), 0}, std::string(100'000, 'x')),
+                                                          DeadLetterDiscarded{0}}).has_value());
+    };
+    grow();
+    needed(*state);
+    CHECK(std::filesystem::file_size(dir.file("state.db-wal")) < 3U << 20);
+    CHECK_FALSE(state->stats().wal_over);
+    {
+        auto reader = Database::open(dir.file("state.db"), SQLITE_OPEN_READONLY, nullptr);
+        REQUIRE(reader.has_value());
+        REQUIRE(reader->run("BEGIN").has_value());
+        REQUIRE(reader->ask("SELECT count(*) FROM retry").has_value());
+        for (Sequence n = 100; n < 130; ++n) REQUIRE(put(*state, {dead("a", {n, 0}, std::string(100'000, 'x'))}).has_value());
+        REQUIRE(put(*state, {ended("a", {1, 1})}).has_value());
+        CHECK(state->stats().wal_over);
+    }
+    REQUIRE(put(*state, {ended("a", {1, 2})}).has_value());
+    REQUIRE(put(*state, {ended("a", {1, 3})}).has_value());
+    CHECK_FALSE(state->stats().wal_over);
+}
+
+TEST_CASE("an exported copy opens as an ordinary database while the state goes on")
+{
+    const support::TempDir dir;
+    StateOptions options;
+    options.batch_interval = 1ms;
+    const auto state = open_state(dir.file("state.db"), options);
+    for (Sequence n = 1; n <= 40; ++n) state->submit({dead("a", {n, 0}, std::string(100'000, 'x'))});
+    std::promise<Result<void>> done;
+    state->export_copy(dir.file("copy.db"), [&](Result<void> result) { done.set_value(std::move(result)); });
+    for (Sequence n = 41; n <= 60; ++n) REQUIRE(put(*state, {dead("a", {n, 0}, "{}")}).has_value());
+    REQUIRE(done.get_future().get().has_value());
+    auto copy = Database::open(dir.file("copy.db"), SQLITE_OPEN_READONLY, nullptr);
+    REQUIRE(copy.has_value());
+    CHECK(*copy->ask("PRAGMA integrity_check") == "ok");
+    CHECK(std::stoi(*copy->ask("SELECT count(*) FROM dead_letter")) >= 40);
+    CHECK_FALSE(std::filesystem::exists(dir.file("copy.db-wal")));
+    CHECK_FALSE(std::filesystem::exists(dir.file("copy.db.part")));
+    const auto again = wait<void>([&](auto answer) { state->export_copy(dir.file("copy.db"), answer); });
+    REQUIRE_FALSE(again.has_value());
+    CHECK(again.error().code == Errc::conflict);
+}
+
+TEST_CASE("a hundred thousand retries are read by windows through the index")
+{
+    const support::TempDir dir;
+    const auto state = open_state(dir.file("state.db"));
+    std::vector<Change> changes;
+    for (Sequence n = 1; n <= 100'000; ++n) {
+        changes.push_back(retrying(n % 10 == 0 ? "b" : "a", {n, 0}, static_cast<std::int64_t>(n * 7919 % 1000)));
+        if (changes.size() == 5000) state->submit(std::exchange(changes, {}));
+    }
+    REQUIRE(put(*state, {}).has_value());
+    WallTime after_due{};
+    DeliveryKey after{};
+    std::size_t count = 0;
+    for (;;) {
+        const auto window = wait<std::vector<RetryRow>>([&](auto done) { state->next_retries("b", after_due, after, 1024, done); });
+        REQUIRE(window.has_value());
+        if (window->empty()) break;
+        for (const RetryRow& row : *window) {
+            REQUIRE(std::pair(row.due, row.key) > std::pair(after_due, after));
+            after_due = row.due;
+            after = row.key;
+        }
+        count += window->size();
+    }
+    CHECK(count == 10'000);
+    auto reader = Database::open(dir.file("state.db"), SQLITE_OPEN_READONLY, nullptr);
+    auto plan = Statement::prepare(*reader, "EXPLAIN QUERY PLAN SELECT seq, rule FROM retry INDEXED BY retry_due"
+                                            " WHERE target=1 AND (due, seq, route) > (1,2,3) ORDER BY due, seq, route LIMIT 5");
+    REQUIRE(plan.has_value());
+    std::string text;
+    while (*plan->step()) text += plan->text(3) + "\n";
+    CHECK(text.find("INDEX retry_due (target=? AND ") != std::string::npos);
+    INFO(text);
+    CHECK(text.find("TEMP B-TREE") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace eventyard::router
