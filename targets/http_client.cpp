@@ -106,7 +106,7 @@ void HttpClient::close()
     resolver_.close();
     pool_->idle.clear();
     pool_->timer.cancel();
-    for (const auto& attempt : attempts_) {
+    for (const auto& attempt : *attempts_) {
         attempt->closed = true;
         attempt->stop();
     }
@@ -128,17 +128,18 @@ Task<HttpResult> HttpClient::exchange(std::string_view head, std::string_view bo
 {
     if (closed_) co_return HttpFailure{Cause::internal, "the target is closed"};
     const auto attempt = std::make_shared<Attempt>(io_, timeout, clock_.steady() + timeout);
-    attempts_.insert(attempt);
+    attempts_->insert(attempt);
+    // Owns what it touches: an io_context that is destroyed takes its frames along last.
     struct Leave {
-        HttpClient& client;
+        std::shared_ptr<Attempts> attempts;
         const std::shared_ptr<Attempt>& attempt;
         ~Leave()
         {
             attempt->timer.cancel();
             attempt->connection.reset();  // it may serve others now: a late timer must not end it
-            client.attempts_.erase(attempt);
+            attempts->erase(attempt);
         }
-    } const leave{*this, attempt};
+    } const leave{attempts_, attempt};
     attempt->timer.expires_after(timeout);
     attempt->timer.async_wait([attempt](ErrorCode ec) {
         if (ec) return;

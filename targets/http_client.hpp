@@ -75,7 +75,8 @@ private:
     HttpServer server_;
     Resolver resolver_;
     std::shared_ptr<Pool> pool_;
-    std::set<std::shared_ptr<Attempt>> attempts_;
+    using Attempts = std::set<std::shared_ptr<Attempt>>;
+    std::shared_ptr<Attempts> attempts_ = std::make_shared<Attempts>();
     HttpCounters counters_;
     bool closed_ = false;
 };

@@ -283,9 +283,15 @@ Task<Result<Endpoints>> Resolver::resolve(std::string host, std::uint16_t port, 
     if (!query->answer()) {
         Timer timer{io_.get_executor()};
         timer.expires_after(timeout);
-        query->add_waiter(timer);
+        struct Waiting {
+            Query& query;
+            Timer& timer;
+            Waiting(Query& q, Timer& t) : query(q), timer(t) { query.add_waiter(timer); }
+            Waiting(const Waiting&) = delete;
+            Waiting& operator=(const Waiting&) = delete;
+            ~Waiting() { query.remove_waiter(timer); }
+        } const waiting{*query, timer};
         co_await timer.async_wait(use_task);
-        query->remove_waiter(timer);
     }
     if (!query->answer())
         co_return fail(Errc::too_large, "no answer about host '" + host + "'");
