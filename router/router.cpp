@@ -17,8 +17,8 @@
 #include "router/admin/api.hpp"
 #include "router/delivery/engine.hpp"
 #include "router/ingest/server.hpp"
-#include "router/keeper.hpp"
 #include "router/routed_counter.hpp"
+#include "router/segment_release.hpp"
 #include "router/table_holder.hpp"
 
 namespace eventyard::router {
@@ -28,7 +28,7 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds totals_interval{50};
 constexpr std::chrono::milliseconds received_interval{1000};
-constexpr std::chrono::seconds keeper_interval{2};
+constexpr std::chrono::seconds release_interval{2};
 
 std::uint64_t resident_bytes()
 {
@@ -136,7 +136,7 @@ public:
             engine_->on_commit(batch);
             asio::post(control_, [this, batch = std::move(batch)] { routed_.add(*batch); });
         });
-        keeper_ = std::make_unique<Keeper>(*journal_, *state_);
+        release_ = std::make_unique<SegmentRelease>(*journal_, *state_);
         put_in_effect(std::move(table));
 
         ingest_ = std::make_unique<IngestServer>(io_, *journal_, [this] { return table_.get(); }, clock_, random_);
@@ -364,10 +364,10 @@ private:
                 received_at_ = now;
                 hand_over_received();
             }
-            if (now - keeper_at_ >= keeper_interval) {
-                // After the totals, in the same order: what the keeper lets go has been counted.
-                keeper_at_ = now;
-                keeper_->tick(now);
+            if (now - release_at_ >= release_interval) {
+                // After the totals, in the same order: what is let go has been counted.
+                release_at_ = now;
+                release_->tick();
             }
             arm_totals();
         });
@@ -477,13 +477,13 @@ private:
     std::mutex engine_mutex_;  // the engine is told what to do by main (reload) and control (operators)
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<IngestServer> ingest_;
-    std::unique_ptr<Keeper> keeper_;
+    std::unique_ptr<SegmentRelease> release_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 
     // Control thread only.
     RoutedCounter routed_;
     Sequence synced_told_ = 0;
-    SteadyTime received_at_{}, keeper_at_{};
+    SteadyTime received_at_{}, release_at_{};
 
     mutable std::mutex mutex_;  // what follows
     std::string admin_address_;

@@ -1,0 +1,43 @@
+// router/segment_release.hpp — which journal segments nobody needs any more.
+//
+// Asks the state, from durable rows only, how far every target has come and where retries still
+// point, and lets the journal recycle or unlink the sealed segments below all of that. A sealed
+// segment of which little is still needed (one target is down) is rewritten to that part, so that a
+// dead target pins its own events and not everybody's.
+//
+// Made, asked and destroyed on one thread; answers come on the threads of state and journal.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "router/journal/journal.hpp"
+#include "router/state/state.hpp"
+
+namespace eventyard::router {
+
+struct ReleaseOptions {
+    std::uint64_t rewrite_min_bytes = 512ULL << 20;  // sealed segments have so many bytes, or
+    std::size_t rewrite_min_sealed = 8;              // are so many, before one is rewritten
+    double rewrite_below = 0.25;                     // share of a segment's deliveries still needed
+};
+
+class SegmentRelease {
+public:
+    /// The references outlive this and everything it asked of them.
+    SegmentRelease(Journal& journal, State& state, ReleaseOptions options = {});
+    ~SegmentRelease();
+    SegmentRelease(const SegmentRelease&) = delete;
+    SegmentRelease& operator=(const SegmentRelease&) = delete;
+
+    /// Starts a round unless one is under way. A round rewrites one segment at most.
+    void tick();
+
+private:
+    struct Rounds;
+    std::shared_ptr<Rounds> rounds_;
+};
+
+}  // namespace eventyard::router
