@@ -1,0 +1,70 @@
+// The journal without threads: commits, segments, lanes, sealing, releasing and rewriting.
+#include <catch2/catch.hpp>
+
+#include "tests/router/journal/helpers.hpp"
+
+using namespace eventyard;
+using namespace eventyard::router;
+using namespace eventyard::router::test;
+
+namespace {
+
+/// Commits events first..last in units of 1, 2, 3, 1, ...
+void fill(Log& log, Bench& bench, const RoutingVersionPtr& version, std::uint64_t first,
+          std::uint64_t last)
+{
+    for (std::uint64_t n = first; n <= last;) {
+        const auto size = static_cast<std::uint32_t>(std::min<std::uint64_t>(n % 3 + 1, last - n + 1));
+        std::vector<CommitUnit> units;
+        units.push_back(make_unit(n, size, version));
+        REQUIRE(log.commit(units).has_value());
+        n += size;
+        bench.chores(log);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("what was committed is read back by each target, in order, across segments and restarts")
+{
+    Bench bench;
+    for (int life = 0; life < 3; ++life) {
+        auto log = bench.open();
+        REQUIRE(log.has_value());
+        auto version = (*log)->versions().store_version(two_targets());
+        REQUIRE(version.has_value());
+        CHECK((*version)->number == 1);
+        const std::uint64_t before = static_cast<std::uint64_t>(life) * 100;
+        CHECK((*log)->appender().last() == before);
+        CHECK((*log)->recovery().events == before);
+        CHECK((*log)->recovery().damaged.empty());
+        fill(**log, bench, *version, before + 1, before + 100);
+        CHECK((*log)->segments().all().size() > 3);
+
+        const std::string targets[] = {"webhook", "archive", "pager"};
+        for (std::uint32_t t = 0; t < 3; ++t) {
+            const LaneContent content = read_all(**log, targets[t]);
+            CHECK(content.damaged.empty());
+            std::size_t expected = 0;
+            for (std::uint64_t n = 1; n <= before + 100; ++n) {
+                const auto routes = routes_of(n);
+                const auto at = std::find(routes.begin(), routes.end(), t);
+                if (at == routes.end()) continue;
+                ++expected;
+                REQUIRE(content.bodies.contains(n));
+                CHECK(content.bodies.at(n) == body_of(n));
+                CHECK(content.keys.contains({n, static_cast<std::uint32_t>(at - routes.begin())}));
+            }
+            CHECK(content.keys.size() == expected);
+            CHECK(*(*log)->reader().count_after(targets[t], {0, UINT32_MAX}) == expected);
+        }
+        for (std::uint64_t n = 1; n <= before + 100; ++n) {
+            auto event = (*log)->reader().read_event(n);
+            REQUIRE(event.has_value());
+            CHECK((*event)->event.body == body_of(n));
+            CHECK((*event)->routes == routes_of(n));
+            CHECK((*event)->event.bus == (n % 2 ? "audit" : "default"));
+        }
+        CHECK((*log)->reader().read_event(before + 101).error().code == Errc::not_found);
+    }
+}
