@@ -7,18 +7,6 @@
 #include "config/names.hpp"
 
 namespace eventyard::config {
-namespace {
-
-/// An item left empty ("- ") means null, which is seldom meant.
-void warn_of_empty_items(const Node& node, Report& report)
-{
-    if (node.kind == Node::Kind::null && node.text.empty())
-        report.warning(node.place, "nothing stands here, which means null; write null or remove it");
-    for (const Node& item : node.items) warn_of_empty_items(item, report);
-    for (const Member& member : node.members) warn_of_empty_items(member.value, report);
-}
-
-}  // namespace
 
 router::Rule finish_rule(RuleDraft&& draft)
 {
@@ -124,8 +112,6 @@ void RuleReader::read_pattern(Node& rule, const Document* document, RuleDraft& d
             report_);
         if (!parsed) return;
         pattern = std::move(*parsed);
-    } else if (document != nullptr && document->yaml) {
-        warn_of_empty_items(pattern, report_);
     }
     auto source = std::make_shared<const Node>(std::move(pattern));
     draft.pattern = rules::compile_pattern(*source, report_);
