@@ -29,12 +29,12 @@ install_packages() {
         as_root=(sudo)
     fi
     say "installing: ${missing[*]}"
+    # Packages with a daemon (redis-server) would start it on this machine; the tests run their own
+    # on a free port. A link to /dev/null keeps a unit from being started or enabled.
+    keep_services_off "${missing[@]}"
     local log; log="$(mktemp)"
     {
         "${as_root[@]}" apt-get update -q &&
-            # Packages with a daemon (redis-server) would start it on this machine; the tests run
-            # their own on a free port. A link to /dev/null keeps a unit from being started or enabled.
-            keep_services_off "${missing[@]}" &&
             "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
     } >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get failed (whole log: $log)"; }
     rm -f "$log"
