@@ -15,7 +15,8 @@ Duration backoff(const RetryPolicy& policy, std::uint32_t attempts, double draw)
     double wait = initial > 0 ? initial * std::pow(factor, exponent) : 0.0;
     if (!(wait < whole)) wait = whole;  // infinity too
     if (policy.jitter) wait *= std::clamp(draw, 0.0, 1.0);
-    return std::min(Duration{static_cast<Duration::rep>(wait)}, limit);
+    if (!(wait < whole)) return limit;  // 2^63 as a double would not come back
+    return Duration{static_cast<Duration::rep>(wait)};
 }
 
 Duration honoured_retry_after(const RetryPolicy& policy, std::optional<Duration> asked) noexcept

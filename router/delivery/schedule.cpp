@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "router/delivery/retry.hpp"
 
@@ -130,21 +131,20 @@ void Schedule::took(std::vector<RetryRow> rows, SteadyTime now, WallTime wall)
         shrink();
         return;
     }
-    complete_ = rows.size() < asked_;
+    const bool last_page = rows.size() < asked_;
     if (!rows.empty()) horizon_ = {rows.back().due, rows.back().key};
     for (RetryRow& row : rows) {
+        if (taken_.contains(row.key) || entries_.contains(row.key) || side_.contains(row.key))
+            continue;  // newer here
         if (beyond_ > 0) --beyond_;
-        if (taken_.contains(row.key) || entries_.contains(row.key)) continue;
-        if (side_.contains(row.key)) continue;  // newer there
         const bool hurried = hurry_before_ && row.due - row.delay <= *hurry_before_;
         const SteadyTime due = hurried ? now : due_after_load(row.due, row.delay, now, wall);
         insert(std::move(row), due);
     }
+    complete_ = last_page || beyond_ == 0;
     if (complete_) {
         beyond_ = 0;
         hurry_before_.reset();
-    } else {
-        beyond_ = std::max<std::uint64_t>(beyond_, 1);
     }
     for (auto& [key, entry] : std::exchange(side_, {})) {
         if (complete_ || Position{entry.row.due, key} <= horizon_)
