@@ -123,8 +123,11 @@ private:
         // What a start will attempt again although the target has it: bounded by what the lane shows.
         const std::uint64_t bound = lane_->in_flight() + lane_->uncommitted();
         std::uint64_t repeated = 0;
-        for (const DeliveryKey& key : confirmed_)
-            if (durable_.ended.count({"t", key}) == 0) ++repeated;
+        for (auto key = confirmed_.begin(); key != confirmed_.end();) {
+            const bool ended = durable_.ended.count({"t", *key}) > 0;
+            if (!ended) ++repeated;
+            key = ended ? std::next(key) : confirmed_.erase(key);  // not this crash's, should it crash again
+        }
         CHECK(repeated <= bound);
         boot(durable_);
     }
