@@ -122,7 +122,7 @@ Result<ReadEvent> decode_event(std::string_view frame, std::uint32_t seed, Seque
 {
     const auto header = decode_frame_header(frame, seed);
     if (!header || header->kind != FrameKind::event || header->sequence != sequence ||
-        header->size() > frame.size())
+        frame.size() < frame_header_size + header->meta_length)  // padding may be cut off
         return fail(Errc::corrupt, "event " + std::to_string(sequence) + " is unreadable");
     const std::string_view meta = frame.substr(frame_header_size, header->meta_length);
     const std::string_view body =
