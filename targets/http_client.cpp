@@ -241,6 +241,7 @@ Task<HttpClient::Failure> HttpClient::transact(std::shared_ptr<Attempt> attempt,
     attempt->phase = "sending the request";
     const std::array<asio::const_buffer, 2> request{asio::buffer(head), asio::buffer(body)};
     const ErrorCode written = co_await connection->write(request);
+    if (attempt->closed || attempt->timed_out) co_return explain(*attempt, Cause::lost, "");
     // A server may refuse early and close: its answer is worth more than "broken pipe".
     attempt->phase = "waiting for the answer";
     std::array<char, 8192> buffer{};
