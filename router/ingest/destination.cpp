@@ -94,7 +94,7 @@ bool find_destination(std::string_view target, const RouteTable& table, Destinat
         std::vector<std::string> names;
         for (const auto& [known, unused] : table.buses) names.push_back(known);
         return refuse(refusal, 404, "unknown_bus",
-                      fmt::format("there is no bus '{}'{}", shown(name), did_you_mean(name, names)));
+                      fmt::format("there is no bus '{}'{}", shown(name), did_you_mean(shown(name), names)));
     }
     out.bus = &bus->second;
     return read_query(query, out, refusal);
