@@ -71,16 +71,46 @@ int x_write(sqlite3_file* file, const void* buffer, int amount, sqlite3_int64 of
     return inner(file)->pMethods->xWrite(inner(file), page.data(), amount, offset);
 }
 
-int x_close(sqlite3_file* f) { return inner(f)->pMethods->xClose(inner(f)); }
-int x_truncate(sqlite3_file* f, sqlite3_int64 n) { return inner(f)->pMethods->xTruncate(inner(f), n); }
-int x_sync(sqlite3_file* f, int flags) { return inner(f)->pMethods->xSync(inner(f), flags); }
-int x_size(sqlite3_file* f, sqlite3_int64* n) { return inner(f)->pMethods->xFileSize(inner(f), n); }
-int x_lock(sqlite3_file* f, int level) { return inner(f)->pMethods->xLock(inner(f), level); }
-int x_unlock(sqlite3_file* f, int level) { return inner(f)->pMethods->xUnlock(inner(f), level); }
-int x_reserved(sqlite3_file* f, int* out) { return inner(f)->pMethods->xCheckReservedLock(inner(f), out); }
-int x_control(sqlite3_file* f, int op, void* arg) { return inner(f)->pMethods->xFileControl(inner(f), op, arg); }
-int x_sector(sqlite3_file* f) { return inner(f)->pMethods->xSectorSize(inner(f)); }
-int x_traits(sqlite3_file* f) { return inner(f)->pMethods->xDeviceCharacteristics(inner(f)); }
+int x_close(sqlite3_file* f)
+{
+    return inner(f)->pMethods->xClose(inner(f));
+}
+int x_truncate(sqlite3_file* f, sqlite3_int64 n)
+{
+    return inner(f)->pMethods->xTruncate(inner(f), n);
+}
+int x_sync(sqlite3_file* f, int flags)
+{
+    return inner(f)->pMethods->xSync(inner(f), flags);
+}
+int x_size(sqlite3_file* f, sqlite3_int64* n)
+{
+    return inner(f)->pMethods->xFileSize(inner(f), n);
+}
+int x_lock(sqlite3_file* f, int level)
+{
+    return inner(f)->pMethods->xLock(inner(f), level);
+}
+int x_unlock(sqlite3_file* f, int level)
+{
+    return inner(f)->pMethods->xUnlock(inner(f), level);
+}
+int x_reserved(sqlite3_file* f, int* out)
+{
+    return inner(f)->pMethods->xCheckReservedLock(inner(f), out);
+}
+int x_control(sqlite3_file* f, int op, void* arg)
+{
+    return inner(f)->pMethods->xFileControl(inner(f), op, arg);
+}
+int x_sector(sqlite3_file* f)
+{
+    return inner(f)->pMethods->xSectorSize(inner(f));
+}
+int x_traits(sqlite3_file* f)
+{
+    return inner(f)->pMethods->xDeviceCharacteristics(inner(f));
+}
 int x_shm_map(sqlite3_file* f, int page, int size, int extend, void volatile** out)
 {
     return inner(f)->pMethods->xShmMap(inner(f), page, size, extend, out);
@@ -89,20 +119,29 @@ int x_shm_lock(sqlite3_file* f, int offset, int n, int flags)
 {
     return inner(f)->pMethods->xShmLock(inner(f), offset, n, flags);
 }
-void x_shm_barrier(sqlite3_file* f) { inner(f)->pMethods->xShmBarrier(inner(f)); }
-int x_shm_unmap(sqlite3_file* f, int remove) { return inner(f)->pMethods->xShmUnmap(inner(f), remove); }
+void x_shm_barrier(sqlite3_file* f)
+{
+    inner(f)->pMethods->xShmBarrier(inner(f));
+}
+int x_shm_unmap(sqlite3_file* f, int remove)
+{
+    return inner(f)->pMethods->xShmUnmap(inner(f), remove);
+}
 // Never memory-mapped: that would go past the checksums.
 int x_fetch(sqlite3_file*, sqlite3_int64, int, void** out)
 {
     *out = nullptr;
     return SQLITE_OK;
 }
-int x_unfetch(sqlite3_file*, sqlite3_int64, void*) { return SQLITE_OK; }
+int x_unfetch(sqlite3_file*, sqlite3_int64, void*)
+{
+    return SQLITE_OK;
+}
 
 const sqlite3_io_methods methods = {
-    3,          x_close,   x_read,     x_write,     x_truncate,    x_sync,      x_size,
-    x_lock,     x_unlock,  x_reserved, x_control,   x_sector,      x_traits,    x_shm_map,
-    x_shm_lock, x_shm_barrier, x_shm_unmap, x_fetch, x_unfetch,
+    3,          x_close,       x_read,      x_write,   x_truncate, x_sync,   x_size,
+    x_lock,     x_unlock,      x_reserved,  x_control, x_sector,   x_traits, x_shm_map,
+    x_shm_lock, x_shm_barrier, x_shm_unmap, x_fetch,   x_unfetch,
 };
 
 sqlite3_vfs* base_vfs = nullptr;
@@ -137,7 +176,8 @@ Result<std::unordered_set<std::uint32_t>> free_pages(File& file, std::uint32_t t
         if (page.size() != state_page_size || !page_intact(page.data(), trunk)) break;
         const std::uint32_t count = std::min<std::uint32_t>(
             big_endian(page.data() + 4), (state_page_size - state_page_reserve) / 4 - 2);
-        for (std::uint32_t i = 0; i < count; ++i) leaves.insert(big_endian(page.data() + 8 + 4 * i));
+        for (std::uint32_t i = 0; i < count; ++i)
+            leaves.insert(big_endian(page.data() + 8 + 4 * i));
         trunk = big_endian(page.data());
     }
     return leaves;
@@ -196,7 +236,8 @@ Result<PageScan> scan_pages(const std::string& path)
     std::uint32_t first_trunk = 0;
     constexpr std::uint64_t chunk_pages = 64;
     for (std::uint64_t at = 0; at < scan.pages; at += chunk_pages) {
-        const auto bytes = static_cast<std::size_t>(std::min(chunk_pages, scan.pages - at) * state_page_size);
+        const auto bytes =
+            static_cast<std::size_t>(std::min(chunk_pages, scan.pages - at) * state_page_size);
         EVENTYARD_CHECK(file->read_at(at * state_page_size, bytes, chunk));
         if (chunk.size() != bytes) return fail(Errc::io, "'" + path + "' shrank while it was read");
         if (at == 0) {
@@ -216,7 +257,13 @@ Result<PageScan> scan_pages(const std::string& path)
     return scan;
 }
 
-PageOneReplaced::PageOneReplaced(const std::string& page) noexcept { page_one = &page; }
-PageOneReplaced::~PageOneReplaced() { page_one = nullptr; }
+PageOneReplaced::PageOneReplaced(const std::string& page) noexcept
+{
+    page_one = &page;
+}
+PageOneReplaced::~PageOneReplaced()
+{
+    page_one = nullptr;
+}
 
 }  // namespace eventyard::router

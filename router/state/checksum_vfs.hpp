@@ -30,9 +30,9 @@ void seal_page(std::string& page, std::uint32_t number);
 /// What a look at the file itself, past SQLite, finds. Call while nothing has the file open for
 /// writing and its WAL is empty.
 struct PageScan {
-    std::uint64_t pages = 0;              // whole pages in the file
-    std::vector<std::uint32_t> bad;       // wrong checksum; free pages excepted, nobody reads them
-    bool cut = false;                     // shorter or longer than its header says
+    std::uint64_t pages = 0;         // whole pages in the file
+    std::vector<std::uint32_t> bad;  // wrong checksum; free pages excepted, nobody reads them
+    bool cut = false;                // shorter or longer than its header says
 };
 Result<PageScan> scan_pages(const std::string& path);
 

@@ -63,7 +63,9 @@ Result<void> Export::finish()
     EVENTYARD_CHECK(disk.rename(temp_, path_));
     temp_.clear();
     const auto slash = path_.rfind('/');
-    return disk.sync_directory(slash == std::string::npos ? "." : slash == 0 ? "/" : path_.substr(0, slash));
+    return disk.sync_directory(slash == std::string::npos ? "."
+                               : slash == 0               ? "/"
+                                                          : path_.substr(0, slash));
 }
 
 }  // namespace eventyard::router

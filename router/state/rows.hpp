@@ -19,10 +19,12 @@ Result<std::vector<DeliveryKey>> decode_settled(std::string_view bytes);
 [[nodiscard]] std::string_view bytes_of(const Id& id) noexcept;
 
 /// Columns of a retry as the readers select them; `target` is the name, not a column.
-inline constexpr const char* retry_columns = "seq, route, due, delay, attempts, received, event, rule";
+inline constexpr const char* retry_columns =
+    "seq, route, due, delay, attempts, received, event, rule";
 RetryRow read_retry(const Statement& row, std::string target);
 
-/// Columns of a dead letter; the target's name comes last (join). `with_body`: the body is selected.
+/// Columns of a dead letter; the target's name comes last (join). `with_body`: the body is
+/// selected.
 inline constexpr const char* dead_letter_columns =
     "d.id, d.seq, d.route, d.rule, d.bus, d.forward_to, d.event, d.delivery, d.format, d.attempts,"
     " d.received, d.dead, d.reason, d.cause, d.last_status, d.last_detail, d.last_response, t.name";

@@ -57,15 +57,15 @@ public:
 private:
     struct Target {
         std::string name;
-        bool known = true;       // its row was read
+        bool known = true;  // its row was read
         bool trusted = true;
         std::int64_t retries_was = 0, dead_letters_was = 0;
         std::int64_t retries = 0, dead_letters = 0;
     };
 
-    /// Visits rows in key order. `sql` has one parameter, the key to go on after, and the key as its
-    /// first column (an integer >= 0). Past an unreadable page it goes on at the next key that can be
-    /// reached. @param complete  false: something could not be read
+    /// Visits rows in key order. `sql` has one parameter, the key to go on after, and the key as
+    /// its first column (an integer >= 0). Past an unreadable page it goes on at the next key that
+    /// can be reached. @param complete  false: something could not be read
     template <class Visit>
     Result<void> scan(const char* sql, bool& complete, Visit visit)
     {
@@ -109,7 +109,8 @@ private:
     {
         sqlite3_stmt* const target = into.handle();
         into.bind();
-        for (int i = 0; i < columns; ++i) sqlite3_bind_value(target, i + 1, sqlite3_column_value(row.handle(), i));
+        for (int i = 0; i < columns; ++i)
+            sqlite3_bind_value(target, i + 1, sqlite3_column_value(row.handle(), i));
         return into.run();
     }
 
@@ -122,37 +123,44 @@ private:
                                  marks[static_cast<std::uint32_t>(row.natural(0))] = row.natural(1);
                                  return {};
                              }));
-        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT INTO target(id, name, kind, cursor, shard, retries,"
-                                                   " dead_letters, trusted, paused, settled)"
-                                                   " VALUES(?,?,?,?,NULL,0,0,?,?,?)"));
-        return scan("SELECT id, name, kind, cursor, shard, retries, dead_letters, trusted, paused, settled"
-                    " FROM target NOT INDEXED WHERE id > ? ORDER BY id",
-                    targets_complete_, [&](const Statement& row) -> Result<void> {
-                        Target target;
-                        target.name = row.text(1);
-                        target.trusted = row.integer(7) != 0;
-                        target.retries_was = row.integer(5);
-                        target.dead_letters_was = row.integer(6);
-                        // Without its mark an idle target has an older cursor, which is safe.
-                        Sequence cursor = row.natural(3);
-                        if (!row.is_null(4))
-                            if (const auto mark = marks.find(static_cast<std::uint32_t>(row.natural(4))); mark != marks.end())
-                                cursor = std::max(cursor, mark->second);
-                        const std::string name = row.text(1), kind = row.text(2), paused = row.text(8),
-                                          settled = row.text(9);
-                        EVENTYARD_CHECK(put.bind(row.integer(0), std::string_view(name), std::string_view(kind), cursor,
-                                                 target.trusted ? 1 : 0, std::string_view(paused), Blob{settled})
-                                            .run());
-                        targets_[row.integer(0)] = std::move(target);
-                        ++salvaged_targets_;
-                        return {};
-                    });
+        EVENTYARD_TRY(
+            put, Statement::prepare(to_,
+                                    "INSERT INTO target(id, name, kind, cursor, shard, retries,"
+                                    " dead_letters, trusted, paused, settled)"
+                                    " VALUES(?,?,?,?,NULL,0,0,?,?,?)"));
+        return scan(
+            "SELECT id, name, kind, cursor, shard, retries, dead_letters, trusted, paused, settled"
+            " FROM target NOT INDEXED WHERE id > ? ORDER BY id",
+            targets_complete_, [&](const Statement& row) -> Result<void> {
+                Target target;
+                target.name = row.text(1);
+                target.trusted = row.integer(7) != 0;
+                target.retries_was = row.integer(5);
+                target.dead_letters_was = row.integer(6);
+                // Without its mark an idle target has an older cursor, which is safe.
+                Sequence cursor = row.natural(3);
+                if (!row.is_null(4))
+                    if (const auto mark = marks.find(static_cast<std::uint32_t>(row.natural(4)));
+                        mark != marks.end())
+                        cursor = std::max(cursor, mark->second);
+                const std::string name = row.text(1), kind = row.text(2), paused = row.text(8),
+                                  settled = row.text(9);
+                EVENTYARD_CHECK(put.bind(row.integer(0), std::string_view(name),
+                                         std::string_view(kind), cursor, target.trusted ? 1 : 0,
+                                         std::string_view(paused), Blob{settled})
+                                    .run());
+                targets_[row.integer(0)] = std::move(target);
+                ++salvaged_targets_;
+                return {};
+            });
     }
 
     Result<void> retries()
     {
-        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT OR IGNORE INTO retry(seq, route, target, due, delay,"
-                                                   " attempts, received, event, rule) VALUES(?,?,?,?,?,?,?,?,?)"));
+        EVENTYARD_TRY(
+            put, Statement::prepare(to_,
+                                    "INSERT OR IGNORE INTO retry(seq, route, target, due, delay,"
+                                    " attempts, received, event, rule) VALUES(?,?,?,?,?,?,?,?,?)"));
         const auto keep = [&](const Statement& row) -> Result<void> {
             // Of a target without a row: it restarts where this delivery is met again.
             const auto target = targets_.find(row.integer(2));
@@ -163,38 +171,48 @@ private:
             ++salvaged_retries_;
             return {};
         };
-        EVENTYARD_CHECK(scan("SELECT seq, route, target, due, delay, attempts, received, event, rule FROM retry"
-                             " NOT INDEXED WHERE seq > ? ORDER BY seq, route, target",
-                             retries_complete_, keep));
-        EVENTYARD_TRY(attempt, Statement::prepare(to_, "INSERT OR IGNORE INTO attempt(seq, route, target, n, at,"
-                                                       " status, latency, cause, detail, response)"
-                                                       " VALUES(?,?,?,?,?,?,?,?,?,?)"));
+        EVENTYARD_CHECK(
+            scan("SELECT seq, route, target, due, delay, attempts, received, event, rule FROM retry"
+                 " NOT INDEXED WHERE seq > ? ORDER BY seq, route, target",
+                 retries_complete_, keep));
+        EVENTYARD_TRY(attempt,
+                      Statement::prepare(to_,
+                                         "INSERT OR IGNORE INTO attempt(seq, route, target, n, at,"
+                                         " status, latency, cause, detail, response)"
+                                         " VALUES(?,?,?,?,?,?,?,?,?,?)"));
         bool complete = false;
-        return scan("SELECT seq, route, target, n, at, status, latency, cause, detail, response FROM attempt"
-                    " NOT INDEXED WHERE seq > ? ORDER BY seq, route, target, n",
-                    complete, [&](const Statement& row) { return copy(attempt, row, 10); });
+        return scan(
+            "SELECT seq, route, target, n, at, status, latency, cause, detail, response FROM "
+            "attempt"
+            " NOT INDEXED WHERE seq > ? ORDER BY seq, route, target, n",
+            complete, [&](const Statement& row) { return copy(attempt, row, 10); });
     }
 
     Result<void> dead_letters()
     {
-        EVENTYARD_TRY(put, Statement::prepare(
-                               to_, "INSERT OR IGNORE INTO dead_letter(id, target, seq, route, name, rule, bus,"
-                                    " forward_to, event, delivery, format, attempts, received, dead, reason, cause,"
-                                    " last_status, last_detail, last_response, body)"
-                                    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+        EVENTYARD_TRY(
+            put,
+            Statement::prepare(
+                to_,
+                "INSERT OR IGNORE INTO dead_letter(id, target, seq, route, name, rule, bus,"
+                " forward_to, event, delivery, format, attempts, received, dead, reason, cause,"
+                " last_status, last_detail, last_response, body)"
+                " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
         bool complete = false;
-        return scan("SELECT id, target, seq, route, name, rule, bus, forward_to, event, delivery, format, attempts,"
-                    " received, dead, reason, cause, last_status, last_detail, last_response, body"
-                    " FROM dead_letter NOT INDEXED WHERE id > ? ORDER BY id",
-                    complete, [&](const Statement& row) -> Result<void> {
-                        EVENTYARD_TRY(owner, owner_of(row.integer(1), row.text(4)));
-                        EVENTYARD_CHECK(copy(put, row, 20));
-                        if (to_.changes() == 0) return {};
-                        ++owner->dead_letters;
-                        ++salvaged_dead_letters_;
-                        next_dead_letter_ = std::max(next_dead_letter_, row.integer(0) + 1);
-                        return {};
-                    });
+        return scan(
+            "SELECT id, target, seq, route, name, rule, bus, forward_to, event, delivery, format, "
+            "attempts,"
+            " received, dead, reason, cause, last_status, last_detail, last_response, body"
+            " FROM dead_letter NOT INDEXED WHERE id > ? ORDER BY id",
+            complete, [&](const Statement& row) -> Result<void> {
+                EVENTYARD_TRY(owner, owner_of(row.integer(1), row.text(4)));
+                EVENTYARD_CHECK(copy(put, row, 20));
+                if (to_.changes() == 0) return {};
+                ++owner->dead_letters;
+                ++salvaged_dead_letters_;
+                next_dead_letter_ = std::max(next_dead_letter_, row.integer(0) + 1);
+                return {};
+            });
     }
 
     /// A dead letter outlives its target's row: it names the target itself.
@@ -209,9 +227,11 @@ private:
             return false;
         };
         while (taken()) free += "'";  // renamed since, and another target has the name now
-        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT INTO target(id, name, kind, cursor, shard, retries,"
-                                                   " dead_letters, trusted, paused, settled)"
-                                                   " VALUES(?,?,'',0,NULL,0,0,0,'',x'')"));
+        EVENTYARD_TRY(
+            put, Statement::prepare(to_,
+                                    "INSERT INTO target(id, name, kind, cursor, shard, retries,"
+                                    " dead_letters, trusted, paused, settled)"
+                                    " VALUES(?,?,'',0,NULL,0,0,0,'',x'')"));
         EVENTYARD_CHECK(put.bind(id, std::string_view(free)).run());
         Target& target = targets_[id];
         target.name = free;
@@ -221,13 +241,16 @@ private:
 
     Result<void> finish_targets()
     {
-        EVENTYARD_TRY(put, Statement::prepare(to_, "UPDATE target SET retries=?, dead_letters=?, trusted=?,"
-                                                   " cursor=CASE ?3 WHEN 1 THEN cursor ELSE 0 END,"
-                                                   " settled=CASE ?3 WHEN 1 THEN settled ELSE x'' END WHERE id=?4"));
+        EVENTYARD_TRY(put, Statement::prepare(
+                               to_,
+                               "UPDATE target SET retries=?, dead_letters=?, trusted=?,"
+                               " cursor=CASE ?3 WHEN 1 THEN cursor ELSE 0 END,"
+                               " settled=CASE ?3 WHEN 1 THEN settled ELSE x'' END WHERE id=?4"));
         for (auto& [id, target] : targets_) {
             // A cursor vouches for the retries below it: with one of them gone it is worth nothing.
             if (!retries_complete_ && target.retries != target.retries_was) target.trusted = false;
-            EVENTYARD_CHECK(put.bind(target.retries, target.dead_letters, target.trusted ? 1 : 0, id).run());
+            EVENTYARD_CHECK(
+                put.bind(target.retries, target.dead_letters, target.trusted ? 1 : 0, id).run());
         }
         return {};
     }
@@ -235,26 +258,36 @@ private:
     Result<void> rest()
     {
         bool complete = false;
-        EVENTYARD_TRY(count, Statement::prepare(to_, "INSERT OR IGNORE INTO ledger(id, target, rule, what, n)"
-                                                     " VALUES(?,?,?,?,?)"));
-        EVENTYARD_CHECK(scan("SELECT id, target, rule, what, n FROM ledger NOT INDEXED WHERE id > ? ORDER BY id",
-                             complete, [&](const Statement& row) { return copy(count, row, 5); }));
-        EVENTYARD_TRY(total, Statement::prepare(to_, "INSERT OR IGNORE INTO event_total(id, bus, source, accepted,"
-                                                     " duplicate, refused, matched, unmatched) VALUES(?,?,?,?,?,?,?,?)"));
-        EVENTYARD_CHECK(scan("SELECT id, bus, source, accepted, duplicate, refused, matched, unmatched"
-                             " FROM event_total NOT INDEXED WHERE id > ? ORDER BY id",
-                             complete, [&](const Statement& row) { return copy(total, row, 8); }));
+        EVENTYARD_TRY(count,
+                      Statement::prepare(to_,
+                                         "INSERT OR IGNORE INTO ledger(id, target, rule, what, n)"
+                                         " VALUES(?,?,?,?,?)"));
+        EVENTYARD_CHECK(scan(
+            "SELECT id, target, rule, what, n FROM ledger NOT INDEXED WHERE id > ? ORDER BY id",
+            complete, [&](const Statement& row) { return copy(count, row, 5); }));
+        EVENTYARD_TRY(
+            total,
+            Statement::prepare(to_,
+                               "INSERT OR IGNORE INTO event_total(id, bus, source, accepted,"
+                               " duplicate, refused, matched, unmatched) VALUES(?,?,?,?,?,?,?,?)"));
+        EVENTYARD_CHECK(
+            scan("SELECT id, bus, source, accepted, duplicate, refused, matched, unmatched"
+                 " FROM event_total NOT INDEXED WHERE id > ? ORDER BY id",
+                 complete, [&](const Statement& row) { return copy(total, row, 8); }));
         bool unsure = !targets_complete_;
-        EVENTYARD_TRY(meta, Statement::prepare(to_, "UPDATE meta SET store=?2, reserved=?3, synced=?4,"
-                                                    " routed_through=?5 WHERE id=?1"));
-        EVENTYARD_CHECK(scan("SELECT id, store, reserved, synced, routed_through, next_dead_letter, unsure FROM meta"
-                             " WHERE id > ?",
-                             complete, [&](const Statement& row) {
-                                 next_dead_letter_ = std::max(next_dead_letter_, row.integer(5));
-                                 unsure = unsure || row.integer(6) != 0;
-                                 return copy(meta, row, 5);
-                             }));
-        EVENTYARD_TRY(marks, Statement::prepare(to_, "UPDATE meta SET next_dead_letter=?, unsure=? WHERE id=1"));
+        EVENTYARD_TRY(meta, Statement::prepare(to_,
+                                               "UPDATE meta SET store=?2, reserved=?3, synced=?4,"
+                                               " routed_through=?5 WHERE id=?1"));
+        EVENTYARD_CHECK(scan(
+            "SELECT id, store, reserved, synced, routed_through, next_dead_letter, unsure FROM meta"
+            " WHERE id > ?",
+            complete, [&](const Statement& row) {
+                next_dead_letter_ = std::max(next_dead_letter_, row.integer(5));
+                unsure = unsure || row.integer(6) != 0;
+                return copy(meta, row, 5);
+            }));
+        EVENTYARD_TRY(marks, Statement::prepare(
+                                 to_, "UPDATE meta SET next_dead_letter=?, unsure=? WHERE id=1"));
         return marks.bind(next_dead_letter_, unsure ? 1 : 0).run();
     }
 
@@ -267,7 +300,8 @@ private:
 };
 
 /// Fills the new file `fresh` from the damaged one. Fails only where `fresh` cannot be written.
-Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& fresh, StateReport& report)
+Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& fresh,
+                     StateReport& report)
 {
     std::string first;
     std::uint64_t size = 0;
@@ -277,7 +311,8 @@ Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& 
     }
     const std::uint64_t pages = (size + state_page_size - 1) / state_page_size;
     if (pages < 2) return {};
-    // Page 1 names the tables and the size: when it is damaged, or the file was cut, ours stands in.
+    // Page 1 names the tables and the size: when it is damaged, or the file was cut, ours stands
+    // in.
     EVENTYARD_TRY(page_one, rebuilt_page_one(fresh + ".page", pages));
     const std::string size_field = page_one.substr(28, 4);
     const bool stand_in = first.size() < state_page_size || !header_plausible(first) ||
@@ -300,9 +335,11 @@ Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& 
 }
 
 /// Gives the file at `path` and its log another name. @returns the name
-Result<std::string> move_aside(Disk& disk, const std::string& path, const std::string& label, WallTime now)
+Result<std::string> move_aside(Disk& disk, const std::string& path, const std::string& label,
+                               WallTime now)
 {
-    // The log goes first: left behind by a crash in between, it would be replayed into the new file.
+    // The log goes first: left behind by a crash in between, it would be replayed into the new
+    // file.
     std::string stamp;
     for (const char c : to_rfc3339(now).substr(0, 19))
         if (c != '-' && c != ':') stamp += c;
@@ -322,7 +359,8 @@ Result<void> adopt(Disk& disk, const std::string& fresh, const std::string& path
 }
 
 /// The state file is not there: the first start, or a crash while one was made, or it was lost.
-Result<void> make_missing(Disk& disk, const std::string& path, const std::string& fresh, WallTime now)
+Result<void> make_missing(Disk& disk, const std::string& path, const std::string& fresh,
+                          WallTime now)
 {
     // A log without its file would be replayed into the next file of that name.
     if (disk.exists(path + "-wal")) EVENTYARD_CHECK(move_aside(disk, path, "orphan", now));
@@ -375,7 +413,8 @@ Result<OpenedStore> start_over(const std::string& path, WallTime now, std::uniqu
     opened.report.set_aside = true;
     opened.report.why = std::move(why);
     EVENTYARD_TRY(was, store->snapshot());
-    for (const TargetPosition& target : was.targets) opened.report.lost_dead_letters += target.dead_letters;
+    for (const TargetPosition& target : was.targets)
+        opened.report.lost_dead_letters += target.dead_letters;
     store.reset();
     const std::string fresh = path + ".new";
     EVENTYARD_CHECK(remove_database(disk, fresh));

@@ -19,15 +19,19 @@ constexpr const char* tables[] = {
     // One row. `unsure`: see StateReport::cursors_lost.
     "CREATE TABLE meta(id INTEGER PRIMARY KEY, store BLOB, reserved INTEGER, synced INTEGER,"
     " routed_through INTEGER, next_dead_letter INTEGER, unsure INTEGER)",
-    // `settled`: see rows.hpp. `shard`: NULL unless idle. `retries`, `dead_letters`: rows that belong
+    // `settled`: see rows.hpp. `shard`: NULL unless idle. `retries`, `dead_letters`: rows that
+    // belong
     // to it, so that a start need not count them and salvage knows what is missing.
-    "CREATE TABLE target(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT, cursor INTEGER,"
-    " shard INTEGER, retries INTEGER, dead_letters INTEGER, trusted INTEGER, paused TEXT, settled BLOB)",
+    "CREATE TABLE target(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT, cursor "
+    "INTEGER,"
+    " shard INTEGER, retries INTEGER, dead_letters INTEGER, trusted INTEGER, paused TEXT, settled "
+    "BLOB)",
     // How far the idle targets of a shard have no work.
     "CREATE TABLE idle_mark(shard INTEGER PRIMARY KEY, through INTEGER)",
     // Clustered by sequence: segments ask whether anything in their range is still needed.
     "CREATE TABLE retry(seq INTEGER, route INTEGER, target INTEGER, due INTEGER, delay INTEGER,"
-    " attempts INTEGER, received INTEGER, event BLOB, rule TEXT, PRIMARY KEY(seq, route, target)) WITHOUT ROWID",
+    " attempts INTEGER, received INTEGER, event BLOB, rule TEXT, PRIMARY KEY(seq, route, target)) "
+    "WITHOUT ROWID",
     "CREATE INDEX retry_due ON retry(target, due, seq, route)",
     // Failed attempts of deliveries that wait or are dead-lettered.
     "CREATE TABLE attempt(seq INTEGER, route INTEGER, target INTEGER, n INTEGER, at INTEGER,"
@@ -35,8 +39,10 @@ constexpr const char* tables[] = {
     " PRIMARY KEY(seq, route, target, n)) WITHOUT ROWID",
     // `name`: the target's when it died, for salvage without the target's row.
     "CREATE TABLE dead_letter(id INTEGER PRIMARY KEY, target INTEGER, seq INTEGER, route INTEGER,"
-    " name TEXT, rule TEXT, bus TEXT, forward_to TEXT, event BLOB, delivery TEXT, format INTEGER, attempts INTEGER,"
-    " received INTEGER, dead INTEGER, reason TEXT, cause TEXT, last_status INTEGER, last_detail TEXT,"
+    " name TEXT, rule TEXT, bus TEXT, forward_to TEXT, event BLOB, delivery TEXT, format INTEGER, "
+    "attempts INTEGER,"
+    " received INTEGER, dead INTEGER, reason TEXT, cause TEXT, last_status INTEGER, last_detail "
+    "TEXT,"
     " last_response BLOB, body BLOB)",
     "CREATE UNIQUE INDEX dead_letter_key ON dead_letter(seq, route, target)",
     "CREATE INDEX dead_letter_target ON dead_letter(target, id)",
@@ -52,22 +58,26 @@ constexpr const char* tables[] = {
 Result<void> reserve_checksum_space(Database& database)
 {
     int bytes = static_cast<int>(state_page_reserve);
-    const int code = sqlite3_file_control(database.handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+    const int code =
+        sqlite3_file_control(database.handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
     if (code != SQLITE_OK) return database.error(code, "reserve bytes for checksums");
     return {};
 }
 
 Error newer(const std::string& version)
 {
-    return fail(Errc::unsupported, "state.db has format " + version + ", which is newer than this binary's " +
+    return fail(Errc::unsupported, "state.db has format " + version +
+                                       ", which is newer than this binary's " +
                                        std::to_string(state_format) + "; use a newer eventyard");
 }
 
 /// The tables' definitions as SQLite keeps them, for comparison.
 Result<std::string> definitions(Database& database)
 {
-    EVENTYARD_TRY(statement, Statement::prepare(
-                                 database, "SELECT type, name, rootpage, sql FROM sqlite_schema ORDER BY name"));
+    EVENTYARD_TRY(
+        statement,
+        Statement::prepare(database,
+                           "SELECT type, name, rootpage, sql FROM sqlite_schema ORDER BY name"));
     std::string all;
     for (;;) {
         EVENTYARD_TRY(row, statement.step());
@@ -86,7 +96,8 @@ Result<void> check_header(const std::string& path)
     EVENTYARD_CHECK(file->read_at(0, state_page_size, page));
     const auto field = [&](std::size_t at) {
         std::uint32_t value = 0;
-        for (std::size_t i = at; i < at + 4; ++i) value = value << 8 | static_cast<unsigned char>(page[i]);
+        for (std::size_t i = at; i < at + 4; ++i)
+            value = value << 8 | static_cast<unsigned char>(page[i]);
         return static_cast<std::int32_t>(value);
     };
     const bool plausible = header_plausible(page);
@@ -116,7 +127,8 @@ Result<Database> open_state_file(const std::string& path, bool salvage)
         return database;
     }
     EVENTYARD_TRY(mode, database.ask("PRAGMA journal_mode=WAL"));
-    if (mode != "wal") return fail(Errc::corrupt, "state: '" + path + "' cannot use a write-ahead log");
+    if (mode != "wal")
+        return fail(Errc::corrupt, "state: '" + path + "' cannot use a write-ahead log");
     return database;
 }
 
@@ -134,7 +146,8 @@ Result<void> create_state_file(const std::string& path)
     EVENTYARD_CHECK(database.run("PRAGMA synchronous=FULL"));
     EVENTYARD_CHECK(database.run("BEGIN IMMEDIATE"));
     for (const char* const statement : tables) EVENTYARD_CHECK(database.run(statement));
-    EVENTYARD_CHECK(database.run(("PRAGMA application_id=" + std::to_string(state_application)).c_str()));
+    EVENTYARD_CHECK(
+        database.run(("PRAGMA application_id=" + std::to_string(state_application)).c_str()));
     EVENTYARD_CHECK(database.run(("PRAGMA user_version=" + std::to_string(state_format)).c_str()));
     EVENTYARD_CHECK(database.run("COMMIT"));
     EVENTYARD_TRY(mode, database.ask("PRAGMA journal_mode=WAL"));
@@ -157,7 +170,8 @@ Result<void> check_schema(Database& database)
     for (const char* const statement : tables) EVENTYARD_CHECK(model.run(statement));
     EVENTYARD_TRY(wanted, definitions(model));
     EVENTYARD_TRY(found, definitions(database));
-    if (wanted != found) return fail(Errc::corrupt, "the tables of state.db are not those of format 1");
+    if (wanted != found)
+        return fail(Errc::corrupt, "the tables of state.db are not those of format 1");
     return {};
 }
 
@@ -173,7 +187,8 @@ Result<std::string> rebuilt_page_one(const std::string& scratch_path, std::uint6
     }
     EVENTYARD_CHECK(disk.unlink(scratch_path));
     if (page.size() != state_page_size) return fail(Errc::io, "'" + scratch_path + "' is short");
-    for (int i = 0; i < 4; ++i) page[static_cast<std::size_t>(28 + i)] = static_cast<char>(pages >> (24 - 8 * i));
+    for (int i = 0; i < 4; ++i)
+        page[static_cast<std::size_t>(28 + i)] = static_cast<char>(pages >> (24 - 8 * i));
     for (std::size_t i = 32; i < 40; ++i) page[i] = 0;  // no free list
     seal_page(page, 1);
     return page;

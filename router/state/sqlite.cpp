@@ -9,19 +9,28 @@ Error to_error(sqlite3* connection, int code, const char* doing)
 {
     Errc kind = Errc::io;
     switch (code & 0xff) {
-        case SQLITE_FULL: kind = Errc::no_space; break;
+        case SQLITE_FULL:
+            kind = Errc::no_space;
+            break;
         case SQLITE_CORRUPT:
-        case SQLITE_NOTADB: kind = Errc::corrupt; break;
+        case SQLITE_NOTADB:
+            kind = Errc::corrupt;
+            break;
         case SQLITE_BUSY:
-        case SQLITE_LOCKED: kind = Errc::conflict; break;
+        case SQLITE_LOCKED:
+            kind = Errc::conflict;
+            break;
         case SQLITE_IOERR: {
             const int cause = connection != nullptr ? sqlite3_system_errno(connection) : 0;
-            if (code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_READ)
+            if (code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ ||
+                code == SQLITE_IOERR_READ)
                 kind = Errc::corrupt;  // a sector that cannot be read is lost as well
-            else if (cause == ENOSPC || cause == EDQUOT) kind = Errc::no_space;
+            else if (cause == ENOSPC || cause == EDQUOT)
+                kind = Errc::no_space;
             break;
         }
-        default: break;
+        default:
+            break;
     }
     const char* const why = code == SQLITE_IOERR_DATA ? "a page fails its checksum"
                             : connection != nullptr   ? sqlite3_errmsg(connection)
@@ -57,7 +66,10 @@ void Database::close() noexcept
     handle_ = nullptr;
 }
 
-Error Database::error(int code, const char* doing) const { return to_error(handle_, code, doing); }
+Error Database::error(int code, const char* doing) const
+{
+    return to_error(handle_, code, doing);
+}
 
 Result<void> Database::run(const char* sql)
 {
@@ -116,7 +128,8 @@ std::string_view Statement::view(int column) const noexcept
 {
     const void* const bytes = sqlite3_column_blob(handle_, column);
     if (bytes == nullptr) return {};
-    return {static_cast<const char*>(bytes), static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))};
+    return {static_cast<const char*>(bytes),
+            static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))};
 }
 
 }  // namespace eventyard::router

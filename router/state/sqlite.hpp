@@ -37,7 +37,10 @@ public:
     /// The current error as an Error; `doing` says what failed.
     [[nodiscard]] Error error(int code, const char* doing) const;
     [[nodiscard]] std::int64_t changes() const noexcept { return sqlite3_changes(handle_); }
-    [[nodiscard]] bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
+    [[nodiscard]] bool in_transaction() const noexcept
+    {
+        return sqlite3_get_autocommit(handle_) == 0;
+    }
     [[nodiscard]] sqlite3* handle() const noexcept { return handle_; }
 
 private:
@@ -79,7 +82,10 @@ public:
     {
         return static_cast<std::uint64_t>(integer(column));
     }
-    [[nodiscard]] WallTime time(int column) const noexcept { return WallTime{Duration{integer(column)}}; }
+    [[nodiscard]] WallTime time(int column) const noexcept
+    {
+        return WallTime{Duration{integer(column)}};
+    }
     [[nodiscard]] bool is_null(int column) const noexcept
     {
         return sqlite3_column_type(handle_, column) == SQLITE_NULL;
@@ -93,7 +99,10 @@ private:
     void put(std::uint64_t value) noexcept { put(static_cast<std::int64_t>(value)); }
     void put(std::uint32_t value) noexcept { put(static_cast<std::int64_t>(value)); }
     void put(int value) noexcept { put(static_cast<std::int64_t>(value)); }
-    void put(WallTime value) noexcept { put(static_cast<std::int64_t>(value.time_since_epoch().count())); }
+    void put(WallTime value) noexcept
+    {
+        put(static_cast<std::int64_t>(value.time_since_epoch().count()));
+    }
     void put(Duration value) noexcept { put(static_cast<std::int64_t>(value.count())); }
     void put(std::nullptr_t) noexcept { sqlite3_bind_null(handle_, next_++); }
     void put(std::string_view value) noexcept
@@ -103,7 +112,8 @@ private:
     }
     void put(Blob value) noexcept
     {
-        sqlite3_bind_blob64(handle_, next_++, value.bytes.data() != nullptr ? value.bytes.data() : "",
+        sqlite3_bind_blob64(handle_, next_++,
+                            value.bytes.data() != nullptr ? value.bytes.data() : "",
                             value.bytes.size(), SQLITE_STATIC);
     }
 

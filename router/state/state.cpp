@@ -25,7 +25,7 @@ constexpr std::uint64_t checkpoint_at = 4ULL << 20;  // bytes of WAL
 constexpr Duration idle_checkpoint = 1s;             // without work: leave nothing to a restart
 constexpr Duration backoff_min = 100ms, backoff_max = 5s;
 constexpr Duration failing_log_interval = 60s;
-constexpr int export_pages = 64;                     // 1 MiB a step
+constexpr int export_pages = 64;  // 1 MiB a step
 
 struct Submission {
     std::vector<Change> changes;
@@ -50,9 +50,13 @@ struct PendingExport {
 
 class SqliteState final : public State {
 public:
-    SqliteState(const Clock& clock, StateOptions options, OpenedStore opened, StateSnapshot snapshot)
-        : clock_(clock), options_(std::move(options)), store_(std::move(opened.store)),
-          report_(std::move(opened.report)), snapshot_(std::move(snapshot))
+    SqliteState(const Clock& clock, StateOptions options, OpenedStore opened,
+                StateSnapshot snapshot)
+        : clock_(clock),
+          options_(std::move(options)),
+          store_(std::move(opened.store)),
+          report_(std::move(opened.report)),
+          snapshot_(std::move(snapshot))
     {
         thread_ = std::thread([this] { run(); });
         pthread_setname_np(thread_.native_handle(), "state");
@@ -72,31 +76,35 @@ public:
     void due_retries(std::string target, WallTime before, std::size_t limit,
                      std::function<void(Result<std::vector<RetryRow>>)> done) override
     {
-        ask(Request::Needs::applied, std::move(done), [=, target = std::move(target)](Store& store) {
-            return store.due_retries(target, before, limit);
-        });
+        ask(Request::Needs::applied, std::move(done),
+            [=, target = std::move(target)](Store& store) {
+                return store.due_retries(target, before, limit);
+            });
     }
-    void next_retries(std::string target, WallTime after_due, DeliveryKey after_key, std::size_t limit,
+    void next_retries(std::string target, WallTime after_due, DeliveryKey after_key,
+                      std::size_t limit,
                       std::function<void(Result<std::vector<RetryRow>>)> done) override
     {
-        ask(Request::Needs::applied, std::move(done), [=, target = std::move(target)](Store& store) {
-            return store.next_retries(target, after_due, after_key, limit);
-        });
+        ask(Request::Needs::applied, std::move(done),
+            [=, target = std::move(target)](Store& store) {
+                return store.next_retries(target, after_due, after_key, limit);
+            });
     }
     void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) override
     {
-        ask(Request::Needs::durable, std::move(done), [ranges = std::move(ranges)](Store& store) {
-            return store.needed(ranges);
-        });
+        ask(Request::Needs::durable, std::move(done),
+            [ranges = std::move(ranges)](Store& store) { return store.needed(ranges); });
     }
     void retry_keys(Sequence first, Sequence last, std::string target,
                     std::function<void(Result<std::vector<DeliveryKey>>)> done) override
     {
-        ask(Request::Needs::durable, std::move(done), [=, target = std::move(target)](Store& store) {
-            return store.retry_keys(first, last, target);
-        });
+        ask(Request::Needs::durable, std::move(done),
+            [=, target = std::move(target)](Store& store) {
+                return store.retry_keys(first, last, target);
+            });
     }
-    void dead_letters(DeadLetterFilter filter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    void dead_letters(DeadLetterFilter filter,
+                      std::function<void(Result<std::vector<DeadLetter>>)> done) override
     {
         ask(Request::Needs::applied, std::move(done),
             [filter = std::move(filter)](Store& store) { return store.dead_letters(filter); });
@@ -104,13 +112,16 @@ public:
     void forwards(std::string target, std::int64_t after_id, std::size_t limit,
                   std::function<void(Result<std::vector<DeadLetter>>)> done) override
     {
-        ask(Request::Needs::applied, std::move(done), [=, target = std::move(target)](Store& store) {
-            return store.forwards(target, after_id, limit);
-        });
+        ask(Request::Needs::applied, std::move(done),
+            [=, target = std::move(target)](Store& store) {
+                return store.forwards(target, after_id, limit);
+            });
     }
-    void dead_letter(std::int64_t id,
-                     std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override;
-    void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) override;
+    void dead_letter(
+        std::int64_t id,
+        std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override;
+    void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done)
+        override;
     void export_copy(std::string path, std::function<void(Result<void>)> done) override;
     void stop() override;
 
@@ -119,9 +130,12 @@ private:
     template <class Done, class Work>
     void ask(Request::Needs needs, Done done, Work work)
     {
-        push(Request{needs, [this, done = std::move(done), work = std::move(work)](const Error* refused) {
-                         if (refused != nullptr) done(*refused);
-                         else done(work(*store_));
+        push(Request{needs,
+                     [this, done = std::move(done), work = std::move(work)](const Error* refused) {
+                         if (refused != nullptr)
+                             done(*refused);
+                         else
+                             done(work(*store_));
                      }});
     }
     void push(Request request);
@@ -150,17 +164,17 @@ private:
 
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::deque<Item> inbox_;           // mutex_
-    std::size_t inbox_changes_ = 0;    // mutex_
-    bool urgent_ = false;              // mutex_: a request waits
-    bool waiting_ = false;             // mutex_: the thread has nothing to do
-    bool stopping_ = false;            // mutex_
+    std::deque<Item> inbox_;         // mutex_
+    std::size_t inbox_changes_ = 0;  // mutex_
+    bool urgent_ = false;            // mutex_: a request waits
+    bool waiting_ = false;           // mutex_: the thread has nothing to do
+    bool stopping_ = false;          // mutex_
 
     std::deque<Submission> gathered_;  // not applied yet
     std::deque<Submission> applied_;   // in the open transaction
     std::size_t gathered_changes_ = 0, applied_changes_ = 0;
-    SteadyTime deadline_{};            // of the commit; while failing, of the next try
-    Duration backoff_{0};              // not 0: failing
+    SteadyTime deadline_{};  // of the commit; while failing, of the next try
+    Duration backoff_{0};    // not 0: failing
     std::uint64_t failures_ = 0;
     SteadyTime failure_logged_{};
     bool checkpoint_failing_ = false;
@@ -207,8 +221,10 @@ void SqliteState::push(Request request)
             urgent_ = true;
         }
     }
-    if (refused) request.run(&stopped);
-    else wake_.notify_one();
+    if (refused)
+        request.run(&stopped);
+    else
+        wake_.notify_one();
 }
 
 Duration SqliteState::wait_time() const
@@ -241,8 +257,8 @@ void SqliteState::run()
         const bool idle = items.empty() && !pending();
         take(std::move(items));
         if (stopping) break;
-        const bool full = backoff_ == Duration{0} &&
-                          gathered_changes_ + applied_changes_ >= options_.batch_max;
+        const bool full =
+            backoff_ == Duration{0} && gathered_changes_ + applied_changes_ >= options_.batch_max;
         if (pending() && (waited || full || clock_.steady() >= deadline_)) commit_all();
         step_export();
         maintain(idle);
@@ -268,7 +284,8 @@ void SqliteState::serve(Request& request)
     if (store_ == nullptr) return request.run(&closed);
     if (backoff_ == Duration{0} && pending()) {
         auto done = apply_gathered();
-        if (done.has_value() && request.needs == Request::Needs::durable && store_->in_transaction())
+        if (done.has_value() && request.needs == Request::Needs::durable &&
+            store_->in_transaction())
             done = commit();
         if (!done.has_value()) failed(done.error());
     }
@@ -335,7 +352,9 @@ void SqliteState::failed(const Error& error)
     if (failures_++ == 0 || now - failure_logged_ >= failing_log_interval) {
         failure_logged_ = now;
         log::error("state", "changes cannot be made durable; trying again",
-                   {{"error", error.what}, {"waiting_changes", stats_.queued.load()}, {"tries", failures_}});
+                   {{"error", error.what},
+                    {"waiting_changes", stats_.queued.load()},
+                    {"tries", failures_}});
     }
     backoff_ = backoff_ == Duration{0} ? backoff_min : std::min(backoff_ * 2, backoff_max);
     deadline_ = now + backoff_;
@@ -353,9 +372,11 @@ void SqliteState::maintain(bool idle)
 void SqliteState::checkpoint()
 {
     auto done = store_->checkpoint(false);
-    if (done.has_value() && !*done && store_->wal_bytes() > options_.wal_max) done = store_->checkpoint(true);
+    if (done.has_value() && !*done && store_->wal_bytes() > options_.wal_max)
+        done = store_->checkpoint(true);
     if (!done.has_value() && !checkpoint_failing_)
-        log::warn("state", "the log cannot be merged into the file; trying again", {{"error", done.error().what}});
+        log::warn("state", "the log cannot be merged into the file; trying again",
+                  {{"error", done.error().what}});
     checkpoint_failing_ = !done.has_value();
     const bool over = store_->wal_bytes() > options_.wal_max;
     if (over && !stats_.wal_over)
@@ -373,15 +394,19 @@ void SqliteState::step_export()
     Result<bool> stepped = false;
     if (current.work == nullptr) {
         auto work = Export::start(store_->database(), current.path);
-        if (work.has_value()) current.work = std::move(*work);
-        else stepped = work.error();
+        if (work.has_value())
+            current.work = std::move(*work);
+        else
+            stepped = work.error();
     }
     if (current.work != nullptr) stepped = current.work->step(export_pages);
     if (stepped.has_value() && !*stepped) return;
     const auto done = std::move(current.done);
     exports_.pop_front();
-    if (stepped.has_value()) done(Result<void>{});
-    else done(stepped.error());
+    if (stepped.has_value())
+        done(Result<void>{});
+    else
+        done(stepped.error());
 }
 
 void SqliteState::close()
@@ -391,7 +416,8 @@ void SqliteState::close()
     std::deque<Submission> lost;
     lost.swap(gathered_);
     if (!lost.empty())
-        log::error("state", "stopped without making the last changes durable; their deliveries repeat",
+        log::error("state",
+                   "stopped without making the last changes durable; their deliveries repeat",
                    {{"changes", stats_.queued.load()}});
     for (const Submission& submission : lost)
         if (submission.durable) submission.durable(stopped);
@@ -416,8 +442,8 @@ void SqliteState::stop()
     thread_.join();
 }
 
-void SqliteState::dead_letter(std::int64_t id,
-                              std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done)
+void SqliteState::dead_letter(
+    std::int64_t id, std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done)
 {
     push(Request{Request::Needs::applied, [this, id, done = std::move(done)](const Error* refused) {
                      if (refused != nullptr) return done(*refused, {});
@@ -432,7 +458,8 @@ void SqliteState::dead_letter(std::int64_t id,
                  }});
 }
 
-void SqliteState::ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done)
+void SqliteState::ledger(
+    std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done)
 {
     push(Request{Request::Needs::applied, [this, done = std::move(done)](const Error* refused) {
                      if (refused != nullptr) return done(*refused, {});
@@ -447,8 +474,10 @@ void SqliteState::export_copy(std::string path, std::function<void(Result<void>)
 {
     push(Request{Request::Needs::durable,
                  [this, path = std::move(path), done = std::move(done)](const Error* refused) {
-                     if (refused != nullptr) done(*refused);
-                     else exports_.push_back({path, done, nullptr});
+                     if (refused != nullptr)
+                         done(*refused);
+                     else
+                         exports_.push_back({path, done, nullptr});
                  }});
 }
 
@@ -484,8 +513,10 @@ Result<void> SqliteState::bind_store(const Id& store)
         return {};
     };
     push(Request{Request::Needs::durable, [&](const Error* refused) {
-                     if (refused != nullptr) answer.set_value(*refused);
-                     else answer.set_value(bind());
+                     if (refused != nullptr)
+                         answer.set_value(*refused);
+                     else
+                         answer.set_value(bind());
                  }});
     return answer.get_future().get();
 }
@@ -495,14 +526,22 @@ Result<void> SqliteState::bind_store(const Id& store)
 const char* text_of(Ending ending) noexcept
 {
     switch (ending) {
-        case Ending::delivered: return "delivered";
-        case Ending::dead_lettered: return "dead_lettered";
-        case Ending::discarded_operator: return "discarded_operator";
-        case Ending::discarded_retention: return "discarded_retention";
-        case Ending::discarded_overflow: return "discarded_overflow";
-        case Ending::expired: return "expired";
-        case Ending::damaged: return "damaged";
-        case Ending::lost: return "lost";
+        case Ending::delivered:
+            return "delivered";
+        case Ending::dead_lettered:
+            return "dead_lettered";
+        case Ending::discarded_operator:
+            return "discarded_operator";
+        case Ending::discarded_retention:
+            return "discarded_retention";
+        case Ending::discarded_overflow:
+            return "discarded_overflow";
+        case Ending::expired:
+            return "expired";
+        case Ending::damaged:
+            return "damaged";
+        case Ending::lost:
+            return "lost";
     }
     return "unknown";
 }
@@ -512,8 +551,8 @@ Result<std::unique_ptr<State>> State::open(const Clock& clock, StateOptions opti
     EVENTYARD_TRY(opened, open_or_salvage(options.path, clock.wall()));
     EVENTYARD_TRY(snapshot, opened.store->snapshot());
     log_report(opened.report);
-    return std::unique_ptr<State>(
-        std::make_unique<SqliteState>(clock, std::move(options), std::move(opened), std::move(snapshot)));
+    return std::unique_ptr<State>(std::make_unique<SqliteState>(
+        clock, std::move(options), std::move(opened), std::move(snapshot)));
 }
 
 }  // namespace eventyard::router

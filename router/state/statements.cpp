@@ -10,43 +10,54 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
 {
     auto made = std::make_shared<Statements>();
     Statements& s = *made;
-    const std::string retry = std::string("SELECT ") + retry_columns + " FROM retry INDEXED BY retry_due";
+    const std::string retry =
+        std::string("SELECT ") + retry_columns + " FROM retry INDEXED BY retry_due";
     const std::string dead = std::string("SELECT ") + dead_letter_columns +
                              ", d.body FROM dead_letter d JOIN target t ON t.id = d.target";
     const std::pair<Statement*, std::string> all[] = {
         {&s.begin, "BEGIN IMMEDIATE"},
         {&s.commit, "COMMIT"},
-        {&s.put_meta, "UPDATE meta SET store=?, reserved=?, synced=?, routed_through=?,"
-                      " next_dead_letter=?, unsure=? WHERE id=1"},
+        {&s.put_meta,
+         "UPDATE meta SET store=?, reserved=?, synced=?, routed_through=?,"
+         " next_dead_letter=?, unsure=? WHERE id=1"},
         {&s.put_target,
          "INSERT INTO target(id, name, kind, cursor, shard, retries, dead_letters, trusted, paused,"
          " settled) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name,"
-         " kind=excluded.kind, cursor=excluded.cursor, shard=excluded.shard, retries=excluded.retries,"
+         " kind=excluded.kind, cursor=excluded.cursor, shard=excluded.shard, "
+         "retries=excluded.retries,"
          " dead_letters=excluded.dead_letters, trusted=excluded.trusted, paused=excluded.paused,"
          " settled=excluded.settled"},
         {&s.drop_target, "DELETE FROM target WHERE id=?"},
-        {&s.put_mark, "INSERT INTO idle_mark VALUES(?,?) ON CONFLICT(shard) DO UPDATE SET"
-                      " through=excluded.through"},
-        {&s.add_retry, "INSERT OR IGNORE INTO retry(seq, route, target, due, delay, attempts, received,"
-                       " event, rule) VALUES(?,?,?,?,?,?,?,?,?)"},
-        {&s.update_retry, "UPDATE retry SET due=?, delay=?, attempts=?, received=?, event=?, rule=?"
-                          " WHERE seq=? AND route=? AND target=?"},
+        {&s.put_mark,
+         "INSERT INTO idle_mark VALUES(?,?) ON CONFLICT(shard) DO UPDATE SET"
+         " through=excluded.through"},
+        {&s.add_retry,
+         "INSERT OR IGNORE INTO retry(seq, route, target, due, delay, attempts, received,"
+         " event, rule) VALUES(?,?,?,?,?,?,?,?,?)"},
+        {&s.update_retry,
+         "UPDATE retry SET due=?, delay=?, attempts=?, received=?, event=?, rule=?"
+         " WHERE seq=? AND route=? AND target=?"},
         {&s.drop_retry, "DELETE FROM retry WHERE seq=? AND route=? AND target=?"},
-        {&s.put_attempt, "INSERT OR REPLACE INTO attempt(seq, route, target, n, at, status, latency,"
-                         " cause, detail, response) VALUES(?,?,?,?,?,?,?,?,?,?)"},
+        {&s.put_attempt,
+         "INSERT OR REPLACE INTO attempt(seq, route, target, n, at, status, latency,"
+         " cause, detail, response) VALUES(?,?,?,?,?,?,?,?,?,?)"},
         {&s.drop_attempt, "DELETE FROM attempt WHERE seq=? AND route=? AND target=? AND n=?"},
         {&s.drop_attempts, "DELETE FROM attempt WHERE seq=? AND route=? AND target=?"},
         {&s.add_dead_letter,
-         "INSERT INTO dead_letter(id, target, seq, route, name, rule, bus, forward_to, event, delivery,"
-         " format, attempts, received, dead, reason, cause, last_status, last_detail, last_response,"
+         "INSERT INTO dead_letter(id, target, seq, route, name, rule, bus, forward_to, event, "
+         "delivery,"
+         " format, attempts, received, dead, reason, cause, last_status, last_detail, "
+         "last_response,"
          " body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
          " ON CONFLICT(seq, route, target) DO NOTHING"},
         {&s.drop_dead_letter, "DELETE FROM dead_letter WHERE id=?"},
         {&s.forwarded, "UPDATE dead_letter SET forward_to='' WHERE id=?"},
-        {&s.key_of_dead_letter, "SELECT d.seq, d.route, d.rule, t.name FROM dead_letter d"
-                                " JOIN target t ON t.id = d.target WHERE d.id=?"},
-        {&s.add_count, "INSERT INTO ledger(target, rule, what, n) VALUES(?,?,?,?)"
-                       " ON CONFLICT(target, rule, what) DO UPDATE SET n=n+excluded.n"},
+        {&s.key_of_dead_letter,
+         "SELECT d.seq, d.route, d.rule, t.name FROM dead_letter d"
+         " JOIN target t ON t.id = d.target WHERE d.id=?"},
+        {&s.add_count,
+         "INSERT INTO ledger(target, rule, what, n) VALUES(?,?,?,?)"
+         " ON CONFLICT(target, rule, what) DO UPDATE SET n=n+excluded.n"},
         {&s.add_events,
          "INSERT INTO event_total(bus, source, accepted, duplicate, refused, matched, unmatched)"
          " VALUES(?,?,?,?,?,?,?) ON CONFLICT(bus, source) DO UPDATE SET"
@@ -57,12 +68,14 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.next, retry + " WHERE target=? AND (due, seq, route) > (?,?,?)"
                           " ORDER BY due, seq, route LIMIT ?"},
         {&s.count_range, "SELECT count(*) FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ?"},
-        {&s.keys_in_range, "SELECT seq, route FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ?"
-                           " AND target=? ORDER BY seq, route"},
+        {&s.keys_in_range,
+         "SELECT seq, route FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ?"
+         " AND target=? ORDER BY seq, route"},
         {&s.get_dead_letter, dead + " WHERE d.id=?"},
         {&s.get_attempts, std::string("SELECT ") + attempt_columns +
                               " FROM attempt WHERE seq=? AND route=? AND target=? ORDER BY n"},
-        {&s.forwards, dead + " WHERE d.forward_to=? AND d.forward_to<>'' AND d.id>? ORDER BY d.id LIMIT ?"},
+        {&s.forwards,
+         dead + " WHERE d.forward_to=? AND d.forward_to<>'' AND d.id>? ORDER BY d.id LIMIT ?"},
     };
     for (const auto& [statement, text] : all) {
         EVENTYARD_TRY(prepared, Statement::prepare(database, text.c_str()));

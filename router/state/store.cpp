@@ -38,7 +38,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path)
     if (merged.has_value() && *merged) {
         EVENTYARD_TRY(scan, scan_pages(path));
         if (!scan.bad.empty())
-            return fail(Errc::corrupt, std::to_string(scan.bad.size()) + " of " + std::to_string(scan.pages) +
+            return fail(Errc::corrupt, std::to_string(scan.bad.size()) + " of " +
+                                           std::to_string(scan.pages) +
                                            " pages fail their checksum, first page " +
                                            std::to_string(scan.bad.front()));
         if (scan.cut) return fail(Errc::corrupt, "the file is not as long as its header says");
@@ -55,8 +56,9 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path)
 
 Result<void> Store::load()
 {
-    EVENTYARD_TRY(meta, Statement::prepare(database_, "SELECT store, reserved, synced, routed_through,"
-                                                      " next_dead_letter, unsure FROM meta WHERE id=1"));
+    EVENTYARD_TRY(meta, Statement::prepare(database_,
+                                           "SELECT store, reserved, synced, routed_through,"
+                                           " next_dead_letter, unsure FROM meta WHERE id=1"));
     EVENTYARD_TRY(there, meta.step());
     if (!there) return fail(Errc::corrupt, "the row of marks is missing");
     meta_.store = to_id(meta.view(0));
@@ -74,8 +76,9 @@ Result<void> Store::load()
         if (!row) break;
         marks_[static_cast<std::uint32_t>(marks.natural(0))] = marks.natural(1);
     }
-    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT id, name, kind, cursor, shard, retries,"
-                                                      " dead_letters, trusted, paused, settled FROM target"));
+    EVENTYARD_TRY(rows, Statement::prepare(database_,
+                                           "SELECT id, name, kind, cursor, shard, retries,"
+                                           " dead_letters, trusted, paused, settled FROM target"));
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
         if (!row) break;
@@ -153,8 +156,10 @@ void Store::rollback() noexcept
     // SQLite rolls back by itself on some errors.
     if (database_.in_transaction()) (void)database_.run("ROLLBACK");
     for (auto at = before_.rbegin(); at != before_.rend(); ++at) {
-        if (at->second) targets_[at->first] = std::move(*at->second);
-        else targets_.erase(at->first);
+        if (at->second)
+            targets_[at->first] = std::move(*at->second);
+        else
+            targets_.erase(at->first);
     }
     before_.clear();
     for (const std::string& source : new_sources_) sources_.erase(source);
@@ -169,8 +174,8 @@ Result<bool> Store::checkpoint(bool truncate)
 {
     int frames = 0, moved = 0;
     const int code = sqlite3_wal_checkpoint_v2(
-        database_.handle(), "main", truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
-        &frames, &moved);
+        database_.handle(), "main",
+        truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
     if ((code & 0xff) == SQLITE_BUSY) return false;  // a reader of somebody's
     if (code != SQLITE_OK) return database_.error(code, "checkpoint");
     if (frames != moved) return false;
@@ -228,9 +233,10 @@ Result<void> Store::write(const std::string& name, Target& target)
 {
     Statement& put = sql_->put_target;
     const auto rest = [&](auto shard) {
-        return put.bind(target.id, std::string_view(name), std::string_view(target.kind), target.cursor,
-                        shard, target.retries, target.dead_letters, target.trusted ? 1 : 0,
-                        std::string_view(target.paused), Blob{target.settled})
+        return put
+            .bind(target.id, std::string_view(name), std::string_view(target.kind), target.cursor,
+                  shard, target.retries, target.dead_letters, target.trusted ? 1 : 0,
+                  std::string_view(target.paused), Blob{target.settled})
             .run();
     };
     EVENTYARD_CHECK(target.shard ? rest(*target.shard) : rest(nullptr));
@@ -242,7 +248,10 @@ Result<void> Store::flush_ledger()
 {
     for (const auto& [key, n] : counts_) {
         if (n == 0) continue;
-        EVENTYARD_CHECK(sql_->add_count.bind(std::string_view(key.target), std::string_view(key.rule), key.what, n).run());
+        EVENTYARD_CHECK(
+            sql_->add_count
+                .bind(std::string_view(key.target), std::string_view(key.rule), key.what, n)
+                .run());
     }
     counts_.clear();
     return {};
@@ -252,7 +261,8 @@ Result<void> Store::flush_targets()
 {
     for (const auto& [name, was] : before_) {
         const auto found = targets_.find(name);
-        if (found != targets_.end() && found->second.dirty) EVENTYARD_CHECK(write(name, found->second));
+        if (found != targets_.end() && found->second.dirty)
+            EVENTYARD_CHECK(write(name, found->second));
     }
     return {};
 }
@@ -275,7 +285,8 @@ Result<void> Store::flush()
     if (!(meta_ == meta_stored_))
         EVENTYARD_CHECK(sql_->put_meta
                             .bind(Blob{bytes_of(meta_.store)}, meta_.reserved, meta_.synced,
-                                  meta_.routed_through, meta_.next_dead_letter, meta_.unsure ? 1 : 0)
+                                  meta_.routed_through, meta_.next_dead_letter,
+                                  meta_.unsure ? 1 : 0)
                             .run());
     return {};
 }

@@ -1,8 +1,8 @@
 // router/state/store.hpp — the state file behind its thread: apply changes, read rows.
 //
 // No thread, queue or clock: state.cpp owns those. One transaction at a time:
-// begin(), apply()..., commit() or rollback(). Target positions are kept in memory as well (one entry
-// a target) and written once a transaction; rollback() restores them. Not thread-safe.
+// begin(), apply()..., commit() or rollback(). Target positions are kept in memory as well (one
+// entry a target) and written once a transaction; rollback() restores them. Not thread-safe.
 #pragma once
 
 #include <functional>
@@ -44,11 +44,13 @@ public:
     /// Bytes in the WAL that a checkpoint has not let go yet.
     [[nodiscard]] std::uint64_t wal_bytes() const noexcept;
 
-    Result<std::vector<RetryRow>> due_retries(const std::string& target, WallTime before, std::size_t limit);
+    Result<std::vector<RetryRow>> due_retries(const std::string& target, WallTime before,
+                                              std::size_t limit);
     Result<std::vector<RetryRow>> next_retries(const std::string& target, WallTime after_due,
                                                DeliveryKey after, std::size_t limit);
     Result<Needed> needed(std::vector<NeededRange> ranges);
-    Result<std::vector<DeliveryKey>> retry_keys(Sequence first, Sequence last, const std::string& target);
+    Result<std::vector<DeliveryKey>> retry_keys(Sequence first, Sequence last,
+                                                const std::string& target);
     Result<std::vector<DeadLetter>> dead_letters(const DeadLetterFilter& filter);
     Result<DeadLetter> dead_letter(std::int64_t id);
     Result<std::vector<AttemptRecord>> attempts(const DeadLetter& dead);
@@ -75,7 +77,7 @@ private:
         std::int64_t retries = 0, dead_letters = 0;
         bool trusted = true;
         std::string paused;
-        std::string settled;                 // encoded
+        std::string settled;  // encoded
         bool dirty = false;
     };
     struct LedgerKey {

@@ -30,7 +30,8 @@ Result<void> Store::on(const Ended& change)
     const Target* const known = find(change.target);
     const bool keep_attempts = change.dead_letter.has_value();
     if (!change.fresh && known != nullptr && known->retries > 0) {
-        EVENTYARD_CHECK(sql_->drop_retry.bind(change.key.sequence, change.key.route, known->id).run());
+        EVENTYARD_CHECK(
+            sql_->drop_retry.bind(change.key.sequence, change.key.route, known->id).run());
         if (database_.changes() > 0) {
             Target& target = touch(change.target);
             --target.retries;
@@ -42,7 +43,8 @@ Result<void> Store::on(const Ended& change)
         EVENTYARD_CHECK(add_dead_letter(*change.dead_letter, change.target, counted));
         if (change.attempt)
             EVENTYARD_CHECK(add_attempt(change.key, find(change.target)->id,
-                                        std::max(1U, change.dead_letter->attempts), *change.attempt));
+                                        std::max(1U, change.dead_letter->attempts),
+                                        *change.attempt));
     }
     if (counted) count(change.target, change.rule, static_cast<int>(change.ending), 1);
     return {};
@@ -96,8 +98,8 @@ Result<void> Store::add_dead_letter(const DeadLetter& dead, const std::string& t
                   std::string_view(dead.forward_to), Blob{bytes_of(dead.event)},
                   std::string_view(dead.delivery_id), static_cast<int>(dead.format), dead.attempts,
                   dead.received, dead.dead, std::string_view(dead.reason),
-                  std::string_view(dead.cause), dead.last_status, std::string_view(dead.last_detail),
-                  Blob{dead.last_response}, Blob{dead.body})
+                  std::string_view(dead.cause), dead.last_status,
+                  std::string_view(dead.last_detail), Blob{dead.last_response}, Blob{dead.body})
             .run());
     added = database_.changes() > 0;
     if (added) {
@@ -170,15 +172,17 @@ Result<void> Store::on(const TargetRenamed& change)
         targets_[change.to] = std::move(moved);
     }
     const std::string_view from = change.from, to = change.to;
-    EVENTYARD_TRY(copy, Statement::prepare(database_,
-                                           "INSERT INTO ledger(target, rule, what, n)"
-                                           " SELECT ?, rule, what, n FROM ledger WHERE target=?"
-                                           " ON CONFLICT(target, rule, what) DO UPDATE SET n=n+excluded.n"));
+    EVENTYARD_TRY(
+        copy, Statement::prepare(database_,
+                                 "INSERT INTO ledger(target, rule, what, n)"
+                                 " SELECT ?, rule, what, n FROM ledger WHERE target=?"
+                                 " ON CONFLICT(target, rule, what) DO UPDATE SET n=n+excluded.n"));
     EVENTYARD_CHECK(copy.bind(to, from).run());
     EVENTYARD_TRY(drop, Statement::prepare(database_, "DELETE FROM ledger WHERE target=?"));
     EVENTYARD_CHECK(drop.bind(from).run());
-    EVENTYARD_TRY(serve, Statement::prepare(database_, "UPDATE dead_letter SET forward_to=?"
-                                                       " WHERE forward_to=? AND forward_to<>''"));
+    EVENTYARD_TRY(serve, Statement::prepare(database_,
+                                            "UPDATE dead_letter SET forward_to=?"
+                                            " WHERE forward_to=? AND forward_to<>''"));
     return serve.bind(to, from).run();
 }
 
@@ -206,8 +210,9 @@ Result<void> Store::merge(const std::string& from, const std::string& to)
         if (sql[17] == 'r') target.retries += database_.changes();
         if (sql[17] == 'd') target.dead_letters += database_.changes();
     }
-    for (const char* const sql : {"DELETE FROM retry WHERE target=?", "DELETE FROM attempt WHERE target=?",
-                                  "DELETE FROM dead_letter WHERE target=?"}) {
+    for (const char* const sql :
+         {"DELETE FROM retry WHERE target=?", "DELETE FROM attempt WHERE target=?",
+          "DELETE FROM dead_letter WHERE target=?"}) {
         EVENTYARD_TRY(drop, Statement::prepare(database_, sql));
         EVENTYARD_CHECK(drop.bind(gone.id).run());
     }
@@ -238,8 +243,8 @@ Result<void> Store::on(const Received& change)
     }
     if (sources_.insert(pair).second) new_sources_.push_back(pair);
     return sql_->add_events
-        .bind(std::string_view(change.bus), source, change.accepted, change.duplicate, change.refused,
-              change.matched, change.unmatched)
+        .bind(std::string_view(change.bus), source, change.accepted, change.duplicate,
+              change.refused, change.matched, change.unmatched)
         .run();
 }
 

@@ -64,7 +64,8 @@ Result<StateSnapshot> Store::snapshot()
     return snapshot;
 }
 
-Result<std::vector<RetryRow>> Store::due_retries(const std::string& target, WallTime before, std::size_t limit)
+Result<std::vector<RetryRow>> Store::due_retries(const std::string& target, WallTime before,
+                                                 std::size_t limit)
 {
     const Target* const known = find(target);
     if (known == nullptr || known->retries == 0) return std::vector<RetryRow>{};
@@ -76,9 +77,10 @@ Result<std::vector<RetryRow>> Store::next_retries(const std::string& target, Wal
 {
     const Target* const known = find(target);
     if (known == nullptr || known->retries == 0) return std::vector<RetryRow>{};
-    return collect_retries(sql_->next.bind(known->id, after_due, std::min(after.sequence, sequence_max),
-                                           after.route, bounded(limit)),
-                           target);
+    return collect_retries(
+        sql_->next.bind(known->id, after_due, std::min(after.sequence, sequence_max), after.route,
+                        bounded(limit)),
+        target);
 }
 
 Result<Needed> Store::needed(std::vector<NeededRange> ranges)
@@ -102,7 +104,8 @@ Result<Needed> Store::needed(std::vector<NeededRange> ranges)
     return needed;
 }
 
-Result<std::vector<DeliveryKey>> Store::retry_keys(Sequence first, Sequence last, const std::string& target)
+Result<std::vector<DeliveryKey>> Store::retry_keys(Sequence first, Sequence last,
+                                                   const std::string& target)
 {
     EVENTYARD_ASSERT(!open_, "only durable rows count");
     std::vector<DeliveryKey> keys;
@@ -191,32 +194,38 @@ Result<std::vector<LedgerRow>> Store::ledger()
 {
     if (open_) EVENTYARD_CHECK(flush_ledger());
     std::vector<LedgerRow> ledger;
-    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT rule, target, what, n FROM ledger"
-                                                      " ORDER BY target, rule, what"));
+    EVENTYARD_TRY(rows, Statement::prepare(database_,
+                                           "SELECT rule, target, what, n FROM ledger"
+                                           " ORDER BY target, rule, what"));
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
         if (!row) return ledger;
-        if (ledger.empty() || ledger.back().target != rows.view(1) || ledger.back().rule != rows.view(0))
+        if (ledger.empty() || ledger.back().target != rows.view(1) ||
+            ledger.back().rule != rows.view(0))
             ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}});
         const std::int64_t what = rows.integer(2);
         const std::uint64_t n = natural(rows.integer(3));
-        if (what == ledger_routed) ledger.back().routed = n;
-        else if (what == ledger_replayed) ledger.back().replayed = n;
-        else if (what >= 0 && what < endings && n > 0) ledger.back().ended[static_cast<Ending>(what)] = n;
+        if (what == ledger_routed)
+            ledger.back().routed = n;
+        else if (what == ledger_replayed)
+            ledger.back().replayed = n;
+        else if (what >= 0 && what < endings && n > 0)
+            ledger.back().ended[static_cast<Ending>(what)] = n;
     }
 }
 
 Result<std::vector<EventTotals>> Store::event_totals()
 {
     std::vector<EventTotals> totals;
-    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT bus, source, accepted, duplicate, refused,"
-                                                      " matched, unmatched FROM event_total"
-                                                      " ORDER BY bus, source"));
+    EVENTYARD_TRY(rows, Statement::prepare(database_,
+                                           "SELECT bus, source, accepted, duplicate, refused,"
+                                           " matched, unmatched FROM event_total"
+                                           " ORDER BY bus, source"));
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
         if (!row) return totals;
-        totals.push_back({rows.text(0), rows.text(1), rows.natural(2), rows.natural(3), rows.natural(4),
-                          rows.natural(5), rows.natural(6)});
+        totals.push_back({rows.text(0), rows.text(1), rows.natural(2), rows.natural(3),
+                          rows.natural(4), rows.natural(5), rows.natural(6)});
     }
 }
 

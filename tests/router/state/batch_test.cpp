@@ -20,7 +20,8 @@ TEST_CASE("changes of many submissions share a transaction")
     StateOptions options;
     options.batch_interval = 300ms;
     const auto state = open_state(dir.file("state.db"), options);
-    for (Sequence n = 1; n <= 500; ++n) state->submit({ended("a", {n, 0}), CursorMoved{"a", n, {}}});
+    for (Sequence n = 1; n <= 500; ++n)
+        state->submit({ended("a", {n, 0}), CursorMoved{"a", n, {}}});
     CHECK(state->stats().settled_unsynced == 500);
     CHECK(state->stats().queued == 1000);
     REQUIRE(put(*state, {CursorMoved{"a", 501, {}}}).has_value());
@@ -71,9 +72,10 @@ TEST_CASE("changes of one thread keep their order whatever the others do")
         threads.emplace_back([&, t] {
             const std::string name = "t" + std::to_string(t);
             for (Sequence n = 1; n <= 300; ++n) {
-                state->submit({CursorMoved{name, n, {}}, retrying(name, {n, 0}, 1)}, [&](const Result<void>& done) {
-                    if (done.has_value()) ++calls;
-                });
+                state->submit({CursorMoved{name, n, {}}, retrying(name, {n, 0}, 1)},
+                              [&](const Result<void>& done) {
+                                  if (done.has_value()) ++calls;
+                              });
                 if (n % 50 == 0) CHECK_NOTHROW(due(*state, name, 10));
                 state->submit({ended(name, {n, 0})});
             }
@@ -86,7 +88,9 @@ TEST_CASE("changes of one thread keep their order whatever the others do")
         const auto* target = position(state->snapshot(), "t" + std::to_string(t));
         CHECK(target->cursor == 300);
         CHECK(target->retries == 0);
-        CHECK(row_of(state->snapshot().ledger, "rule", target->target)->ended.at(Ending::delivered) == 300);
+        CHECK(
+            row_of(state->snapshot().ledger, "rule", target->target)->ended.at(Ending::delivered) ==
+            300);
     }
 }
 
@@ -101,7 +105,8 @@ TEST_CASE("after stop nothing is taken and everybody is answered")
     const auto refused = put(*state, {ended("a", {2, 0})});
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error().code == Errc::cancelled);
-    const auto rows = wait<std::vector<RetryRow>>([&](auto done) { state->due_retries("a", wall(1), 1, done); });
+    const auto rows =
+        wait<std::vector<RetryRow>>([&](auto done) { state->due_retries("a", wall(1), 1, done); });
     REQUIRE_FALSE(rows.has_value());
     CHECK(rows.error().code == Errc::cancelled);
 }
@@ -119,7 +124,8 @@ Run run_without_end(const support::TempDir& dir)
     for (Sequence n = 1; n <= 10; ++n) {
         REQUIRE(store.begin().has_value());
         for (std::uint32_t route = 0; route < 40; ++route)
-            REQUIRE(store.apply(retrying("a", {n, route}, static_cast<std::int64_t>(n))).has_value());
+            REQUIRE(
+                store.apply(retrying("a", {n, route}, static_cast<std::int64_t>(n))).has_value());
         REQUIRE(store.apply(CursorMoved{"a", n, {}}).has_value());
         REQUIRE(store.commit().has_value());
         if (n == 4) REQUIRE(store.checkpoint(false).has_value());
@@ -135,7 +141,8 @@ TEST_CASE("whatever of the log a crash leaves, the start finds whole batches")
     std::set<Sequence> seen;
     SeededRandom random{11};
     std::vector<std::size_t> cuts;
-    for (std::size_t at = 0; at <= run.wal.size(); at += at < 32 ? 32 : 24 + 16384) cuts.push_back(at);
+    for (std::size_t at = 0; at <= run.wal.size(); at += at < 32 ? 32 : 24 + 16384)
+        cuts.push_back(at);
     for (int i = 0; i < 20; ++i) cuts.push_back(random.next() % run.wal.size());
     cuts.push_back(run.wal.size());
     for (const std::size_t cut : cuts) {
@@ -228,7 +235,8 @@ TEST_CASE("while the file cannot be written the state fails loudly, drops nothin
         REQUIRE(other.has_value());
         REQUIRE(other->run("BEGIN IMMEDIATE").has_value());
         std::promise<Result<void>> durable;
-        state->submit({CursorMoved{"a", 9, {}}, retrying("a", {10, 0}, 1)}, [&](Result<void> done) { durable.set_value(std::move(done)); });
+        state->submit({CursorMoved{"a", 9, {}}, retrying("a", {10, 0}, 1)},
+                      [&](Result<void> done) { durable.set_value(std::move(done)); });
         while (!state->stats().failing) std::this_thread::sleep_for(1ms);
         CHECK(state->stats().queued == 2);
         CHECK(needed(*state).cursors[0].second == 1);  // only what is durable
@@ -249,8 +257,11 @@ TEST_CASE("the log is merged when it grows, and one that cannot be is an alert")
     options.wal_max = 1U << 20;
     const auto state = open_state(dir.file("state.db"), options);
     const auto grow = [&] {
-        for (int i = 0; i < 30; ++i) REQUIRE(put(*state, {dead("a", {static_cast<Sequence>(i), 0}, std::string(100'000, 'x')),
-                                                          DeadLetterDiscarded{0}}).has_value());
+        for (int i = 0; i < 30; ++i)
+            REQUIRE(
+                put(*state, {dead("a", {static_cast<Sequence>(i), 0}, std::string(100'000, 'x')),
+                             DeadLetterDiscarded{0}})
+                    .has_value());
     };
     grow();
     needed(*state);
@@ -261,7 +272,8 @@ TEST_CASE("the log is merged when it grows, and one that cannot be is an alert")
         REQUIRE(reader.has_value());
         REQUIRE(reader->run("BEGIN").has_value());
         REQUIRE(reader->ask("SELECT count(*) FROM retry").has_value());
-        for (Sequence n = 100; n < 130; ++n) REQUIRE(put(*state, {dead("a", {n, 0}, std::string(100'000, 'x'))}).has_value());
+        for (Sequence n = 100; n < 130; ++n)
+            REQUIRE(put(*state, {dead("a", {n, 0}, std::string(100'000, 'x'))}).has_value());
         REQUIRE(put(*state, {ended("a", {1, 1})}).has_value());
         CHECK(state->stats().wal_over);
     }
@@ -276,9 +288,11 @@ TEST_CASE("an exported copy opens as an ordinary database while the state goes o
     StateOptions options;
     options.batch_interval = 1ms;
     const auto state = open_state(dir.file("state.db"), options);
-    for (Sequence n = 1; n <= 40; ++n) state->submit({dead("a", {n, 0}, std::string(100'000, 'x'))});
+    for (Sequence n = 1; n <= 40; ++n)
+        state->submit({dead("a", {n, 0}, std::string(100'000, 'x'))});
     std::promise<Result<void>> done;
-    state->export_copy(dir.file("copy.db"), [&](Result<void> result) { done.set_value(std::move(result)); });
+    state->export_copy(dir.file("copy.db"),
+                       [&](Result<void> result) { done.set_value(std::move(result)); });
     for (Sequence n = 41; n <= 60; ++n) REQUIRE(put(*state, {dead("a", {n, 0}, "{}")}).has_value());
     REQUIRE(done.get_future().get().has_value());
     auto copy = Database::open(dir.file("copy.db"), SQLITE_OPEN_READONLY, nullptr);
@@ -287,7 +301,8 @@ TEST_CASE("an exported copy opens as an ordinary database while the state goes o
     CHECK(std::stoi(*copy->ask("SELECT count(*) FROM dead_letter")) >= 40);
     CHECK_FALSE(std::filesystem::exists(dir.file("copy.db-wal")));
     CHECK_FALSE(std::filesystem::exists(dir.file("copy.db.part")));
-    const auto again = wait<void>([&](auto answer) { state->export_copy(dir.file("copy.db"), answer); });
+    const auto again =
+        wait<void>([&](auto answer) { state->export_copy(dir.file("copy.db"), answer); });
     REQUIRE_FALSE(again.has_value());
     CHECK(again.error().code == Errc::conflict);
 }
@@ -298,7 +313,8 @@ TEST_CASE("a hundred thousand retries are read by windows through the index")
     const auto state = open_state(dir.file("state.db"));
     std::vector<Change> changes;
     for (Sequence n = 1; n <= 100'000; ++n) {
-        changes.push_back(retrying(n % 10 == 0 ? "b" : "a", {n, 0}, static_cast<std::int64_t>(n * 7919 % 1000)));
+        changes.push_back(
+            retrying(n % 10 == 0 ? "b" : "a", {n, 0}, static_cast<std::int64_t>(n * 7919 % 1000)));
         if (changes.size() == 5000) state->submit(std::exchange(changes, {}));
     }
     REQUIRE(put(*state, {}).has_value());
@@ -306,7 +322,8 @@ TEST_CASE("a hundred thousand retries are read by windows through the index")
     DeliveryKey after{};
     std::size_t count = 0;
     for (;;) {
-        const auto window = wait<std::vector<RetryRow>>([&](auto done) { state->next_retries("b", after_due, after, 1024, done); });
+        const auto window = wait<std::vector<RetryRow>>(
+            [&](auto done) { state->next_retries("b", after_due, after, 1024, done); });
         REQUIRE(window.has_value());
         if (window->empty()) break;
         for (const RetryRow& row : *window) {
@@ -318,8 +335,10 @@ TEST_CASE("a hundred thousand retries are read by windows through the index")
     }
     CHECK(count == 10'000);
     auto reader = Database::open(dir.file("state.db"), SQLITE_OPEN_READONLY, nullptr);
-    auto plan = Statement::prepare(*reader, "EXPLAIN QUERY PLAN SELECT seq, rule FROM retry INDEXED BY retry_due"
-                                            " WHERE target=1 AND (due, seq, route) > (1,2,3) ORDER BY due, seq, route LIMIT 5");
+    auto plan = Statement::prepare(
+        *reader,
+        "EXPLAIN QUERY PLAN SELECT seq, rule FROM retry INDEXED BY retry_due"
+        " WHERE target=1 AND (due, seq, route) > (1,2,3) ORDER BY due, seq, route LIMIT 5");
     REQUIRE(plan.has_value());
     std::string text;
     while (*plan->step()) text += plan->text(3) + "\n";

@@ -35,9 +35,13 @@ TEST_CASE("cursors with what is settled above them survive")
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {TargetKnown{"orders", "webhook", 5}, TargetKnown{"audit", "file", 9}}).has_value());
-    REQUIRE(put(*state, {CursorMoved{"orders", 40, {{44, 1}, {42, 0}, {44, 0}, {1'000'000'000'000, 3}}}}).has_value());
-    REQUIRE(put(*state, {TargetKnown{"orders", "webhook", 99}}).has_value());  // met again: keeps its cursor
+    REQUIRE(put(*state, {TargetKnown{"orders", "webhook", 5}, TargetKnown{"audit", "file", 9}})
+                .has_value());
+    REQUIRE(put(*state,
+                {CursorMoved{"orders", 40, {{44, 1}, {42, 0}, {44, 0}, {1'000'000'000'000, 3}}}})
+                .has_value());
+    REQUIRE(put(*state, {TargetKnown{"orders", "webhook", 99}})
+                .has_value());  // met again: keeps its cursor
     state->stop();
     state = open_state(dir.file("state.db"));
     CHECK_FALSE(state->report().cursors_lost);
@@ -45,7 +49,8 @@ TEST_CASE("cursors with what is settled above them survive")
     REQUIRE(orders != nullptr);
     CHECK(orders->kind == "webhook");
     CHECK(orders->cursor == 40);
-    CHECK(orders->settled == std::vector<DeliveryKey>{{42, 0}, {44, 0}, {44, 1}, {1'000'000'000'000, 3}});
+    CHECK(orders->settled ==
+          std::vector<DeliveryKey>{{42, 0}, {44, 0}, {44, 1}, {1'000'000'000'000, 3}});
     CHECK(orders->trusted);
     CHECK(position(state->snapshot(), "audit")->cursor == 9);
     CHECK(needed(*state).cursors.size() == 2);
@@ -55,8 +60,9 @@ TEST_CASE("retries come back in order of their due time, and by windows")
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {retrying("a", {10, 0}, 300), retrying("a", {11, 0}, 100), retrying("a", {12, 2}, 100),
-                         retrying("b", {13, 0}, 50), retrying("a", {14, 0}, 200)})
+    REQUIRE(put(*state, {retrying("a", {10, 0}, 300), retrying("a", {11, 0}, 100),
+                         retrying("a", {12, 2}, 100), retrying("b", {13, 0}, 50),
+                         retrying("a", {14, 0}, 200)})
                 .has_value());
     now_and_reopened(std::move(state), dir.file("state.db"), [](State& s) {
         const auto rows = due(s, "a", 200);
@@ -72,7 +78,9 @@ TEST_CASE("retries come back in order of their due time, and by windows")
         CHECK(rows[0].received == wall(1));
         CHECK(due(s, "a", 99).empty());
         CHECK(due(s, "nobody", 1000).empty());
-        const auto window = wait<std::vector<RetryRow>>([&](auto done) { s.next_retries("a", wall(100), {11, 0}, 2, done); });
+        const auto window = wait<std::vector<RetryRow>>([&](auto done) {
+            s.next_retries("a", wall(100), {11, 0}, 2, done);
+        });
         REQUIRE(window->size() == 2);
         CHECK((*window)[0].key == DeliveryKey{12, 2});
         CHECK((*window)[1].key == DeliveryKey{14, 0});
@@ -103,10 +111,14 @@ TEST_CASE("a dead letter keeps its body, its attempts and its place until it is 
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {retrying("a", {10, 0}, 100, 1), retrying("a", {10, 0}, 200, 2), retrying("a", {10, 0}, 300, 3)}).has_value());
+    REQUIRE(put(*state, {retrying("a", {10, 0}, 100, 1), retrying("a", {10, 0}, 200, 2),
+                         retrying("a", {10, 0}, 300, 3)})
+                .has_value());
     const std::string body(100'000, 'x');  // spills to overflow pages
-    REQUIRE(put(*state, {dead("a", {10, 0}, body), dead("b", {11, 0}), dead("a", {12, 0})}).has_value());
-    REQUIRE(put(*state, {dead("a", {10, 0}, "again")}).has_value());  // repeated after a crash: changes nothing
+    REQUIRE(put(*state, {dead("a", {10, 0}, body), dead("b", {11, 0}), dead("a", {12, 0})})
+                .has_value());
+    REQUIRE(put(*state, {dead("a", {10, 0}, "again")})
+                .has_value());  // repeated after a crash: changes nothing
     now_and_reopened(std::move(state), dir.file("state.db"), [&](State& s) {
         const auto all = letters(s);
         REQUIRE(all.size() == 3);
@@ -155,7 +167,8 @@ TEST_CASE("ids of dead letters are not given twice")
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {dead("a", {1, 0}), dead("a", {2, 0}), DeadLetterDiscarded{2}}).has_value());
+    REQUIRE(
+        put(*state, {dead("a", {1, 0}), dead("a", {2, 0}), DeadLetterDiscarded{2}}).has_value());
     state->stop();
     state = open_state(dir.file("state.db"));
     REQUIRE(put(*state, {dead("a", {3, 0})}).has_value());
@@ -167,11 +180,13 @@ TEST_CASE("a dead-letter target is served in order and each letter once")
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
     const std::string big(5U << 20, 'b');
-    REQUIRE(put(*state, {dead("a", {1, 0}, big, "dead"), dead("b", {2, 0}, big, "dead"), dead("a", {3, 0}, "{}", "dead"),
-                         dead("a", {4, 0}, "{}"), dead("a", {5, 0}, "{}", "other")})
+    REQUIRE(put(*state, {dead("a", {1, 0}, big, "dead"), dead("b", {2, 0}, big, "dead"),
+                         dead("a", {3, 0}, "{}", "dead"), dead("a", {4, 0}, "{}"),
+                         dead("a", {5, 0}, "{}", "other")})
                 .has_value());
     const auto forwards = [](State& s, std::int64_t after, std::size_t limit) {
-        return *wait<std::vector<DeadLetter>>([&](auto done) { s.forwards("dead", after, limit, done); });
+        return *wait<std::vector<DeadLetter>>(
+            [&](auto done) { s.forwards("dead", after, limit, done); });
     };
     REQUIRE(forwards(*state, 0, 10).size() == 1);  // the second body would exceed the bound
     CHECK(forwards(*state, 0, 10)[0].body == big);
@@ -203,15 +218,17 @@ TEST_CASE("of many failed attempts the first 3 and the last 20 are kept, and non
     REQUIRE(attempts.size() == 23);
     CHECK(attempts[2].at == wall(1000 + 3 - 5));
     CHECK(attempts[3].at == wall(1000 + 42 - 5));
-    CHECK(letter(*state, 2).second.size() == 1);  // those before were of the delivery that ended well
+    CHECK(letter(*state, 2).second.size() ==
+          1);  // those before were of the delivery that ended well
 }
 
 TEST_CASE("idle targets follow their shard's mark in one write, also over another number of shards")
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {TargetKnown{"a", "file", 10}, TargetKnown{"b", "file", 10}, TargetKnown{"c", "file", 10},
-                         TargetKnown{"d", "file", 10}, CursorMoved{"d", 12, {{15, 0}}}, LaneIdle{"a", 0}, LaneIdle{"b", 1},
+    REQUIRE(put(*state, {TargetKnown{"a", "file", 10}, TargetKnown{"b", "file", 10},
+                         TargetKnown{"c", "file", 10}, TargetKnown{"d", "file", 10},
+                         CursorMoved{"d", 12, {{15, 0}}}, LaneIdle{"a", 0}, LaneIdle{"b", 1},
                          LaneIdle{"c", 0}, IdleThrough{0, 100}, IdleThrough{1, 200}})
                 .has_value());
     const auto cursors = [](State& s) {
@@ -219,9 +236,12 @@ TEST_CASE("idle targets follow their shard's mark in one write, also over anothe
         for (const auto& [name, cursor] : needed(s).cursors) all[name] = cursor;
         return all;
     };
-    CHECK(cursors(*state) == std::map<std::string, Sequence>{{"a", 100}, {"b", 200}, {"c", 100}, {"d", 12}});
-    REQUIRE(put(*state, {IdleThrough{0, 90}, LaneActive{"c", 105}, IdleThrough{0, 150}}).has_value());
-    CHECK(cursors(*state) == std::map<std::string, Sequence>{{"a", 150}, {"b", 200}, {"c", 105}, {"d", 12}});
+    CHECK(cursors(*state) ==
+          std::map<std::string, Sequence>{{"a", 100}, {"b", 200}, {"c", 100}, {"d", 12}});
+    REQUIRE(
+        put(*state, {IdleThrough{0, 90}, LaneActive{"c", 105}, IdleThrough{0, 150}}).has_value());
+    CHECK(cursors(*state) ==
+          std::map<std::string, Sequence>{{"a", 150}, {"b", 200}, {"c", 105}, {"d", 12}});
     state->stop();
     state = open_state(dir.file("state.db"));
     CHECK(position(state->snapshot(), "a")->cursor == 150);
@@ -229,19 +249,23 @@ TEST_CASE("idle targets follow their shard's mark in one write, also over anothe
     CHECK(position(state->snapshot(), "c")->cursor == 105);
     // The old shards mean nothing now: shard 0 moving on must not carry "a" along.
     REQUIRE(put(*state, {LaneIdle{"b", 0}, IdleThrough{0, 500}}).has_value());
-    CHECK(cursors(*state) == std::map<std::string, Sequence>{{"a", 150}, {"b", 500}, {"c", 105}, {"d", 12}});
+    CHECK(cursors(*state) ==
+          std::map<std::string, Sequence>{{"a", 150}, {"b", 500}, {"c", 105}, {"d", 12}});
     state->stop();
     state = open_state(dir.file("state.db"));
-    CHECK(cursors(*state) == std::map<std::string, Sequence>{{"a", 150}, {"b", 500}, {"c", 105}, {"d", 12}});
+    CHECK(cursors(*state) ==
+          std::map<std::string, Sequence>{{"a", 150}, {"b", 500}, {"c", 105}, {"d", 12}});
 }
 
 TEST_CASE("a renamed target keeps everything under its new name")
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {TargetKnown{"old", "file", 3}, CursorMoved{"old", 8, {{9, 0}}}, retrying("old", {4, 0}, 10),
-                         dead("old", {5, 0}), dead("x", {6, 0}, "{}", "old"), ended("old", {7, 0}),
-                         Routed{9, {{{"rule", "old"}, 4}}}, TargetRenamed{"old", "new"}, ended("new", {8, 0})})
+    REQUIRE(put(*state,
+                {TargetKnown{"old", "file", 3}, CursorMoved{"old", 8, {{9, 0}}},
+                 retrying("old", {4, 0}, 10), dead("old", {5, 0}), dead("x", {6, 0}, "{}", "old"),
+                 ended("old", {7, 0}), Routed{9, {{{"rule", "old"}, 4}}},
+                 TargetRenamed{"old", "new"}, ended("new", {8, 0})})
                 .has_value());
     now_and_reopened(std::move(state), dir.file("state.db"), [](State& s) {
         CHECK(due(s, "new", 100).size() == 1);
@@ -251,7 +275,9 @@ TEST_CASE("a renamed target keeps everything under its new name")
         CHECK(row_of(rows, "rule", "old") == nullptr);
         CHECK(row_of(rows, "rule", "new")->routed == 4);
         CHECK(row_of(rows, "rule", "new")->ended.at(Ending::delivered) == 2);
-        CHECK(wait<std::vector<DeadLetter>>([&](auto done) { s.forwards("new", 0, 9, done); })->size() == 1);
+        CHECK(wait<std::vector<DeadLetter>>([&](auto done) {
+                  s.forwards("new", 0, 9, done);
+              })->size() == 1);
     });
     const auto again = open_state(dir.file("state.db"));
     CHECK(position(again->snapshot(), "old") == nullptr);
@@ -263,12 +289,13 @@ TEST_CASE("names can be swapped and merged in one batch")
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {TargetKnown{"a", "file", 1}, TargetKnown{"b", "file", 2}, TargetRenamed{"a", "t"},
-                         TargetRenamed{"b", "a"}, TargetRenamed{"t", "b"}})
+    REQUIRE(put(*state, {TargetKnown{"a", "file", 1}, TargetKnown{"b", "file", 2},
+                         TargetRenamed{"a", "t"}, TargetRenamed{"b", "a"}, TargetRenamed{"t", "b"}})
                 .has_value());
     CHECK(needed(*state).cursors.size() == 2);
-    REQUIRE(put(*state, {CursorMoved{"a", 20, {{25, 0}}}, CursorMoved{"b", 10, {{22, 1}}}, retrying("a", {3, 0}, 5),
-                         retrying("b", {3, 1}, 5), dead("a", {4, 0}), TargetRenamed{"a", "b"}})
+    REQUIRE(put(*state, {CursorMoved{"a", 20, {{25, 0}}}, CursorMoved{"b", 10, {{22, 1}}},
+                         retrying("a", {3, 0}, 5), retrying("b", {3, 1}, 5), dead("a", {4, 0}),
+                         TargetRenamed{"a", "b"}})
                 .has_value());
     CHECK(due(*state, "b", 10).size() == 2);
     CHECK(letters(*state, {"b", "", 0, 10}).size() == 1);
@@ -287,12 +314,14 @@ TEST_CASE("pauses, totals and marks survive, and marks never fall")
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {TargetKnown{"a", "webhook", 0}, TargetPaused{"a", "410 Gone"}, TargetKnown{"b", "file", 0},
-                         TargetPaused{"b", "operator"}, TargetPaused{"b", ""}, JournalMarked{1000, 50}, JournalMarked{0, 40},
-                         JournalMarked{900, 0}, Routed{60, {{{"r1", "a"}, 3}, {{"r2", "a"}, 2}}}, Routed{55, {{{"r1", "a"}, 1}}},
-                         Received{"default", "shop", 5, 1, 2, 4, 1}, Received{"default", "shop", 1, 0, 0, 1, 0},
-                         Received{"other", "shop", 7, 0, 0, 0, 7}, ended("a", {1, 0}, Ending::expired),
-                         ended("a", {2, 0}, Ending::lost)})
+    REQUIRE(put(*state, {TargetKnown{"a", "webhook", 0}, TargetPaused{"a", "410 Gone"},
+                         TargetKnown{"b", "file", 0}, TargetPaused{"b", "operator"},
+                         TargetPaused{"b", ""}, JournalMarked{1000, 50}, JournalMarked{0, 40},
+                         JournalMarked{900, 0}, Routed{60, {{{"r1", "a"}, 3}, {{"r2", "a"}, 2}}},
+                         Routed{55, {{{"r1", "a"}, 1}}}, Received{"default", "shop", 5, 1, 2, 4, 1},
+                         Received{"default", "shop", 1, 0, 0, 1, 0},
+                         Received{"other", "shop", 7, 0, 0, 0, 7},
+                         ended("a", {1, 0}, Ending::expired), ended("a", {2, 0}, Ending::lost)})
                 .has_value());
     state->stop();
     state = open_state(dir.file("state.db"));
@@ -304,7 +333,8 @@ TEST_CASE("pauses, totals and marks survive, and marks never fall")
     CHECK(s.routed_through == 60);
     CHECK(row_of(s.ledger, "r1", "a")->routed == 4);
     CHECK(row_of(s.ledger, "r2", "a")->routed == 2);
-    CHECK(row_of(s.ledger, "rule", "a")->ended == std::map<Ending, std::uint64_t>{{Ending::expired, 1}, {Ending::lost, 1}});
+    CHECK(row_of(s.ledger, "rule", "a")->ended ==
+          std::map<Ending, std::uint64_t>{{Ending::expired, 1}, {Ending::lost, 1}});
     REQUIRE(s.events.size() == 2);
     CHECK(s.events[0].accepted == 6);
     CHECK(s.events[0].matched == 5);
@@ -317,7 +347,8 @@ TEST_CASE("the number of counted sources has a bound")
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
     std::vector<Change> changes;
-    for (int i = 0; i < 10'050; ++i) changes.push_back(Received{"default", "s" + std::to_string(i), 1, 0, 0, 1, 0});
+    for (int i = 0; i < 10'050; ++i)
+        changes.push_back(Received{"default", "s" + std::to_string(i), 1, 0, 0, 1, 0});
     REQUIRE(put(*state, changes).has_value());
     REQUIRE(put(*state, {Received{"default", "s3", 1, 0, 0, 1, 0}}).has_value());
     state->stop();
@@ -333,14 +364,16 @@ TEST_CASE("segments learn which retries they still hold")
 {
     const support::TempDir dir;
     auto state = open_state(dir.file("state.db"));
-    REQUIRE(put(*state, {retrying("a", {10, 0}, 1), retrying("b", {10, 1}, 1), retrying("a", {19, 0}, 1), retrying("a", {20, 0}, 1)})
+    REQUIRE(put(*state, {retrying("a", {10, 0}, 1), retrying("b", {10, 1}, 1),
+                         retrying("a", {19, 0}, 1), retrying("a", {20, 0}, 1)})
                 .has_value());
     const auto answer = needed(*state, {{1, 9, 0}, {10, 19, 0}, {20, UINT64_MAX, 0}});
     REQUIRE(answer.ranges.size() == 3);
     CHECK(answer.ranges[0].retries == 0);
     CHECK(answer.ranges[1].retries == 3);
     CHECK(answer.ranges[2].retries == 1);
-    const auto keys = wait<std::vector<DeliveryKey>>([&](auto done) { state->retry_keys(10, 19, "a", done); });
+    const auto keys =
+        wait<std::vector<DeliveryKey>>([&](auto done) { state->retry_keys(10, 19, "a", done); });
     CHECK(*keys == std::vector<DeliveryKey>{{10, 0}, {19, 0}});
 }
 

@@ -1,4 +1,5 @@
-// state.db flipped, cut, missing and older: the start succeeds, nothing is invented, losses are told.
+// state.db flipped, cut, missing and older: the start succeeds, nothing is invented, losses are
+// told.
 
 #include <unistd.h>
 
@@ -19,11 +20,15 @@ constexpr Sequence rows = 700;  // enough retries and dead letters for several p
 const bool in_memory = ::access("/dev/shm", W_OK) == 0 && ::setenv("TMPDIR", "/dev/shm", 0) == 0;
 
 /// What was written, to compare with: the body and the rule tell row from row.
-std::string body_of(Sequence n) { return "{\"n\":" + std::to_string(n) + ",\"pad\":\"" + std::string(n * 37 % 900, 'p') + "\"}"; }
+std::string body_of(Sequence n)
+{
+    return "{\"n\":" + std::to_string(n) + ",\"pad\":\"" + std::string(n * 37 % 900, 'p') + "\"}";
+}
 
 void fill(State& state)
 {
-    std::vector<Change> changes{TargetKnown{"a", "webhook", 0}, TargetKnown{"b", "file", 0}, TargetKnown{"c", "file", 0}};
+    std::vector<Change> changes{TargetKnown{"a", "webhook", 0}, TargetKnown{"b", "file", 0},
+                                TargetKnown{"c", "file", 0}};
     for (Sequence n = 1; n <= rows; ++n) {
         changes.push_back(retrying(n % 2 == 0 ? "a" : "b", {n, 0}, static_cast<std::int64_t>(n)));
         if (n % 5 == 0) changes.push_back(dead(n % 2 == 0 ? "a" : "b", {n, 1}, body_of(n)));
@@ -83,9 +88,13 @@ Outcome check_start(const support::TempDir& dir)
         CAPTURE(target.target);
         REQUIRE((target.target == "a" || target.target == "b" || target.target == "c"));
         if (target.trusted) {
-            REQUIRE(target.cursor == (target.target == "a" ? 1000U : target.target == "b" ? 900U : target.cursor));
+            REQUIRE(target.cursor == (target.target == "a"   ? 1000U
+                                      : target.target == "b" ? 900U
+                                                             : target.cursor));
             if (target.target == "c") REQUIRE((target.cursor == 2000 || target.cursor == 800));
-            REQUIRE(target.settled == (target.target == "a" ? std::vector<DeliveryKey>{{1005, 0}, {1007, 1}} : std::vector<DeliveryKey>{}));
+            REQUIRE(target.settled == (target.target == "a"
+                                           ? std::vector<DeliveryKey>{{1005, 0}, {1007, 1}}
+                                           : std::vector<DeliveryKey>{}));
         } else {
             REQUIRE((target.cursor == 0 && target.settled.empty()));
         }
@@ -97,7 +106,8 @@ Outcome check_start(const support::TempDir& dir)
             REQUIRE((row.key.sequence >= 1 && row.key.sequence <= rows && row.key.route == 0));
             REQUIRE(name[0] == (row.key.sequence % 2 == 0 ? 'a' : 'b'));
             REQUIRE(row.due == wall(static_cast<std::int64_t>(row.key.sequence)));
-            REQUIRE((row.event == id_of(7) && row.rule == "rule" && row.attempts == 1 && row.received == wall(1)));
+            REQUIRE((row.event == id_of(7) && row.rule == "rule" && row.attempts == 1 &&
+                     row.received == wall(1)));
         }
         outcome.retries += due->size();
         // The rule that matters: a trusted cursor has all the retries it vouches for.
@@ -148,11 +158,13 @@ TEST_CASE("any flipped byte of any page is harmless or found, and the other page
     std::size_t found = 0, harmless = 0, most_retries_lost = 0, most_letters_lost = 0;
     for (std::size_t number = 0; number < pages; ++number) {
         // Header, cell pointers, cells at the end, checksum.
-        for (const std::size_t offset : {number * 7 % 90, 110 + number * 13 % 300, page - 100 - number % 50, page - 1 - number % 8}) {
+        for (const std::size_t offset : {number * 7 % 90, 110 + number * 13 % 300,
+                                         page - 100 - number % 50, page - 1 - number % 8}) {
             INFO("page " << number + 1 << " offset " << offset);
             const support::TempDir dir;
             std::string bytes = file;
-            bytes[number * page + offset] = static_cast<char>(bytes[number * page + offset] ^ (1 << (offset % 8)));
+            bytes[number * page + offset] =
+                static_cast<char>(bytes[number * page + offset] ^ (1 << (offset % 8)));
             dir.write("state.db", bytes);
             const Outcome outcome = check_start(dir);
             ++(outcome.set_aside ? found : harmless);
@@ -161,8 +173,8 @@ TEST_CASE("any flipped byte of any page is harmless or found, and the other page
         }
     }
     CHECK(found > 15 * 4);
-    CHECK(harmless % 4 == 0);        // free pages only
-    CHECK(most_retries_lost > 0);    // the test reaches what it is about
+    CHECK(harmless % 4 == 0);      // free pages only
+    CHECK(most_retries_lost > 0);  // the test reaches what it is about
     CHECK(most_letters_lost > 0);
 }
 
@@ -209,7 +221,10 @@ TEST_CASE("whole pages lost at once leave what the others hold")
         for (std::uint64_t n = 1 + random.next() % 8; n > 0; --n) {
             const std::size_t at = random.next() % (file.size() / page) * page;
             const std::string junk(page, round % 2 == 0 ? '\0' : 'j');
-            bytes.replace(at, page, round % 3 == 0 ? file.substr(random.next() % (file.size() / page) * page, page) : junk);
+            bytes.replace(at, page,
+                          round % 3 == 0
+                              ? file.substr(random.next() % (file.size() / page) * page, page)
+                              : junk);
         }
         const support::TempDir dir;
         dir.write("state.db", bytes);

@@ -25,14 +25,19 @@ inline Id id_of(std::uint8_t n)
     return id;
 }
 
-inline WallTime wall(std::int64_t seconds) { return WallTime{std::chrono::seconds{seconds}}; }
+inline WallTime wall(std::int64_t seconds)
+{
+    return WallTime{std::chrono::seconds{seconds}};
+}
 
-inline Retrying retrying(std::string target, DeliveryKey key, std::int64_t due, std::uint32_t attempts = 1)
+inline Retrying retrying(std::string target, DeliveryKey key, std::int64_t due,
+                         std::uint32_t attempts = 1)
 {
     Retrying change;
-    change.row = {std::move(target), key, "rule", id_of(7), attempts, wall(due),
+    change.row = {std::move(target),       key,    "rule", id_of(7), attempts, wall(due),
                   std::chrono::seconds{5}, wall(1)};
-    change.attempt = {wall(due - 5), 503, "status", "HTTP 503", "busy", std::chrono::milliseconds{12}};
+    change.attempt = {wall(due - 5), 503,    "status",
+                      "HTTP 503",    "busy", std::chrono::milliseconds{12}};
     return change;
 }
 
@@ -46,7 +51,8 @@ inline Ended ended(std::string target, DeliveryKey key, Ending ending = Ending::
     return change;
 }
 
-inline Ended dead(std::string target, DeliveryKey key, std::string body = "{\"a\":1}", std::string forward = "")
+inline Ended dead(std::string target, DeliveryKey key, std::string body = "{\"a\":1}",
+                  std::string forward = "")
 {
     Ended change = ended(target, key, Ending::dead_lettered);
     DeadLetter letter;
@@ -68,7 +74,8 @@ inline Ended dead(std::string target, DeliveryKey key, std::string body = "{\"a\
     letter.dead = wall(20);
     letter.forward_to = std::move(forward);
     change.dead_letter = std::move(letter);
-    change.attempt = AttemptRecord{wall(19), 500, "status", "HTTP 500", "no", std::chrono::milliseconds{3}};
+    change.attempt =
+        AttemptRecord{wall(19), 500, "status", "HTTP 500", "no", std::chrono::milliseconds{3}};
     return change;
 }
 
@@ -84,7 +91,8 @@ inline std::unique_ptr<State> open_state(const std::string& path, StateOptions o
 inline Result<void> put(State& state, std::vector<Change> changes)
 {
     std::promise<Result<void>> done;
-    state.submit(std::move(changes), [&](Result<void> result) { done.set_value(std::move(result)); });
+    state.submit(std::move(changes),
+                 [&](Result<void> result) { done.set_value(std::move(result)); });
     return done.get_future().get();
 }
 
@@ -98,9 +106,11 @@ Result<T> wait(Call call)
     return future.get();
 }
 
-inline std::vector<RetryRow> due(State& state, const std::string& target, std::int64_t before, std::size_t limit = 1000)
+inline std::vector<RetryRow> due(State& state, const std::string& target, std::int64_t before,
+                                 std::size_t limit = 1000)
 {
-    auto rows = wait<std::vector<RetryRow>>([&](auto done) { state.due_retries(target, wall(before), limit, done); });
+    auto rows = wait<std::vector<RetryRow>>(
+        [&](auto done) { state.due_retries(target, wall(before), limit, done); });
     if (!rows.has_value()) FAIL(rows.error().what);
     return *rows;
 }
@@ -144,7 +154,8 @@ inline const TargetPosition* position(const StateSnapshot& snapshot, const std::
     return nullptr;
 }
 
-inline const LedgerRow* row_of(const std::vector<LedgerRow>& rows, const std::string& rule, const std::string& target)
+inline const LedgerRow* row_of(const std::vector<LedgerRow>& rows, const std::string& rule,
+                               const std::string& target)
 {
     for (const LedgerRow& row : rows)
         if (row.rule == rule && row.target == target) return &row;
