@@ -49,13 +49,17 @@ private:
         if (node.members.empty())
             report_.error(node.place, branch ? "Empty objects are not allowed: a branch of $or needs at least one field"
                                              : "Empty objects are not allowed: name at least one field");
-        std::map<std::string, Place, std::less<>> keys;
+        std::map<std::string, Kind, std::less<>> keys;
         for (const Member& member : node.members) {
             if (member.key == "$or") {
                 either(member, scope, path, names);
                 continue;
             }
-            if (!keys.emplace(member.key, member.key_place).second) {
+            const auto [first, fresh] = keys.emplace(member.key, member.value.kind);
+            if (!fresh && first->second == Kind::map && member.value.kind == Kind::map) {
+                report_.warning(member.key_place,
+                                fmt::format("'{}' is written twice; both are read as one", member.key));
+            } else if (!fresh) {
                 report_.error(member.key_place,
                               fmt::format("Path `{}` cannot be allowed multiple times: '{}' is written twice",
                                           join(path, member.key), member.key));

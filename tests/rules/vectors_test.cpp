@@ -7,20 +7,20 @@
 #include "rules/cases.hpp"
 
 using namespace eventyard;
-using nlohmann::json;
+using Line = nlohmann::json;
 
 namespace {
 
-std::vector<json> lines(const std::string& name)
+std::vector<Line> lines(const std::string& name)
 {
     std::ifstream in(EVENTYARD_SOURCE_DIR "/tests/cases/patterns/" + name);
-    std::vector<json> all;
+    std::vector<Line> all;
     for (std::string line; std::getline(in, line);)
-        if (!line.empty()) all.push_back(json::parse(line));
+        if (!line.empty()) all.push_back(Line::parse(line));
     return all;
 }
 
-std::string answer_to(const json& line)
+std::string answer_to(const Line& line)
 {
     const auto answer = rules::ask(line.at("pattern").get<std::string>(),
                                    line.contains("event") ? line["event"].get<std::string>() : "{}");
@@ -40,14 +40,14 @@ TEST_CASE("Every recorded line of event-ruler is answered alike, or its deviatio
 {
     const auto vectors = lines("event-ruler-vectors.jsonl");
     REQUIRE(vectors.size() == 435);
-    std::map<std::size_t, json> deviations;
-    for (const auto& one : lines("deviations.jsonl")) {
-        REQUIRE(one.at("row").is_number());
+    std::map<std::size_t, Line> deviations;
+    for (const Line& one : lines("deviations.jsonl")) {
+        REQUIRE((one.at("row").is_number() || one["row"].is_string()));
         REQUIRE(deviations.emplace(one.at("line").get<std::size_t>(), one).second);
     }
     CHECK(deviations.size() <= 30);
     for (std::size_t i = 0; i < vectors.size(); ++i) {
-        const json& line = vectors[i];
+        const Line& line = vectors[i];
         INFO("line " << i + 1 << ": " << line.dump());
         const std::string recorded = line.contains("crash") || line.contains("error") ? "refused"
                                      : line["match"].get<bool>()                      ? "match"
@@ -64,8 +64,24 @@ TEST_CASE("Every recorded line of event-ruler is answered alike, or its deviatio
 
 TEST_CASE("The cases that follow from the definition")
 {
-    for (const json& line : lines("definition.jsonl")) {
+    for (const Line& line : lines("definition.jsonl")) {
         INFO(line.dump());
         CHECK(answer_to(line) == line.at("answer").get<std::string>());
+    }
+}
+
+TEST_CASE("Every mistake and warning is reported with its text and place")
+{
+    for (const Line& line : lines("refusals.jsonl")) {
+        INFO(line.dump());
+        const auto answer = rules::ask(line.at("pattern").get<std::string>(), "{}");
+        std::vector<std::string> errors;
+        std::vector<std::string> warnings;
+        for (const auto& d : answer.report.diagnostics())
+            (d.severity == Severity::error ? errors : warnings)
+                .push_back(std::to_string(d.place.line) + ":" + std::to_string(d.place.column) + ": " + d.message);
+        CHECK(errors == line.value("errors", std::vector<std::string>{}));
+        CHECK(warnings == line.value("warnings", std::vector<std::string>{}));
+        CHECK(answer.pattern_valid == errors.empty());
     }
 }
