@@ -80,7 +80,8 @@ void print(const std::vector<Verdict>& verdicts, bool all)
             return v.explanation.matched && v.rule->enabled;
         }));
     std::cout << grouped(matched) << " of " << grouped(verdicts.size())
-              << (verdicts.size() == 1 ? " rule matches" : " rules match") << " this event\n";
+              << (verdicts.size() == 1 ? " rule" : " rules") << (matched == 1 ? " matches" : " match")
+              << " this event\n";
     Table misses({"RULE", "HELD", "FIRST THAT FAILS", "WANTED", "SEEN", "WHY"});
     std::size_t left_out = 0;
     std::size_t shown = 0;

@@ -89,7 +89,7 @@ TEST_CASE("check reports five mistakes at once and exits 2")
     folder.write("eventyard.yaml", R"(data_dri: data
 rules: [rules.yaml]
 targets:
-  audit: {fiel: {path: a.jsonl}}
+  audit: {fil: {path: a.jsonl}}
 )");
     folder.write("rules.yaml", R"(rules:
   - name: x
@@ -101,7 +101,7 @@ targets:
     CHECK(text.out.empty());
     CHECK(holds(text.err, "eventyard.yaml:1:1: error: unknown key 'data_dri'; did you mean 'data_dir'?\n"
                           "    data_dri: data\n    ^\n"));
-    CHECK(holds(text.err, "eventyard.yaml:4:11: error: unknown key 'fiel'; did you mean 'file'?"));
+    CHECK(holds(text.err, "eventyard.yaml:4:11: error: unknown key 'fil'; did you mean 'file'?"));
     CHECK(holds(text.err, "rules.yaml:3:25: error: "));
     CHECK(holds(text.err, "prefx"));
     CHECK(holds(text.err, "rules.yaml:4:15: error: unknown target 'audti'"));
@@ -135,7 +135,10 @@ TEST_CASE("check never shows a secret")
 TEST_CASE("check --portable names the rules that AWS refuses or answers differently")
 {
     TempDir folder;
-    write_shop(folder);
+    folder.write("eventyard.yaml",
+                 "data_dir: data\nrules: [rules/*.yaml]\ntargets: {dead: {file: {path: dead.jsonl}}}\n");
+    folder.write("rules/a.yaml",
+                 "rules:\n  - {name: large-orders, pattern: {source: [shop, {prefix: eu-}]}, targets: [dead]}\n");
     const Finished good = command({"check", "-c", "eventyard.yaml", "--portable"}, folder.path());
     CHECK(good.exit.code == 0);
     CHECK(holds(good.out, "portable: AWS EventBridge takes every rule"));
