@@ -181,6 +181,11 @@ public:
         const std::lock_guard lock{mutex_};
         names_.at(path)->links = links;
     }
+    void set_free(std::uint64_t bytes)
+    {
+        const std::lock_guard lock{mutex_};
+        free_bytes = bytes;
+    }
     /// A copy as after a clean power-off: everything synced, nothing open.
     [[nodiscard]] std::unique_ptr<MemoryDisk> clone() const
     {

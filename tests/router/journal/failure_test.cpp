@@ -1,0 +1,249 @@
+// Disks that fail, fill up, tear and forget; and the journal's threads.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <thread>
+
+#include "tests/router/journal/helpers.hpp"
+
+using namespace eventyard;
+using namespace eventyard::router;
+using namespace eventyard::router::test;
+
+TEST_CASE("after a power cut everything answered is there, and units are whole or absent")
+{
+    for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+        INFO("seed " << seed);
+        Bench bench;
+        bench.random = SeededRandom{seed};
+        SeededRandom chance{seed * 7919};
+        std::map<Sequence, std::uint64_t> answered, written;  // sequence -> n
+        std::uint64_t n = 0;
+        for (int life = 0; life < 4; ++life) {
+            auto log = bench.open();
+            REQUIRE(log.has_value());
+            CHECK((*log)->recovery().damaged.empty());
+            for (const auto& [sequence, number] : answered) {
+                auto event = (*log)->reader().read_event(sequence);
+                REQUIRE(event.has_value());
+                REQUIRE((*event)->event.body == body_of(number));
+            }
+            if (!written.empty()) REQUIRE((*log)->appender().last() >= answered.rbegin()->first);
+            auto version = (*log)->versions().store_version(two_targets());
+            REQUIRE(version.has_value());
+            const std::uint64_t commits = 1 + chance.next() % 20;
+            for (std::uint64_t c = 0; c <= commits; ++c) {
+                const bool last = c == commits;  // written, but the machine stops before the sync
+                if (last)
+                    bench.disk->fault = [](const std::string& call, const std::string&) {
+                        return call == "sync" ? std::optional{fail(Errc::io, "power")} : std::nullopt;
+                    };
+                std::vector<CommitUnit> units;
+                const auto size = static_cast<std::uint32_t>(1 + chance.next() % 3);
+                units.push_back(make_unit(n + 1, size, *version));
+                const bool done = (*log)->commit(units).has_value();
+                for (const auto& event : units[0].events) {
+                    ++n;
+                    if (done) answered[event->sequence] = n;
+                    if (event->sequence != 0) written[event->sequence] = n;
+                }
+                if (!last && chance.next() % 3 == 0) bench.chores(**log);
+            }
+            log->reset();
+            bench.disk->fault = nullptr;
+            bench.disk->crash(chance);
+        }
+    }
+}
+
+TEST_CASE("a failed sync closes the segment, its events stay unknown and their numbers unused")
+{
+    Bench bench;
+    auto log = bench.open();
+    auto version = (*log)->versions().store_version(two_targets());
+    const auto commit = [&](std::uint64_t n) {
+        std::vector<CommitUnit> units;
+        units.push_back(make_unit(n, 1, *version));
+        return (*log)->commit(units);
+    };
+    REQUIRE(commit(1).has_value());
+    bool failing = true;
+    bench.disk->fault = [&](const std::string& call, const std::string&) {
+        return failing && call == "sync" ? std::optional{fail(Errc::io, "EIO")} : std::nullopt;
+    };
+    auto failed = commit(2);
+    REQUIRE_FALSE(failed.has_value());
+    CHECK(failed.error().code == Errc::io);
+    CHECK((*log)->appender().broken());
+    REQUIRE_FALSE(commit(3).has_value());  // the probe fails as well, nothing is numbered
+    CHECK((*log)->appender().last() == 2);
+    failing = false;
+    REQUIRE(commit(3).has_value());
+    CHECK((*log)->appender().last() == 3);
+    bench.chores(**log);
+    for (int start = 0; start < 2; ++start) {
+        INFO("start " << start);
+        CHECK((*log)->reader().read_event(1).has_value());
+        CHECK((*log)->reader().read_event(2).error().code == Errc::not_found);
+        CHECK((*(*log)->reader().read_event(3))->event.body == body_of(3));
+        log->reset();
+        log = bench.open();
+        REQUIRE(log.has_value());
+        CHECK((*log)->recovery().damaged.empty());
+        CHECK((*log)->recovery().events == 2);
+    }
+}
+
+TEST_CASE("start continues above the reservation and tells another store's state apart")
+{
+    Bench bench;
+    auto log = bench.open();
+    const Id store = (*log)->recovery().store;
+    auto version = (*log)->versions().store_version(two_targets());
+    std::vector<CommitUnit> units;
+    units.push_back(make_unit(1, 2, *version));
+    REQUIRE((*log)->commit(units).has_value());
+    log->reset();
+
+    log = bench.open({store, 500, 2, 4});
+    REQUIRE(log.has_value());
+    CHECK((*log)->appender().last() == 500);
+    CHECK((*log)->recovery().lost_first == 3);
+    CHECK((*log)->recovery().lost_last == 4);
+    CHECK((*log)->recovery().damaged.empty());
+    CHECK_FALSE((*log)->recovery().store_mismatch);
+    log->reset();
+
+    Id other;
+    other.bytes[0] = 9;
+    log = bench.open({other, 90'000, 80'000, 80'000});
+    REQUIRE(log.has_value());
+    CHECK((*log)->recovery().store_mismatch);
+    CHECK((*log)->appender().last() < 80'000);
+    CHECK((*log)->recovery().damaged.empty());
+    auto second = bench.open();
+    REQUIRE_FALSE(second.has_value());
+    CHECK(second.error().code == Errc::conflict);
+}
+
+TEST_CASE("released segments are recycled unless linked, rewritten ones keep what is wanted")
+{
+    Bench bench;
+    bench.options.spare_segments = 2;
+    auto log = bench.open();
+    auto version = (*log)->versions().store_version(two_targets());
+    for (std::uint64_t n = 1; n <= 120; ++n) {
+        std::vector<CommitUnit> units;
+        units.push_back(make_unit(n, 1, *version));
+        REQUIRE((*log)->commit(units).has_value());
+        bench.chores(**log);
+    }
+    auto infos = (*log)->segments().infos();
+    REQUIRE(infos.size() > 4);
+    const SegmentInfo kept = infos[1];
+    REQUIRE((*log)->keeper()
+                .rewrite(kept.name,
+                         [](const StoredEvent& event, std::uint32_t route) {
+                             return event.version->routes[event.routes[route]].target == "pager";
+                         })
+                .has_value());
+    (*log)->keeper().release({infos[0].name});
+    for (int start = 0; start < 2; ++start) {
+        std::set<DeliveryKey> pager, webhook;
+        for (Sequence n = kept.first; n <= 120; ++n) {
+            if (n % 7 == 0) pager.insert({n, 1});
+            if (n > kept.last && routes_of(n).front() == 0) webhook.insert({n, 0});
+        }
+        CHECK(read_all(**log, "pager").keys == pager);
+        CHECK(read_all(**log, "webhook").keys == webhook);
+        CHECK((*log)->recovery().damaged.empty());
+        log->reset();
+        log = bench.open();
+        REQUIRE(log.has_value());
+    }
+}
+
+TEST_CASE("many threads submit, everything is answered once and read back")
+{
+    Bench bench;
+    bench.options.segment_size = 64U << 10;
+    SystemClock clock;
+    SystemRandom random;
+    auto opened = Journal::open(*bench.disk, clock, random, bench.options, {});
+    REQUIRE(opened.has_value());
+    Journal& journal = **opened;
+    std::atomic<std::uint64_t> heard{0};
+    journal.set_listener([&](CommitBatchPtr batch) { heard += batch->events.size(); });
+    journal.set_reserver([&](Sequence up_to) { journal.reserved(up_to); });
+    auto version = journal.store_version(two_targets());
+    REQUIRE(version.has_value());
+    std::atomic<std::uint64_t> answered{0}, failed{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            for (std::uint64_t n = 0; n < 200; ++n) {
+                CommitUnit unit = make_unit(n, static_cast<std::uint32_t>(1 + n % 3), *version);
+                const std::uint64_t size = unit.events.size();
+                unit.done = [&, size](const Result<CommitResult>& result) {
+                    (result.has_value() ? answered : failed) += size;
+                };
+                journal.submit(std::move(unit));
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    while (answered + failed < 4 * 399) std::this_thread::yield();
+    CHECK(failed == 0);
+    std::uint64_t read = 0;
+    DeliveryKey after{0, UINT32_MAX};
+    while (after.sequence < journal.synced()) {
+        std::promise<Result<LaneChunk>> answer;
+        journal.read_lane({"archive", after, journal.synced(), 100, 1U << 20},
+                          [&](Result<LaneChunk> chunk) { answer.set_value(std::move(chunk)); });
+        auto chunk = answer.get_future().get();
+        REQUIRE(chunk.has_value());
+        CHECK(chunk->damaged.empty());
+        read += chunk->items.size();
+        after = {chunk->through, UINT32_MAX};
+    }
+    auto tally = journal.tally(0, journal.synced());
+    REQUIRE(tally.has_value());
+    CHECK(tally->at({"orders", "archive"}) == read);
+    CHECK(*journal.count_after("archive", {0, UINT32_MAX}) == read);
+    journal.stop();
+    CHECK(heard == answered);
+    bool cancelled = false;
+    CommitUnit late = make_unit(1, 1, *version);
+    late.done = [&](const Result<CommitResult>& result) {
+        cancelled = !result.has_value() && result.error().code == Errc::cancelled;
+    };
+    journal.submit(std::move(late));
+    CHECK(cancelled);
+}
+
+TEST_CASE("below min_free events are refused and taken again by themselves")
+{
+    Bench bench;
+    bench.options.min_free = 1000;
+    bench.disk->free_bytes = 10;
+    SystemClock clock;
+    SystemRandom random;
+    auto journal = Journal::open(*bench.disk, clock, random, bench.options, {});
+    REQUIRE(journal.has_value());
+    auto version = (*journal)->store_version(two_targets());
+    const auto try_one = [&] {
+        std::promise<Result<CommitResult>> answer;
+        CommitUnit unit = make_unit(1, 1, *version);
+        unit.done = [&](const Result<CommitResult>& result) { answer.set_value(result); };
+        (*journal)->submit(std::move(unit));
+        return answer.get_future().get();
+    };
+    auto refused = try_one();
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::no_space);
+    CHECK_FALSE((*journal)->stats().accepting);
+    bench.disk->set_free(1U << 30);
+    while (!(*journal)->stats().accepting) std::this_thread::yield();
+    CHECK(try_one().has_value());
+}
