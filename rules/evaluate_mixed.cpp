@@ -40,9 +40,23 @@ struct Evaluator::Search {
     std::vector<bool> needs_witness;     // active
     std::vector<std::vector<bool>> covered;  // by the actives so far, a stack
     std::vector<Outcome> found;
+    std::size_t successes = 0;
+    bool coverage_decides = false;  // what is covered says all about a choice
+    std::set<std::pair<std::size_t, std::vector<bool>>> hopeless;  // array, covered so far
 };
 
 namespace {
+
+/// Whether only witnesses directly in an element matter: no absence, no further arrays below.
+bool coverage_decides(const Conjunction& all, const std::vector<Field>& fields)
+{
+    for (const auto& part : all.parts)
+        if (part.below || (part.field != none && fields[part.field].may_be_absent())) return false;
+    for (const auto& either : all.alternatives)
+        for (const Branch& branch : either.branches)
+            if (!coverage_decides(branch.all, fields)) return false;
+    return true;
+}
 
 void unite(std::vector<bool>& into, const std::vector<bool>& from)
 {
@@ -163,7 +177,7 @@ std::vector<Evaluator::Outcome> Evaluator::choose(const Conjunction& all,
                                                   const std::vector<Active>& nodes,
                                                   const std::vector<std::uint32_t>& passives)
 {
-    Search search{all, 1, {}, {}, {}, {}, {}, {}, {}};
+    Search search{all, 1, {}, {}, {}, {}, {}, {}, {}, 0, coverage_decides(all, body_.fields), {}};
     std::vector<bool> covered(body_.fields.size(), false);
     for (const Active& active : nodes) {
         search.origins = std::max(search.origins, active.origin + 1);
@@ -203,10 +217,14 @@ void Evaluator::choose_next(Search& search, std::size_t index)
     std::vector<bool> hoped = search.covered.back();
     if (index < search.arrays.size()) unite(hoped, search.arrays[index].reachable);
     if (!possible(search.all, hoped)) return;
+    const auto state = std::make_pair(index, search.covered.back());
+    if (search.coverage_decides && search.hopeless.count(state) != 0) return;
+    const std::size_t before_successes = search.successes;
 
     if (index == search.arrays.size()) {
         for (Outcome& one : this->search(search.all, search.actives, search.passives)) {
             if (!within(search.needs_witness, one.witnessed)) continue;
+            ++search.successes;
             Outcome above{std::vector<bool>(search.origins, false), std::move(one.trace)};
             for (std::size_t i = 0; i < search.actives.size(); ++i) {
                 if (one.witnessed[i]) above.witnessed[search.origin_of[i]] = true;
@@ -242,6 +260,8 @@ void Evaluator::choose_next(Search& search, std::size_t index)
     search.passives.insert(search.passives.end(), array.elements.begin(), array.elements.end());
     choose_next(search, index + 1);
     search.passives.resize(before);
+    if (search.coverage_decides && search.successes == before_successes)
+        search.hopeless.insert(state);
 }
 
 /// Marks the fields of `all` that have a witness somewhere in `object`, whatever is chosen.

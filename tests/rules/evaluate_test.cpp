@@ -66,7 +66,7 @@ TEST_CASE("An event built to make arrays choose separately costs no more than it
     const auto deep = pattern_of(
         "{\"a\":{\"a\":{\"a\":{\"a\":{" +
         repeated(10, [](int i) { return "\"f" + std::to_string(i) + "\":[1]"; }) + "}}}}}");
-    std::string level = "[{\"f0\":1,\"f1\":1},{\"f2\":1,\"f3\":1},{\"f4\":1,\"f5\":1}]";
+    std::string level = "[" + repeated(10, [](int i) { return "{\"f" + std::to_string(i) + "\":1}"; }) + "]";
     for (int i = 0; i < 3; ++i) level = "{\"a\":" + level + ",\"a\":[{\"a\":" + level + "}]}";
     CHECK(best_ms(deep, "{\"a\":" + level + "}") < 20);
 }
