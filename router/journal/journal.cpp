@@ -187,7 +187,7 @@ bool ThreadedJournal::take_batch(std::unique_lock<std::mutex>&, std::vector<Comm
         const CommitUnit& unit = queue_.front();
         const std::uint64_t size = bytes_of(unit);
         if (!batch.empty() && bytes + size > batch_bytes_max) break;
-        if (reserver_ && last + unit.events.size() > reserved_ && !stopping_) break;
+        if (reserver_ && last + unit.events.size() > reserved_) break;
         bytes += size;
         last += unit.events.size();
         batch.push_back(std::move(queue_.front()));
@@ -222,7 +222,7 @@ void ThreadedJournal::write()
         ask_for_reservation(lock);
         batch.clear();
         if (!take_batch(lock, batch)) {
-            if (stopping_) break;
+            if (stopping_) break;  // what is still queued waits for a reservation in vain
             if (failing_) {
                 if (changed_.wait_for(lock, mend_interval) == std::cv_status::timeout) {
                     lock.unlock();
@@ -239,7 +239,12 @@ void ThreadedJournal::write()
         batch.clear();
         lock.lock();
     }
+    while (!queue_.empty()) {
+        batch.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+    }
     lock.unlock();
+    refuse(batch, fail(Errc::cancelled, "the journal stopped before numbers were reserved"));
     (void)log_->appender().sync();
     disk_synced_ = log_->appender().synced();
 }
@@ -259,8 +264,9 @@ void ThreadedJournal::refuse(std::vector<CommitUnit>& batch, const Error& error)
 void ThreadedJournal::mend()
 {
     mend_at_ = clock_.steady() + mend_interval;
-    const bool mended = log_->appender().ready(0).has_value();
-    if (mended) {
+    // A full segment that found no successor has to roll before it can take anything.
+    Appender& appender = log_->appender();
+    if (appender.ready(appender.broken() ? 0 : options_.segment_size).has_value()) {
         log::info("journal", "the journal takes events again");
         set_failing(false);
     }

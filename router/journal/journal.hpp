@@ -97,6 +97,7 @@ public:
     /// Highest sequence that may be given without another reservation; the owner keeps it durable in
     /// the state: the journal calls `reserve` ahead of need and gives nothing above what was
     /// confirmed with reserved(). Until first confirmed it relies on JournalMarks::reserved.
+    /// Without a reserver nothing is limited. Called on the journal thread.
     virtual void set_reserver(std::function<void(Sequence up_to)> reserve) = 0;
     virtual void reserved(Sequence up_to) = 0;
 

@@ -80,7 +80,14 @@ void Log::chores(std::uint64_t room)
         closed.swap(closed_);
     }
     for (const auto& [segment, failed] : closed) keeper_->close(segment, failed);
-    keeper_->prepare(room);
+    // A journal that hardly takes events needs no files of zeros.
+    bool busy = false;
+    if (const auto all = segments_.all(); !all.empty()) {
+        const std::lock_guard guard{all.back()->mutex};
+        busy = all.back()->index &&
+               all.back()->index->summary().data_end >= options_.segment_size / 8;
+    }
+    if (busy || room == 0) keeper_->prepare(room);
 }
 
 }  // namespace eventyard::router
