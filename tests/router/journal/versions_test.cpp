@@ -1,0 +1,48 @@
+// Routing versions: equal contents share a number, single copies mend, lost ones are told.
+#include <catch2/catch.hpp>
+
+#include "tests/router/journal/helpers.hpp"
+
+using namespace eventyard;
+using namespace eventyard::router;
+using namespace eventyard::router::test;
+
+TEST_CASE("equal routing versions share a number and a lost copy is mended at start")
+{
+    Bench bench;
+    {
+        auto log = bench.open();
+        CHECK((*(*log)->versions().store_version(two_targets()))->number == 1);
+        RoutingVersion other = two_targets();
+        other.routes[0].rule = "renamed";
+        CHECK((*(*log)->versions().store_version(other))->number == 2);
+        CHECK((*(*log)->versions().store_version(two_targets()))->number == 1);
+    }
+    bench.disk->remove("/data/journal/routing/1.a");
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK((*log)->versions().find(1)->routes == two_targets().routes);
+    CHECK(bench.disk->exists("/data/journal/routing/1.a"));
+    CHECK((*(*log)->versions().store_version(two_targets()))->number == 1);
+}
+
+TEST_CASE("an event whose routing version is lost is reported as damaged, not forgotten")
+{
+    Bench bench;
+    {
+        auto log = bench.open();
+        auto version = (*log)->versions().store_version(two_targets());
+        std::vector<CommitUnit> units;
+        units.push_back(make_unit(1, 3, *version));
+        REQUIRE((*log)->commit(units).has_value());
+    }
+    bench.disk->remove("/data/journal/routing/1.a");
+    bench.disk->remove("/data/journal/routing/1.b");
+    for (int start = 0; start < 2; ++start) {
+        auto log = bench.open();
+        REQUIRE(log.has_value());
+        CHECK((*log)->recovery().damaged.size() == (start == 0 ? 3 : 0));
+        CHECK((*log)->reader().read_event(2).error().code == Errc::corrupt);
+        CHECK((*log)->appender().last() == 3);
+    }
+}
