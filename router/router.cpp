@@ -29,6 +29,7 @@ namespace asio = boost::asio;
 constexpr std::chrono::milliseconds totals_interval{50};
 constexpr std::chrono::milliseconds received_interval{1000};
 constexpr std::chrono::seconds release_interval{2};
+constexpr std::chrono::seconds state_patience{10};
 
 std::uint64_t resident_bytes()
 {
@@ -108,6 +109,12 @@ public:
         const ProcessOptions& process = table->process;
         data_dir_ = process.data_dir;
         EVENTYARD_CHECK(disk_.make_directory(data_dir_));
+        auto lock = disk_.lock(data_dir_ + "/lock");
+        if (!lock.has_value() && lock.error().code == Errc::conflict)
+            return fail(Errc::conflict, "another eventyard uses data_dir '" + data_dir_ +
+                                            "'; stop it, or give this one a directory of its own");
+        if (!lock.has_value()) return lock.error();
+        lock_ = *lock;
         EVENTYARD_TRY(state, State::open(clock_, {.path = data_dir_ + "/state.db"}));
         state_ = std::move(state);
         const StateSnapshot& known = state_->snapshot();
@@ -115,7 +122,7 @@ public:
                                              {.directory = data_dir_ + "/journal",
                                               .segment_size = process.segment_size,
                                               .min_free = process.min_free},
-                                             {known.store, known.reserved, known.synced}));
+                                             {known.store, known.reserved, known.synced, known.routed_through}));
         journal_ = std::move(journal);
         EVENTYARD_CHECK(state_->bind_store(journal_->recovery().store));
         log_recovery(journal_->recovery(), state_->report());
@@ -215,17 +222,19 @@ public:
         const Duration grace = current ? current->process.shutdown_grace : Duration{0};
         if (ingest_ && !ingest_->stop(grace)) log::warn("ingest", "requests were cut off at the end of shutdown_grace");
         if (engine_) {
-            std::promise<void> ended;
-            engine_->stop(grace, [&ended] { ended.set_value(); });
-            ended.get_future().wait();
+            // A disk that refuses must not hold the process for ever: what is not durable is sent again.
+            auto ended = std::make_shared<std::promise<void>>();
+            engine_->stop(grace, [ended] { ended->set_value(); });
+            if (ended->get_future().wait_for(grace + state_patience) != std::future_status::ready)
+                log::error("state", "the last settlements could not be stored; their deliveries go out again");
         }
         if (journal_) journal_->stop();
         stop_control();
-        if (state_) {
+        if (engine_) {
             hand_over_totals();
             hand_over_received();
-            state_->stop();
         }
+        if (state_) state_->stop();
         io_.finish();
     }
 
@@ -377,7 +386,7 @@ private:
     {
         std::vector<Change> changes;
         if (Routed routed = routed_.take(); routed.through > 0) changes.emplace_back(std::move(routed));
-        if (const Sequence synced = journal_->synced(); synced > synced_told_) {
+        if (const Sequence synced = journal_->disk_synced(); synced > synced_told_) {
             synced_told_ = synced;
             changes.emplace_back(JournalMarked{0, synced});
         }
@@ -466,6 +475,7 @@ private:
     std::atomic<bool> ready_{false};
     bool stopped_ = false;
 
+    std::shared_ptr<void> lock_;  // of the data directory, against a second process
     std::unique_ptr<State> state_;
     std::unique_ptr<Journal> journal_;
     IoThreads io_;

@@ -319,7 +319,7 @@ void Engine::status(std::function<void(std::vector<TargetStatus>)> done) const
     gathering->missing = shards_.size();
     gathering->done = std::move(done);
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-        shards_[i]->post([gathering, i](const Shard& self) {
+        shards_[i]->post([gathering, i](Shard& self) {
             gathering->parts[i] = self.status();
             if (--gathering->missing > 0) return;
             std::vector<TargetStatus> all;

@@ -489,8 +489,9 @@ void Shard::retry_now(const std::string& target)
     }
 }
 
-std::vector<TargetStatus> Shard::status() const
+std::vector<TargetStatus> Shard::status()
 {
+    flush();
     std::vector<TargetStatus> all;
     const Now at = now();
     for (const auto& [name, entry] : entries_) {

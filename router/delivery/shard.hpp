@@ -70,7 +70,9 @@ public:
     void resume(const std::string& target);
     void retry_now(const std::string& target);
     void stop(Duration grace, std::function<void()> done);
-    [[nodiscard]] std::vector<TargetStatus> status() const;
+    /// Hands over what has settled first, so that what the state counts as ended and what is counted here
+    /// as pending fit together.
+    [[nodiscard]] std::vector<TargetStatus> status();
 
 private:
     using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,

@@ -24,9 +24,10 @@ support::HttpAnswer post(const Daemon& daemon, const std::string& body = R"({"so
 
 nlohmann::json target_status(const Daemon& daemon, const std::string& name)
 {
-    for (const auto& target : daemon.status().at("targets"))
+    const auto status = daemon.status();
+    for (const auto& target : status.at("targets"))
         if (target.at("name") == name) return target;
-    return {};
+    return nlohmann::json::object();
 }
 
 }  // namespace
@@ -189,8 +190,9 @@ TEST_CASE("systemd is told of readiness, reloading and stopping, and gets its wa
     };
     Daemon daemon{directory};
     daemon.configure(to("http://127.0.0.1:9/"), one_rule);
-    Process process{{EVENTYARD_BINARY, "serve", "--config", daemon.config()},
-                    {.environment = {{"NOTIFY_SOCKET", path}, {"WATCHDOG_USEC", "400000"}}}};
+    support::ProcessOptions options;
+    options.environment = {{"NOTIFY_SOCKET", path}, {"WATCHDOG_USEC", "400000"}};
+    Process process{{EVENTYARD_BINARY, "serve", "--config", daemon.config()}, options};
     CHECK(wait_for("READY=1"));
     CHECK(wait_for("WATCHDOG=1"));
     process.signal(SIGHUP);
@@ -230,7 +232,8 @@ TEST_CASE("health, readiness and metrics answer, and secrets show nowhere")
     CHECK(daemon.terminate().code == 0);
     for (const std::string& text : {metrics.body, status.body, daemon.process().err(), daemon.process().out()})
         CHECK(text.find("hunter2") == std::string::npos);
-    const auto check = support::run({EVENTYARD_BINARY, "check", "--config", daemon.config(), "--json"},
-                                    {.environment = {{"E2E_SECRET", "hunter2-hunter2"}}});
+    support::ProcessOptions options;
+    options.environment = {{"E2E_SECRET", "hunter2-hunter2"}};
+    const auto check = support::run({EVENTYARD_BINARY, "check", "--config", daemon.config(), "--json"}, options);
     CHECK((check.out + check.err).find("hunter2") == std::string::npos);
 }

@@ -121,9 +121,10 @@ TEST_CASE("a removed target's deliveries wait as orphans and go out when it retu
     daemon.configure("targets:\n" + keep, without);
     REQUIRE(support::http_post(daemon.admin(), "/v1/reload", "").status == 200);
     const auto find = [&](const char* name) {
-        for (const auto& target : daemon.status().at("targets"))
+        const auto status = daemon.status();
+        for (const auto& target : status.at("targets"))
             if (target.at("name") == name) return target;
-        return nlohmann::json();
+        return nlohmann::json::object();
     };
     REQUIRE(eventually([&] { return find("gone").value("state", "") == "orphaned"; }, 10s));
     CHECK(find("gone").at("pending").at("total") == 20);

@@ -8,7 +8,7 @@
 
 using namespace eventyard;
 using namespace eventyard::router;
-using nlohmann::json;
+using Json = nlohmann::json;
 
 namespace {
 
@@ -99,7 +99,7 @@ TEST_CASE("the admin listener answers each of its paths")
     const auto not_ready = support::http_get(f.port, "/readyz");
     CHECK(not_ready.status == 503);
     CHECK(not_ready.body.find("no space") != std::string::npos);
-    CHECK(json::parse(support::http_get(f.port, "/v1/status").body).at("version") == "fake");
+    CHECK(Json::parse(support::http_get(f.port, "/v1/status").body).at("version") == "fake");
     CHECK(support::http_get(f.port, "/metrics").body.find("eventyard_info{version=\"fake\"} 1") != std::string::npos);
     CHECK(support::http_get(f.port, "/v2/status").status == 404);
     CHECK(support::http_request(f.port, "DELETE", "/v1/status", "").status == 405);
@@ -112,7 +112,7 @@ TEST_CASE("a failed reload is a 422 with the whole report")
     f.backend.reload_result = {false, "rules.yaml:3:5: error: x\n", 1};
     const auto answer = support::http_post(f.port, "/v1/reload", "");
     CHECK(answer.status == 422);
-    CHECK(json::parse(answer.body).at("report") == "rules.yaml:3:5: error: x\n");
+    CHECK(Json::parse(answer.body).at("report") == "rules.yaml:3:5: error: x\n");
 }
 
 TEST_CASE("targets are paused and resumed by their decoded name")
@@ -131,14 +131,14 @@ TEST_CASE("dead letters are listed by filter and shown with their trail")
     Fixture f;
     const auto list = support::http_get(f.port, "/v1/dead-letters?target=a&rule=b&after=5&limit=20");
     CHECK(list.status == 200);
-    CHECK(json::parse(list.body).at("dead_letters")[0].at("reason") == "max_attempts");
+    CHECK(Json::parse(list.body).at("dead_letters")[0].at("reason") == "max_attempts");
     CHECK(f.backend.last_filter.target == "a");
     CHECK(f.backend.last_filter.rule == "b");
     CHECK(f.backend.last_filter.after_id == 5);
     CHECK(f.backend.last_filter.limit == 20);
     CHECK(support::http_get(f.port, "/v1/dead-letters?limit=0").status == 400);
     CHECK(support::http_get(f.port, "/v1/dead-letters?after=x").status == 400);
-    const auto shown = json::parse(support::http_get(f.port, "/v1/dead-letters/7").body);
+    const auto shown = Json::parse(support::http_get(f.port, "/v1/dead-letters/7").body);
     CHECK(shown.at("trail")[0].at("latency_ms") == 12);
     CHECK(shown.at("body") == "{}");
     CHECK(support::http_get(f.port, "/v1/dead-letters/8").status == 404);
