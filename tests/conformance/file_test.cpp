@@ -75,7 +75,7 @@ TEST_CASE("file: deliveries that wait together share one sync")
     CHECK(disk->syncs > 0);
 }
 
-TEST_CASE("file: reopen follows a renamed file; two targets cannot share one; status names the risk")
+TEST_CASE("file: reopen follows a renamed file, two targets cannot share one, and status names the risk")
 {
     TempDir dir;
     const std::string path = dir.file("a.jsonl");

@@ -123,7 +123,7 @@ TEST_CASE("a second daemon on the same data directory is refused")
     CHECK(daemon.terminate().code == 0);
 }
 
-TEST_CASE("SIGTERM waits for attempts in flight; a second SIGTERM does not")
+TEST_CASE("SIGTERM waits for attempts in flight, and a second SIGTERM does not")
 {
     TempDir directory;
     Sink slow{{"--delay", "1500ms"}};

@@ -91,7 +91,7 @@ TEST_CASE("answers are judged by status, redirects are not followed, Retry-After
     CHECK(garbage.cause == Cause::protocol);
 }
 
-TEST_CASE("a kept connection that was closed is replaced once; a fresh one that is lost is not")
+TEST_CASE("a kept connection that was closed is replaced once, and a fresh one that is lost is not")
 {
     int requests = 0;
     bool answering = true;

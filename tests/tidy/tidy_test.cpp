@@ -127,6 +127,17 @@ TEST_CASE("no file is left unfinished or grows two ideas")
     }
 }
 
+TEST_CASE("test names hold no semicolon, which would cut them in two for ctest")
+{
+    const std::regex name{R"(TEST_CASE\("[^"]*;)"};
+    for (const SourceFile& file : sources({"tests"}))
+        for (std::size_t i = 0; i < file.lines.size(); ++i) {
+            if (file.path == "tests/tidy/tidy_test.cpp") continue;
+            INFO(file.path << ":" << i + 1 << ": " << file.lines[i]);
+            CHECK_FALSE(std::regex_search(file.lines[i], name));
+        }
+}
+
 TEST_CASE("links between the documents lead somewhere")
 {
     const std::regex link{R"(\]\(([^)#\s]+)(#[^)]*)?\))"};

@@ -258,7 +258,7 @@ TEST_CASE("refused for good or too often, a delivery is dead-lettered and its co
     }
 }
 
-TEST_CASE("410 pauses the target with its deliveries kept; resuming sends them")
+TEST_CASE("410 pauses the target with its deliveries kept, and resuming sends them")
 {
     const auto a = std::make_shared<Receiver>();
     a->mode = Mode::gone;

@@ -331,7 +331,7 @@ TEST_CASE("CloudEvents attributes are checked against their types")
         }
 }
 
-TEST_CASE("Items of a CloudEvents batch stand alone; its syntax does not")
+TEST_CASE("Items of a CloudEvents batch stand alone, but its syntax does not")
 {
     const std::string body = "[" + event + ",{\"id\":1}, 5 ," + event + "]";
     const Read got = read("application/cloudevents-batch+json", body);
