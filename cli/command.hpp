@@ -30,5 +30,6 @@ std::function<int()> setup_status(CLI::App& app);
 std::function<int()> setup_targets(CLI::App& app);
 std::function<int()> setup_dead_letters(CLI::App& app);
 std::function<int()> setup_reload(CLI::App& app);
+std::function<int()> setup_state(CLI::App& app);
 
 }  // namespace eventyard::cli

@@ -71,6 +71,9 @@ TEST_CASE("failed deliveries are retried and then dead-lettered with their last 
     CHECK(sink.summary().at("requests") == 3);
     REQUIRE(eventually([&] { return support::read_text(directory.file("dead.jsonl")).find("life") != std::string::npos; }, 10s));
 
+    const auto exported = support::run({EVENTYARD_BINARY, "state", "export", "--admin", daemon.admin_address()});
+    REQUIRE(exported.exit.code == 0);
+    CHECK(support::read_text(exported.out.substr(0, exported.out.find('\n'))).rfind("SQLite format 3", 0) == 0);
     const auto list = support::run({EVENTYARD_BINARY, "dead-letters", "list", "--admin", daemon.admin_address()});
     CHECK(list.exit.code == 0);
     CHECK(list.out.find("max_attempts") != std::string::npos);
