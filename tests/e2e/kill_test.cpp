@@ -4,7 +4,7 @@
 
 #include "core/time.hpp"
 #include "tests/e2e/harness.hpp"
-#include "tests/e2e/redis.hpp"
+#include "tests/support/redis_server.hpp"
 
 using namespace eventyard;
 using namespace eventyard::e2e;
@@ -29,13 +29,12 @@ std::uint64_t number_in(const std::string& line)
     return at == std::string::npos ? UINT64_MAX : std::stoull(line.substr(at + 4));
 }
 
-std::string targets(const Sink& sink, const TempDir& directory, std::uint16_t redis_port)
+std::string targets(const Sink& sink, const TempDir& directory, const std::string& redis)
 {
     return "targets:\n  hook:\n    webhook: {url: '" + sink.url() +
            "'}\n    retry: {backoff: {initial: 50ms, max: 1s}}\n    concurrency: 16\n"
            "  lines:\n    file: {path: " + directory.file("lines.jsonl") + "}\n    concurrency: 64\n"
-           "  stream:\n    redis_stream: {address: '127.0.0.1:" + std::to_string(redis_port) +
-           "', stream: killed}\n    concurrency: 64\n";
+           "  stream:\n    redis_stream: {address: '" + redis + "', stream: killed}\n    concurrency: 64\n";
 }
 
 int rounds()
@@ -61,9 +60,9 @@ TEST_CASE("every event answered 202 survives SIGKILL at random moments, 50 times
 {
     TempDir directory;
     Sink sink;
-    RedisServer redis{directory.file("redis")};
+    const support::RedisServer redis;
     Daemon daemon{directory};
-    daemon.configure(targets(sink, directory, redis.port()), rules);
+    daemon.configure(targets(sink, directory, redis.address()), rules);
 
     std::atomic<std::uint64_t> next{1};
     SystemRandom random;
@@ -106,7 +105,9 @@ TEST_CASE("every event answered 202 survives SIGKILL at random moments, 50 times
     std::unordered_map<std::uint64_t, std::uint64_t> lines, entries;
     for (const std::string& line : support::lines_of(support::read_text(directory.file("lines.jsonl"))))
         ++lines[number_in(line)];
-    for (const std::string& entry : redis.bodies("killed")) ++entries[number_in(entry)];
+    for (const auto& entry : redis.entries("killed"))
+        for (const auto& [field, value] : entry.fields)
+            if (field == "event") ++entries[number_in(value)];
     std::uint64_t missing_lines = 0, missing_entries = 0;
     for (const Accepted& event : accepted) {
         if (lines.count(event.n) == 0) ++missing_lines;
