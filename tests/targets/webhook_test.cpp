@@ -1,4 +1,5 @@
 // The webhook against real servers on loopback: what the conformance suite does not ask of all kinds.
+#include <atomic>
 #include <catch2/catch.hpp>
 
 #include "targets/standard_webhooks.hpp"
@@ -93,8 +94,8 @@ TEST_CASE("answers are judged by status, redirects are not followed, Retry-After
 
 TEST_CASE("a kept connection that was closed is replaced once, and a fresh one that is lost is not")
 {
-    int requests = 0;
-    bool answering = true;
+    std::atomic<int> requests{0};  // counted on the server's threads
+    std::atomic<bool> answering{true};
     HookServer server{[&](const HookRequest& request) {
         ++requests;
         if (!answering) return HookReply{"", true, false};
@@ -105,7 +106,7 @@ TEST_CASE("a kept connection that was closed is replaced once, and a fresh one t
     const auto target = runner.make(read_target("webhook", R"({"url":")" + server.url() + "\"}"));
     CHECK(runner.deliver(*target, "{}").verdict == Verdict::delivered);
     CHECK(runner.deliver(*target, "{}").verdict == Verdict::delivered);  // resent on connection 2
-    CHECK(requests == 3);
+    CHECK(requests.load() == 3);
     CHECK(server.connections() == 2);
     answering = false;
     requests = 0;
@@ -113,10 +114,10 @@ TEST_CASE("a kept connection that was closed is replaced once, and a fresh one t
     CHECK(lost.verdict == Verdict::retry);
     CHECK(lost.cause == Cause::lost);
     CHECK(lost.detail == "lost: the connection was closed before an answer");
-    CHECK(requests == 2);
+    CHECK(requests.load() == 2);
     const Outcome again = runner.deliver(*target, "{}");
     CHECK(again.cause == Cause::lost);
-    CHECK(requests == 3);
+    CHECK(requests.load() == 3);
 }
 
 TEST_CASE("an answer cut short is not taken for a whole one")
