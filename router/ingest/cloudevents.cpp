@@ -235,7 +235,7 @@ bool build_cloudevent(const std::vector<CeHeader>& headers, std::string_view con
                       std::string_view body, const json::Limits& limits,
                       json::Document& body_document, std::string& out, Refusal& refusal)
 {
-    out = "{";
+    out.assign(1, '{');
     std::string value;
     for (const CeHeader& header : headers) {
         if (!is_extension_name(header.name) || header.name == "data")

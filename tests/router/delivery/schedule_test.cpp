@@ -14,7 +14,7 @@ namespace {
 RetryRow row(Sequence sequence, WallTime due, Duration delay)
 {
     RetryRow made;
-    made.target = "t";
+    made.target.assign(1, 't');  // GCC 12 warns of an assigned literal here
     made.key = {sequence, 0};
     made.due = due;
     made.delay = delay;
