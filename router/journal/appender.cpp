@@ -41,6 +41,7 @@ Result<void> Appender::sync_file(File& file)
 Result<void> Appender::open_next(bool probe)
 {
     EVENTYARD_TRY(segment, spares_.take());
+    EVENTYARD_ASSERT(segment->number > previous_number_, "segments are read in the order of their numbers");
     SegmentHeader header;
     header.store = store_;
     header.segment = segment->id;

@@ -82,6 +82,7 @@ Result<SegmentPtr> Spares::name_file(const std::string& spare)
 
 Result<SegmentPtr> Spares::take()
 {
+    const std::lock_guard order{naming_};
     std::string spare;
     {
         const std::lock_guard lock{mutex_};
@@ -113,12 +114,17 @@ Result<void> Spares::prepare(std::uint64_t room)
         spare = names_.back();
         names_.pop_back();
     }
-    EVENTYARD_TRY(segment, name_file(spare));
-    if (auto full = top_up(*segment->file); !full.has_value()) {
-        (void)disk_.unlink(segments_.path(segment->name));
-        segments_.give_back(segment->number);
+    // The long part first, so that take() never waits for more than a rename it would do itself.
+    auto full = [&]() -> Result<void> {
+        EVENTYARD_TRY(file, disk_.open(segments_.path(spare), OpenMode::read_write));
+        return top_up(*file);
+    }();
+    if (!full.has_value()) {
+        (void)disk_.unlink(segments_.path(spare));
         return full;
     }
+    const std::lock_guard order{naming_};
+    EVENTYARD_TRY(segment, name_file(spare));
     const std::lock_guard lock{mutex_};
     next_ = std::move(segment);
     return {};

@@ -52,6 +52,9 @@ private:
     SegmentSet& segments_;
     const std::uint64_t segment_size_;
     const std::uint32_t wanted_;
+    /// From taking a number until its segment is handed out or kept as next: segments are used in
+    /// the order of their numbers, which readers and recovery take for the order of sequences.
+    std::mutex naming_;               // before mutex_
     mutable std::mutex mutex_;
     std::vector<std::string> names_;  // spare files
     SegmentPtr next_;
