@@ -84,6 +84,7 @@ Lane::Work Lane::choose(const Now& now) const noexcept
 void Lane::pump(const Now& now, std::uint32_t room, Todo& todo)
 {
     if (orphaned() || !paused_.empty() || stopping_) return;
+    give_up_aged(now, todo);
     if (now.steady >= read_not_before_) {
         todo.lane = window_.want_read(now.seen);
         todo.rows = schedule_.want_read();
@@ -103,6 +104,29 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo)
     }
     // What was started may have made room for the next read.
     if (!todo.rows && now.steady >= read_not_before_) todo.rows = schedule_.want_read();
+}
+
+/// A target that looks down gets one probe at a time, which would never reach the end of a long
+/// backlog: what has waited for max_age ends right after a probe failed, as that probe did. A window's
+/// worth, then the state first: dead letters on their way there stay bounded.
+void Lane::give_up_aged(const Now& now, Todo& todo)
+{
+    const auto probe_at = health_.wake_at();
+    const bool down = health_.open() && probe_at && now.steady < *probe_at;
+    if (!down || !last_failure_ || uncommitted_ > 0) return;
+    while (window_.can_start()) {
+        Flight flight;
+        flight.work = Work::fresh;
+        const auto started = window_.start();
+        flight.slot = started.slot;
+        flight.event = started.event;
+        flight.route = started.route;
+        if (ages_.age(flight.event->event.received, now.steady, now.wall) < settings_.retry.max_age) {
+            window_.give_back(flight.slot);
+            return;
+        }
+        dead_letter(now, flight, "max_age", 0, *last_failure_, todo);
+    }
 }
 
 std::uint32_t Lane::open_flight(Work work)
@@ -316,6 +340,7 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
     const bool final = outcome.verdict == Verdict::reject;
     if (final) health_.success(flight.probe);  // it answers
     else health_.failure(now.steady, outcome.cause, held, flight.probe, random_.unit());
+    if (!final && health_.open()) last_failure_ = outcome;
     if (!final || flight.work == Work::forward) note_failure(now, outcome, todo);
 
     if (flight.work == Work::forward) {
@@ -372,7 +397,9 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     ++counters_.dead_lettered;
     if (const auto count = dead_log_.count(now.steady))
         todo.notes.push_back({Note::What::dead_lettered, count, std::string{reason} + ": " + in_words(outcome)});
-    end(flight, Ending::dead_lettered, std::move(letter), record_of(now.wall, outcome), todo);
+    std::optional<AttemptRecord> attempt;
+    if (attempts > 0) attempt = record_of(now.wall, outcome);
+    end(flight, Ending::dead_lettered, std::move(letter), std::move(attempt), todo);
 }
 
 void Lane::end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,

@@ -167,6 +167,7 @@ private:
 
     [[nodiscard]] bool capacity(std::uint32_t started, std::uint32_t room) const noexcept;
     [[nodiscard]] Work choose(const Now& now) const noexcept;
+    void give_up_aged(const Now& now, Todo& todo);
     std::uint32_t open_flight(Work work);
     void close_flight(std::uint32_t ticket);
     void start_fresh(Todo& todo);
@@ -204,6 +205,7 @@ private:
     std::uint64_t uncommitted_ = 0, unflushed_ = 0;
     SteadyTime hold_until_{};              // after Cause::internal
     SteadyTime read_not_before_{};         // after a failed read of the journal or the state
+    std::optional<targets::Outcome> last_failure_;  // of a target that looks down
     LogThrottle failing_log_, dead_log_, read_log_;
     bool failing_noted_ = false;
     LaneCounters counters_;

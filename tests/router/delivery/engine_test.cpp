@@ -215,6 +215,34 @@ TEST_CASE("a target that is down costs few retries, and gets everything when it 
     check_model(life.state.durable());
 }
 
+TEST_CASE("what a dead target does not get within max_age ends, however long the backlog")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::refuse;
+    Life life;
+    TargetSpec one = spec("a", a);
+    one.retry.max_age = 300ms;
+    life.start({one});
+    send(life, version(1, {"a"}), {0}, 2000);
+    REQUIRE(eventually([&] { return life.settled(); }));
+    CHECK(a->attempts < 500);  // probes, not one for each
+    const StateModel model = life.state.durable();
+    check_model(model);
+    CHECK(model.dead.size() == 2000);
+    std::size_t untried = 0;
+    for (const auto& [id, letter] : model.dead) {
+        CHECK(letter.reason == "max_age");
+        CHECK(letter.cause == "connect");
+        CHECK(letter.body == R"({"n":1})");
+        if (letter.attempts == 0) ++untried;
+    }
+    CHECK(untried > 1500);
+    // It is still probed: the next event goes through once it is back.
+    a->mode = Mode::ok;
+    send(life, version(1, {"a"}), {0}, 1);
+    REQUIRE(eventually([&] { return a->distinct() == 1 && life.settled(); }));
+}
+
 TEST_CASE("a flapping target gets everything")
 {
     const auto a = std::make_shared<Receiver>();

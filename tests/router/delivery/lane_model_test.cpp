@@ -40,6 +40,7 @@ public:
         settings_.concurrency = 1 + static_cast<std::uint32_t>(pick(5));
         settings_.retry.max_attempts = 2 + static_cast<std::uint32_t>(pick(4));
         settings_.retry.backoff_max = 20s;
+        if (pick(3) == 0) settings_.retry.max_age = 30s;  // a target that is down then loses its backlog
         if (pick(2) == 0) settings_.dead_letter_target = "graveyard";
         boot(StateModel{});
     }
