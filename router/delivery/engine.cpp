@@ -34,6 +34,16 @@ const TargetSpec* serves(const std::vector<TargetSpec>& specs, const std::string
     return heir == specs.end() ? nullptr : &*heir;
 }
 
+Error kind_conflict(const TargetSpec& spec, const std::string& lane, const std::string& kind, std::uint64_t pending)
+{
+    if (spec.name == lane)
+        return fail(Errc::conflict, "target '" + lane + "' changes its kind from " + kind + " to " + spec.kind + " while " +
+                                        std::to_string(pending) +
+                                        " deliveries are pending; set adopt_pending: true to send them there");
+    return fail(Errc::conflict, "target '" + spec.name + "' takes over '" + lane + "', which is of another kind (" + kind +
+                                    ") and has deliveries pending; set adopt_pending: true to send them there");
+}
+
 }  // namespace
 
 Engine::Engine(IoThreads& threads, Journal& journal, State& state, const Clock& clock, Random& random,
@@ -132,6 +142,10 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
             start.window.settled.begin(), start.window.settled.end(),
             [&](const DeliveryKey& key) { return key.sequence > start.window.cursor; }));
         start.window.behind = above - std::min(above, settled);
+        // An edited file is no way around what a reload refuses.
+        const std::uint64_t pending = start.window.behind + start.retries;
+        if (spec && !position.kind.empty() && spec->kind != position.kind && !spec->adopt_pending && pending > 0)
+            return kind_conflict(*spec, name, position.kind, pending);
         if (doubtful.contains(name)) {
             if (above == 0)
                 start.window.cursor = std::max(seen, before_oldest);
@@ -187,9 +201,7 @@ Result<void> Engine::can_replace(const std::vector<TargetSpec>& specs) const
         const auto known = known_.find(spec.name);
         if (known != known_.end() && !known->second.kind.empty() && known->second.kind != spec.kind &&
             !spec.adopt_pending && pending(spec.name) > 0)
-            return fail(Errc::conflict, "target '" + spec.name + "' changes its kind from " + known->second.kind +
-                                            " to " + spec.kind + " while " + std::to_string(pending(spec.name)) +
-                                            " deliveries are pending; set adopt_pending: true to send them there");
+            return kind_conflict(spec, spec.name, known->second.kind, pending(spec.name));
         if (spec.renamed_from.empty()) continue;
         if (find_spec(specs, spec.renamed_from))
             return fail(Errc::conflict, "target '" + spec.name + "' is renamed from '" + spec.renamed_from +
@@ -200,9 +212,7 @@ Result<void> Engine::can_replace(const std::vector<TargetSpec>& specs) const
         const auto former = known_.find(spec.renamed_from);
         if (former == known_.end() || pending(spec.renamed_from) == 0) continue;
         if (!former->second.kind.empty() && former->second.kind != spec.kind && !spec.adopt_pending)
-            return fail(Errc::conflict, "target '" + spec.name + "' takes over '" + spec.renamed_from +
-                                            "', which is of another kind (" + former->second.kind +
-                                            ") and has deliveries pending; set adopt_pending: true to send them there");
+            return kind_conflict(spec, spec.renamed_from, former->second.kind, pending(spec.renamed_from));
         if (known != known_.end() && known->second.shard != former->second.shard)
             return fail(Errc::conflict, "target '" + spec.name + "' takes over '" + spec.renamed_from +
                                             "', but was in use before itself; this needs a restart");

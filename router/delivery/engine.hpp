@@ -38,6 +38,7 @@ struct EngineOptions {
     Duration flush_interval = std::chrono::milliseconds{5};
     std::size_t flush_changes = 1024;          // hand over at once when so many have gathered
     Duration idle_after = std::chrono::seconds{1};
+    Duration start_patience = std::chrono::seconds{5};  // start() waits so long for a state that cannot write
     Duration close_grace = std::chrono::seconds{2};  // for attempts to end after their target was closed
 };
 
@@ -55,7 +56,8 @@ public:
 
     /// Makes a lane for every target of the configuration, the state and the journal, at its cursor; those
     /// without a trustworthy one start at the oldest kept event. Blocks until their positions are
-    /// durable. Once, before the first on_commit().
+    /// durable, or the state took longer than `start_patience`. Refuses a change of kind as a reload does.
+    /// Once, before the first on_commit().
     Result<void> start(const std::vector<TargetSpec>& specs, const StateSnapshot& snapshot);
 
     /// A durable commit. On the journal's thread, in order.

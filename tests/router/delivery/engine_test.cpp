@@ -370,6 +370,43 @@ TEST_CASE("a kind may change only while nothing is pending, or when told to adop
     CHECK(life.status("a").kind == "file");
 }
 
+TEST_CASE("a start with an edited file refuses a change of kind as a reload does")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::refuse;
+    EventLog log;
+    StateModel model;
+    {
+        Life life;
+        life.start({spec("a", a)});
+        send(life, version(1, {"a"}), {0}, 20);
+        REQUIRE(eventually([&] { return life.status("a").counters.failed > 0; }));
+        model = life.state.durable();
+        log = life.journal.contents();
+    }
+    TargetSpec other = spec("a", a);
+    other.kind = "file";
+    TargetSpec heir = other;
+    heir.name = "b";
+    heir.renamed_from = "a";
+    for (const TargetSpec& wrong : {other, heir}) {
+        Life life{log, model};
+        life.engine = std::make_unique<Engine>(life.threads, life.journal, life.state, life.clock, life.random, life.options);
+        life.threads.start();
+        const auto refused = life.engine->start({wrong}, life.state.snapshot());
+        REQUIRE(!refused.has_value());
+        CHECK(refused.error().code == Errc::conflict);
+        CHECK(refused.error().what.find("adopt_pending") != std::string::npos);
+        CHECK(life.state.durable().targets.at("a").kind == "fake");
+    }
+    a->mode = Mode::ok;
+    other.adopt_pending = true;
+    Life life{log, model};
+    life.start({other});
+    REQUIRE(eventually([&] { return a->distinct() == 20 && life.settled(); }));
+    CHECK(life.status("a").kind == "file");
+}
+
 TEST_CASE("a renamed target drains what was pending under its former name, with the same ids")
 {
     const auto a = std::make_shared<Receiver>(), b = std::make_shared<Receiver>();
