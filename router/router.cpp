@@ -170,9 +170,14 @@ public:
         EVENTYARD_TRY(version, journal_->store_version(*table->version));
         table->version = std::move(version);
 
-        std::promise<Result<void>> prepared;
-        auto outcome = prepared.get_future();
-        engine_->prepare(specs, [&prepared](Result<void> result) { prepared.set_value(std::move(result)); });
+        auto prepared = std::make_shared<std::promise<Result<void>>>();
+        auto outcome = prepared->get_future();
+        engine_->prepare(specs, [prepared](Result<void> result) { prepared->set_value(std::move(result)); });
+        // The main thread waits here, and SIGTERM behind it: not for ever.
+        if (outcome.wait_for(state_patience) != std::future_status::ready) {
+            engine_->abandon();
+            return fail(Errc::unavailable, "state.db could not be written in time, and a reload needs it; see the log");
+        }
         EVENTYARD_CHECK(outcome.get());
         if (auto moved = move_listeners(old->process, table->process); !moved.has_value()) {
             engine_->abandon();

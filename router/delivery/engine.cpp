@@ -164,10 +164,13 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
     }
 
     if (!changes.empty()) {
-        std::promise<Result<void>> durable;
-        auto answer = durable.get_future();
-        state_.submit(std::move(changes), [&durable](const Result<void>& result) { durable.set_value(result); });
-        EVENTYARD_CHECK(answer.get());
+        auto durable = std::make_shared<std::promise<Result<void>>>();
+        auto answer = durable->get_future();
+        state_.submit(std::move(changes), [durable](const Result<void>& result) { durable->set_value(result); });
+        if (answer.wait_for(options_.start_patience) == std::future_status::ready)
+            EVENTYARD_CHECK(answer.get());
+        else  // a full disk must not keep deliveries from going out; the next start only finds older positions
+            log::error("delivery", "the positions of the targets cannot be stored now; a crash repeats deliveries");
     }
     for (const auto& shard : shards_) shard->post([seen](Shard& self) { self.begin(seen); });
     // Former names first: the new names then join them on their thread.

@@ -318,6 +318,22 @@ TEST_CASE("a state that stalls stops the lanes after a bounded number of deliver
     REQUIRE(eventually([&] { return a->distinct() == 2000 && life.settled(); }));
 }
 
+TEST_CASE("a state that cannot write does not keep a start from delivering")
+{
+    const auto a = std::make_shared<Receiver>();
+    Life life;
+    life.options.start_patience = 50ms;
+    life.state.stall(true);
+    life.start({spec("a", a)});
+    send(life, version(1, {"a"}), {0}, 100);
+    REQUIRE(eventually([&] { return a->distinct() == 100; }));
+    CHECK(life.status("a").uncommitted == 100);
+    life.state.stall(false);
+    REQUIRE(eventually([&] { return life.settled(); }));
+    check_model(life.state.durable());
+    CHECK(a->attempts == 100);
+}
+
 TEST_CASE("a reload keeps what is unchanged, replaces what changed and orphans what is gone")
 {
     const auto a = std::make_shared<Receiver>(), b = std::make_shared<Receiver>(), c = std::make_shared<Receiver>();
