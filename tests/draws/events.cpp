@@ -373,9 +373,8 @@ AimedEvent draw_event(const std::vector<Tree>& patterns, const std::vector<std::
     Tree event = Tree::object();
     std::size_t elsewhere = 0;  // changes of the whole event
     for (const std::uint32_t rule : aimed) {
-        const std::size_t lot = random.below(100);
         std::size_t spoiled = 0;
-        for (std::size_t n = lot < 30 ? 0 : lot < 62 ? 1 : 2; n > 0; --n) ++(random.chance(80) ? spoiled : elsewhere);
+        for (std::size_t n = random.chance(words.spoiled_percent) ? random.between(1, 2) : 0; n > 0; --n) ++(random.chance(80) ? spoiled : elsewhere);
         builder.want(patterns[rule], rule, std::min(spoiled, options.mutations_max), root);
         if (together) continue;
         Tree one = builder.object_of(root, 0);

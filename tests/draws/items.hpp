@@ -31,6 +31,7 @@ struct Vocabulary {
     std::size_t or_percent = 20;
     std::size_t dotted_percent = 12;
     std::size_t array_percent = 40;  // objects of an event that lie in an array
+    std::size_t spoiled_percent = 70;  // events made for a rule that get something wrong
     bool event_ruler = false;  // only what that library understands
 };
 [[nodiscard]] Vocabulary draw_vocabulary(Random& random);

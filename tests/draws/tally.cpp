@@ -62,6 +62,16 @@ std::uint64_t Tally::lowest(bool each, std::string& whose) const
     return least;
 }
 
+std::vector<Form> Tally::lacking(std::uint64_t limit) const
+{
+    std::vector<Form> out;
+    for (std::size_t i = 0; i < form_count; ++i)
+        if (std::any_of(both_[i].begin(), both_[i].end(),
+                        [&](const Outcomes& o) { return std::min(o.matched, o.failed) < limit; }))
+            out.push_back(static_cast<Form>(i));
+    return out;
+}
+
 std::string Tally::table() const
 {
     std::string out = fmt::format("{} rule sets, {} events, {} pairs of a rule and an event ({} match)\n", sets, events,

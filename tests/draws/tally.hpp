@@ -32,6 +32,8 @@ public:
     /// The lowest count in the table, and whose it is. Of fields by form in any setting, and of
     /// each setting; with `each`, also of each form in each setting.
     [[nodiscard]] std::uint64_t lowest(bool each, std::string& whose) const;
+    /// The forms with fewer than `limit` of either answer in some setting.
+    [[nodiscard]] std::vector<Form> lacking(std::uint64_t limit) const;
 
 private:
     std::array<Outcomes, form_count> forms_{};
