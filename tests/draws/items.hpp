@@ -1,0 +1,49 @@
+// tests/draws/items.hpp — the items of leaf lists: how they are drawn, and values that satisfy them
+// or fail them by little.
+//
+// Operands come from small pools made to interact: one value a prefix of another, the same string
+// in different roles, letters whose cases differ in bytes, numbers a double cannot tell apart.
+#pragma once
+
+#include "tests/draws/tree.hpp"
+
+namespace eventyard::draws {
+
+/// Every form of an item that the language has.
+enum class Form : std::uint8_t {
+    string, number, literal, exactly, prefix, prefix_ignoring_case, suffix, suffix_ignoring_case,
+    equals_ignore_case, wildcard, numeric_equal, numeric_not, numeric_less, numeric_greater, numeric_between,
+    cidr_v4, cidr_v6, cidr_mapped, regex, exists_true, exists_false,
+    but_string, but_strings, but_number, but_numbers, but_prefix, but_suffix, but_equals_ignore_case,
+    but_wildcard, but_numeric, but_cidr, but_regex, all_of, none_of, count_
+};
+inline constexpr std::size_t form_count = static_cast<std::size_t>(Form::count_);
+[[nodiscard]] const char* form_name(Form form) noexcept;
+[[nodiscard]] Form form_of(const Tree& item);
+
+/// What one rule set is made of.
+struct Vocabulary {
+    std::vector<std::string> strings;             // decoded
+    std::vector<std::size_t> numbers;             // indices into the ascending pool of numbers
+    std::vector<std::vector<std::string>> paths;  // by name
+    std::vector<Form> forms;                      // as often as they shall be drawn
+    std::size_t fields_max = 4;
+    std::size_t or_percent = 20;
+    std::size_t dotted_percent = 12;
+    std::size_t array_percent = 40;  // objects of an event that lie in an array
+    std::size_t spoiled_percent = 70;  // events made for a rule that get something wrong
+    bool event_ruler = false;  // only what that library understands
+};
+[[nodiscard]] Vocabulary draw_vocabulary(Random& random);
+
+[[nodiscard]] Tree draw_item(Form form, const Vocabulary& words, Random& random);
+/// Any value at all.
+[[nodiscard]] Tree draw_scalar(const Vocabulary& words, Random& random);
+/// A value that most likely satisfies `item` (not exists: false, all-of, none-of).
+[[nodiscard]] Tree witness(const Tree& item, const Vocabulary& words, Random& random);
+/// A value that most likely does not, but nearly.
+[[nodiscard]] Tree near_miss(const Tree& item, const Vocabulary& words, Random& random);
+/// `value` changed a little.
+[[nodiscard]] Tree changed(const Tree& value, const Vocabulary& words, Random& random);
+
+}  // namespace eventyard::draws
