@@ -32,6 +32,8 @@ public:
     [[nodiscard]] bool host_bits_set() const noexcept { return host_bits_; }
     [[nodiscard]] bool whole_address() const noexcept { return bits_ == (base_.v4 ? 32U : 128U); }
     [[nodiscard]] bool v4() const noexcept { return base_.v4; }
+    [[nodiscard]] const Address& base() const noexcept { return base_; }
+    [[nodiscard]] unsigned bits() const noexcept { return bits_; }
 
 private:
     Address base_;

@@ -28,6 +28,8 @@ public:
     }
     /// Whether a double holds this value as its shortest decimal: what EventBridge can compare.
     [[nodiscard]] bool survives_double() const;
+    /// Of the form 0.DIGITS x 10^exponent.
+    [[nodiscard]] std::int64_t exponent() const noexcept { return point_; }
 
 private:
     [[nodiscard]] std::strong_ordering compare_digits(const Decimal& other) const noexcept;

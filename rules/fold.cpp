@@ -39,7 +39,47 @@ char32_t take_back(std::string_view& text) noexcept
     return point;
 }
 
+void append_utf8(std::string& out, char32_t point)
+{
+    const auto put = [&out](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+    if (point < 0x80) {
+        put(point);
+    } else if (point < 0x800) {
+        put(0xc0 | point >> 6);
+        put(0x80 | (point & 0x3f));
+    } else if (point < 0x10000) {
+        put(0xe0 | point >> 12);
+        put(0x80 | (point >> 6 & 0x3f));
+        put(0x80 | (point & 0x3f));
+    } else {
+        put(0xf0 | point >> 18);
+        put(0x80 | (point >> 12 & 0x3f));
+        put(0x80 | (point >> 6 & 0x3f));
+        put(0x80 | (point & 0x3f));
+    }
+}
+
 }  // namespace
+
+void append_folded(std::string& out, std::string_view text)
+{
+    while (!text.empty()) {
+        const auto byte = static_cast<unsigned char>(text.front());
+        if (byte < 0x80) {
+            out.push_back(byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : text.front());
+            text.remove_prefix(1);
+        } else {
+            append_utf8(out, take_front(text));
+        }
+    }
+}
+
+std::string Folded::text() const
+{
+    std::string out;
+    for (const char32_t point : points_) append_utf8(out, point);
+    return out;
+}
 
 Folded::Folded(std::string_view text)
 {

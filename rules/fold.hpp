@@ -9,6 +9,10 @@
 
 namespace eventyard::rules {
 
+/// Appends `text` with each code point folded. Compare such texts by bytes: equal, prefix and suffix
+/// then mean what they mean for Folded, since UTF-8 never starts a code point inside another.
+void append_folded(std::string& out, std::string_view text);
+
 class Folded {
 public:
     /// `text` is UTF-8, lone surrogates in their three-byte form.
@@ -16,6 +20,8 @@ public:
     [[nodiscard]] bool equals(std::string_view text) const noexcept;
     [[nodiscard]] bool is_prefix_of(std::string_view text) const noexcept;
     [[nodiscard]] bool is_suffix_of(std::string_view text) const noexcept;
+    /// The folded text as UTF-8.
+    [[nodiscard]] std::string text() const;
 
 private:
     std::u32string points_;

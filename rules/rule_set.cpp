@@ -1,15 +1,20 @@
 #include "rules/rule_set.hpp"
 
+#include "rules/engine/engine.hpp"
+
 namespace eventyard::rules {
+
+Matching::Matching() : memory_(std::make_unique<EngineMemory>()) {}
+Matching::~Matching() = default;
+Matching::Matching(Matching&&) noexcept = default;
+Matching& Matching::operator=(Matching&&) noexcept = default;
+
+RuleSet::RuleSet() : RuleSet(std::vector<Pattern>{}) {}
+RuleSet::RuleSet(std::vector<Pattern> patterns) : engine_(std::make_shared<const Engine>(std::move(patterns))) {}
 
 void RuleSet::match(const json::Document& event, Matching& matching, std::vector<std::uint32_t>& out) const
 {
-    for (std::size_t i = 0; i < patterns_.size(); ++i) {
-        ++matching.cost.candidates;
-        if (!matches(patterns_[i], event)) continue;
-        ++matching.cost.matches;
-        out.push_back(static_cast<std::uint32_t>(i));
-    }
+    engine_->match(event, *matching.memory_, matching.cost, out);
 }
 
 void RuleSet::match(const json::Document& event, std::vector<std::uint32_t>& out) const
@@ -20,9 +25,10 @@ void RuleSet::match(const json::Document& event, std::vector<std::uint32_t>& out
 
 void RuleSet::match_unchecked(std::string_view event, Matching& matching, std::vector<std::uint32_t>& out) const
 {
-    thread_local json::Document document;
-    json::SyntaxError error;
-    if (document.parse_padded(event, {}, error)) match(document, matching, out);
+    engine_->match_unchecked(event, *matching.memory_, matching.cost, out);
 }
+
+std::size_t RuleSet::size() const noexcept { return engine_->size(); }
+RuleSetFigures RuleSet::figures() const noexcept { return engine_->figures(); }
 
 }  // namespace eventyard::rules

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -18,29 +19,50 @@ struct MatchCost {
     std::uint64_t matches = 0;     // rules returned
 };
 
+/// What a rule set holds.
+struct RuleSetFigures {
+    std::size_t rules = 0;
+    std::size_t predicates = 0;  // distinct tests of a value at a path
+    std::size_t keys = 0;        // predicates that rules are found by
+    std::size_t bytes = 0;       // of the engine, patterns left out
+};
+
+class Engine;
+struct EngineMemory;
+
 /// The memory of one thread's calls, kept from one event to the next. May serve any RuleSet.
 class Matching {
 public:
-    Matching() = default;
+    Matching();
+    ~Matching();
+    Matching(Matching&&) noexcept;
+    Matching& operator=(Matching&&) noexcept;
+
     MatchCost cost;
+
+private:
+    friend class RuleSet;
+    std::unique_ptr<EngineMemory> memory_;
 };
 
 class RuleSet {
 public:
-    RuleSet() = default;
-    explicit RuleSet(std::vector<Pattern> patterns) : patterns_(std::move(patterns)) {}
+    RuleSet();
+    explicit RuleSet(std::vector<Pattern> patterns);
 
     /// Appends to `out` the index of every pattern that matches, ascending.
     void match(const json::Document& event, Matching& matching, std::vector<std::uint32_t>& out) const;
     /// As above, with memory of the calling thread.
     void match(const json::Document& event, std::vector<std::uint32_t>& out) const;
-    /// For benchmarks: finds the fields that rules name in an event that is known to be valid JSON and
-    /// stops reading when each was seen once. `event` has Document::padding readable bytes after its end.
+    /// For benchmarks: finds the fields that rules name in an event that is known to be valid JSON, and
+    /// stops reading an object when each of its wanted names was seen once. `event` has
+    /// Document::padding readable bytes after its end.
     void match_unchecked(std::string_view event, Matching& matching, std::vector<std::uint32_t>& out) const;
-    [[nodiscard]] std::size_t size() const noexcept { return patterns_.size(); }
+    [[nodiscard]] std::size_t size() const noexcept;
+    [[nodiscard]] RuleSetFigures figures() const noexcept;
 
 private:
-    std::vector<Pattern> patterns_;
+    std::shared_ptr<const Engine> engine_;
 };
 
 }  // namespace eventyard::rules

@@ -18,9 +18,11 @@ public:
     [[nodiscard]] static Result<Wildcard> read(std::string_view text);
     [[nodiscard]] bool matches(std::string_view text) const noexcept;
     [[nodiscard]] std::size_t stars() const noexcept { return pieces_.size() - 1; }
+    /// What stands between the stars, escapes undone: one more than there are stars.
+    [[nodiscard]] const std::vector<std::string>& pieces() const noexcept { return pieces_; }
 
 private:
-    std::vector<std::string> pieces_;  // between the stars: one more than there are stars
+    std::vector<std::string> pieces_;
 };
 
 }  // namespace eventyard::rules

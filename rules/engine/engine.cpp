@@ -1,0 +1,237 @@
+#include "rules/engine/engine.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "rules/engine/builder.hpp"
+
+namespace eventyard::rules {
+/// One event's way through the rule set.
+class Engine::Run {
+public:
+    Run(const Engine& engine, const json::Document* event, EngineMemory& memory, MatchCost& cost,
+        std::vector<std::uint32_t>& out)
+        : engine_(engine), access_(engine.access_), event_(event), memory_(memory), cost_(cost), out_(out),
+          at_{memory.selection, memory.facts, memory.stack}, selection_(memory.selection), first_(out.size())
+    {}
+
+    void run()
+    {
+        const auto& leaves = selection_.leaves();
+        const auto count = static_cast<std::uint32_t>(leaves.size());
+        memory_.facts.start(count);
+        memory_.touched.clear();
+        memory_.decided.clear();
+        const std::size_t words = (engine_.size() + 63) / 64;
+        if (memory_.matched.size() < words) memory_.matched.resize(words, 0);
+
+        for (std::uint32_t leaf = 0; leaf < count; ++leaf) access_.prefetch(at_, leaf);
+        access_.touch_without_value(selection_, memory_.touched);
+        for (std::uint32_t leaf = 0; leaf < count; ++leaf)
+            if (!repeated(leaf)) access_.touch(at_, leaf, memory_.touched, memory_.decided);
+        cost_.touched += memory_.touched.size() + memory_.decided.size();
+        for (const Touch& touch : memory_.touched)
+            if ((touch.ref & Access::single) != 0) engine_.programs_.prefetch(touch.ref & ~Access::single);
+        for (const Touch& touch : memory_.decided) {
+            ++cost_.candidates;
+            accept(engine_.programs_.rule(touch.ref & ~Access::single));
+        }
+        for (const Touch& touch : memory_.touched) {
+            leaves_[0] = touch.leaf;
+            visit(touch.ref, 0);
+        }
+        finish();
+    }
+
+private:
+    /// A value that its array has held before touches nothing new. Long arrays only.
+    bool repeated(std::uint32_t leaf)
+    {
+        const std::uint32_t node = selection_.leaves()[leaf].node;
+        const std::uint32_t first = selection_.node(node).leaf_first;
+        if (leaf == first) {
+            // Counted by hand: most nodes have one leaf.
+            std::uint32_t count = 0;
+            for (std::uint32_t i = first; i != none; i = selection_.leaves()[i].next) ++count;
+            long_node_ = count > 8 ? node : none;
+            if (long_node_ == none) return false;
+            std::size_t size = 16;
+            while (size < count * std::size_t{2}) size *= 2;
+            memory_.seen.assign(size, none);
+        }
+        if (node != long_node_) return false;
+        const LeafView view = at_.leaf(leaf);
+        const std::size_t mask = memory_.seen.size() - 1;
+        const std::uint32_t position = selection_.node(node).position;
+        std::size_t at = Access::exact_hash(position, view) & mask;
+        for (; memory_.seen[at] != none; at = (at + 1) & mask) {
+            const LeafView other = at_.leaf(memory_.seen[at]);
+            if (other.value.kind == view.value.kind && other.value.text == view.value.text &&
+                other.value.truth == view.value.truth)
+                return true;
+        }
+        memory_.seen[at] = leaf;
+        return false;
+    }
+
+    void visit(Ref ref, std::uint32_t level)
+    {
+        const bool anchored = selection_.has_elements() && leaves_[level] != none;
+        if (anchored) choose(leaves_[level], true);
+        if ((ref & Access::single) != 0) {
+            candidate(ref & ~Access::single);
+        } else {
+            const Access::Node& node = access_.node(ref);
+            for (std::uint32_t i = node.program_first; i < node.program_first + node.program_count; ++i)
+                candidate(access_.program(i));
+            for (std::uint32_t i = node.branching_first; i < node.branching_first + node.branching_count; ++i)
+                branch(ref, access_.branching(i), level);
+        }
+        if (anchored) choose(leaves_[level], false);
+    }
+
+    /// On to the rules under `ref` that also ask for a value at another path.
+    void branch(Ref ref, const Access::Branching& branching, std::uint32_t level)
+    {
+        const auto on_leaf = [&](std::uint32_t leaf) {
+            access_.branch(at_, ref, leaf, [&](Ref next) {
+                ++cost_.touched;
+                leaves_[level + 1] = leaf;
+                visit(next, level + 1);
+            });
+        };
+        const auto below = [&](std::uint32_t node) {
+            for (std::uint32_t leaf = selection_.node(node).leaf_first; leaf != none; leaf = selection_.leaves()[leaf].next)
+                on_leaf(leaf);
+        };
+        if (!selection_.has_elements() && !selection_.mixed()) {
+            if (const auto node = selection_.first(branching.position); node != none) below(node);
+            return;
+        }
+        if (selection_.mixed()) {  // values of an object and of an element agree, too
+            for (std::uint32_t leaf = 0; leaf < selection_.leaves().size(); ++leaf)
+                if (selection_.node(selection_.leaves()[leaf].node).position == branching.position) on_leaf(leaf);
+            return;
+        }
+        // Up to the object both paths have in common, then down to every value that agrees.
+        const std::uint32_t from = leaves_[branching.level];
+        std::uint32_t node = selection_.leaves()[from].node;
+        std::uint32_t depth = engine_.names_.depth(selection_.node(node).position);
+        std::uint32_t object = selection_.node(node).owner;
+        for (; depth > branching.common + 1; --depth) {
+            node = selection_.object(object).node;
+            object = selection_.node(node).owner;
+        }
+        descend(object, branching.chain_first, branching.chain_first + branching.chain_count, below);
+    }
+
+    template <class Below>
+    void descend(std::uint32_t object, std::uint32_t step, std::uint32_t end, const Below& below)
+    {
+        const std::uint32_t node = selection_.child(object, access_.chain(step));
+        if (node == none) return;
+        if (step + 1 == end) return below(node);
+        if (selection_.node(node).direct != none) descend(selection_.node(node).direct, step + 1, end, below);
+        for (auto e = selection_.node(node).element_first; e != none; e = selection_.object(e).next)
+            descend(e, step + 1, end, below);
+    }
+
+    /// Restricts the arrays around a leaf to the elements it lies in, or undoes that.
+    void choose(std::uint32_t leaf, bool on)
+    {
+        std::uint32_t node = selection_.leaves()[leaf].node;
+        for (;;) {
+            const std::uint32_t owner = selection_.node(node).owner;
+            node = selection_.object(owner).node;
+            if (node == none) return;
+            if (selection_.object(owner).element) selection_.node(node).chosen = on ? owner : none;
+        }
+    }
+
+    void candidate(std::uint32_t program)
+    {
+        const std::uint32_t rule = engine_.programs_.rule(program);
+        if ((memory_.matched[rule / 64] >> rule % 64 & 1) != 0) return;
+        ++cost_.candidates;
+        const bool holds = selection_.mixed()          ? matches(engine_.patterns_[rule], *event_)
+                           : selection_.has_elements() ? engine_.programs_.holds(program, at_)
+                                                       : engine_.programs_.holds_flat(program, at_);
+        if (holds) accept(rule);
+    }
+
+    void accept(std::uint32_t rule)
+    {
+        std::uint64_t& word = memory_.matched[rule / 64];
+        const std::uint64_t bit = std::uint64_t{1} << rule % 64;
+        if ((word & bit) != 0) return;
+        word |= bit;
+        out_.push_back(rule);
+    }
+
+    /// Puts what was found in order and forgets the bits.
+    void finish()
+    {
+        const std::size_t found = out_.size() - first_;
+        cost_.matches += found;
+        const auto begin = out_.begin() + static_cast<std::ptrdiff_t>(first_);
+        const std::size_t words = (engine_.size() + 63) / 64;
+        if (found < words / 16) {
+            for (auto i = begin; i != out_.end(); ++i) memory_.matched[*i / 64] = 0;
+            std::sort(begin, out_.end());
+            return;
+        }
+        // Reading the bits costs less than sorting.
+        std::size_t at = first_;
+        for (std::size_t w = 0; w < words; ++w) {
+            std::uint64_t word = memory_.matched[w];
+            memory_.matched[w] = 0;
+            for (; word != 0; word &= word - 1)
+                out_[at++] = static_cast<std::uint32_t>(w * 64 + static_cast<unsigned>(__builtin_ctzll(word)));
+        }
+    }
+
+    const Engine& engine_;
+    const Access& access_;
+    const json::Document* event_;
+    EngineMemory& memory_;
+    MatchCost& cost_;
+    std::vector<std::uint32_t>& out_;
+    Verification at_;
+    Selection& selection_;
+    std::size_t first_;
+    std::uint32_t long_node_ = none;
+    std::array<std::uint32_t, levels_max + 1> leaves_{};  // the leaves whose values led here
+};
+
+Engine::Engine(std::vector<Pattern> patterns) : patterns_(std::move(patterns)) { Builder(*this).build(); }
+
+void Engine::match(const json::Document& event, EngineMemory& memory, MatchCost& cost, std::vector<std::uint32_t>& out) const
+{
+    memory.selection.read(names_, event);
+    Run(*this, &event, memory, cost, out).run();
+}
+
+void Engine::match_unchecked(std::string_view event, EngineMemory& memory, MatchCost& cost,
+                             std::vector<std::uint32_t>& out) const
+{
+    memory.selection.read_unchecked(names_, event);
+    if (memory.selection.mixed()) {
+        json::Document document;
+        json::SyntaxError error;
+        if (document.parse_padded(event, {}, error)) match(document, memory, cost, out);
+        return;
+    }
+    Run(*this, nullptr, memory, cost, out).run();
+}
+
+RuleSetFigures Engine::figures() const noexcept
+{
+    RuleSetFigures figures;
+    figures.rules = patterns_.size();
+    figures.predicates = predicates_.size();
+    figures.keys = access_.keys();
+    figures.bytes = names_.bytes() + predicates_.bytes() + programs_.bytes() + access_.bytes();
+    return figures;
+}
+
+}  // namespace eventyard::rules

@@ -1,0 +1,50 @@
+// rules/engine/engine.hpp — a compiled rule set: what the builder made and match() asks.
+//
+// An event is read once (selection), its values touch predicates (access), what is listed under those
+// is verified (programs). Immutable; all that changes while an event is looked at is in EngineMemory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "rules/engine/access.hpp"
+#include "rules/engine/names.hpp"
+#include "rules/engine/predicates.hpp"
+#include "rules/engine/programs.hpp"
+#include "rules/engine/selection.hpp"
+#include "rules/rule_set.hpp"
+
+namespace eventyard::rules {
+
+/// One thread's memory, reused from event to event and for any rule set.
+struct EngineMemory {
+    Selection selection;
+    FactMemory facts;
+    std::vector<Touch> touched, decided;
+    std::vector<std::uint32_t> stack;
+    std::vector<std::uint64_t> matched;  // a bit a rule; all zero between events
+    std::vector<std::uint32_t> seen;     // leaves of one node by their hash
+};
+
+class Engine {
+public:
+    explicit Engine(std::vector<Pattern> patterns);
+
+    void match(const json::Document& event, EngineMemory& memory, MatchCost& cost, std::vector<std::uint32_t>& out) const;
+    void match_unchecked(std::string_view event, EngineMemory& memory, MatchCost& cost,
+                         std::vector<std::uint32_t>& out) const;
+    [[nodiscard]] std::size_t size() const noexcept { return patterns_.size(); }
+    [[nodiscard]] RuleSetFigures figures() const noexcept;
+
+private:
+    friend class Builder;
+    class Run;
+
+    std::vector<Pattern> patterns_;
+    Names names_;
+    Predicates predicates_;
+    Programs programs_{predicates_};
+    Access access_;
+};
+
+}  // namespace eventyard::rules

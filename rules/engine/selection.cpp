@@ -1,0 +1,270 @@
+#include "rules/engine/selection.hpp"
+
+namespace eventyard::rules {
+
+using json::Kind;
+
+void Selection::start(const Names& names)
+{
+    names_ = &names;
+    ++epoch_;
+    if (at_.size() < names.size()) at_.resize(names.size());
+    nodes_.clear();
+    objects_.clear();
+    leaves_.clear();
+    has_elements_ = mixed_ = false;
+    objects_.emplace_back();
+}
+
+void Selection::read(const Names& names, const json::Document& event)
+{
+    start(names);
+    values_ = event.values().data();
+    if (!event.empty() && event.root().kind == Kind::object) read_members(0, 0, 0);
+}
+
+void Selection::read_members(std::uint32_t value, std::uint32_t position, std::uint32_t object)
+{
+    for (std::uint32_t i = value + 1; i < values_[value].next; i = values_[i].next) {
+        const std::uint32_t node = enter(object, position, values_[i].key);
+        if (node != none) read_value(i, nodes_[node].position, node);
+    }
+}
+
+void Selection::read_value(std::uint32_t value, std::uint32_t position, std::uint32_t node)
+{
+    switch (values_[value].kind) {
+        case Kind::array: return read_array(value, position, node);
+        case Kind::object:
+            if (names_->has_children(position)) read_members(value, position, direct(node));
+            return;
+        default:
+            if (names_->is_field(position)) add_leaf(value, node);
+    }
+}
+
+void Selection::read_array(std::uint32_t value, std::uint32_t position, std::uint32_t node)
+{
+    for (std::uint32_t i = value + 1; i < values_[value].next; i = values_[i].next) {
+        if (values_[i].kind != Kind::object) {
+            read_value(i, position, node);
+        } else if (names_->has_children(position)) {
+            const std::uint32_t element = open_element(node);
+            read_members(i, position, element);
+            close_element(node, element);
+        }
+    }
+}
+
+std::uint32_t Selection::enter(std::uint32_t object, std::uint32_t position, std::string_view key)
+{
+    const std::uint32_t below = names_->find(position, key);
+    if (below != Names::none) return make_child(object, below);
+    return key.find('.') == std::string_view::npos ? none : enter_dotted(object, position, key);
+}
+
+std::uint32_t Selection::enter_dotted(std::uint32_t object, std::uint32_t position, std::string_view key)
+{
+    // It counts only when rules name all of it.
+    std::uint32_t at = position;
+    for (std::string_view rest = key;;) {
+        const auto dot = rest.find('.');
+        at = names_->find(at, rest.substr(0, dot));
+        if (at == Names::none) return none;
+        if (dot == std::string_view::npos) break;
+        rest.remove_prefix(dot + 1);
+    }
+    for (at = position;;) {
+        const auto dot = key.find('.');
+        at = names_->find(at, key.substr(0, dot));
+        const std::uint32_t node = make_child(object, at);
+        if (dot == std::string_view::npos) return node;
+        object = direct(node);
+        key.remove_prefix(dot + 1);
+    }
+}
+
+std::uint32_t Selection::make_child(std::uint32_t object, std::uint32_t position)
+{
+    At& at = at_[position];
+    const auto made = static_cast<std::uint32_t>(nodes_.size());
+    if (at.epoch == epoch_) {
+        // Elements are read one after the other and never again, so an object that is come back to
+        // was the last one to have a node here, unless objects and elements mix.
+        if (nodes_[at.last].owner == object) return at.last;
+        if (mixed_)
+            for (std::uint32_t node = objects_[object].child_first; node != none; node = nodes_[node].sibling)
+                if (nodes_[node].position == position) return node;
+        at.last = made;
+    } else {
+        at = {epoch_, made, made, false};
+    }
+    Node& node = nodes_.emplace_back();
+    node.position = position;
+    node.owner = object;
+    node.sibling = objects_[object].child_first;
+    objects_[object].child_first = made;
+    return made;
+}
+
+std::uint32_t Selection::direct(std::uint32_t node)
+{
+    if (nodes_[node].direct == none) {
+        if (nodes_[node].element_first != none) mixed_ = true;
+        nodes_[node].direct = static_cast<std::uint32_t>(objects_.size());
+        objects_.push_back({node, none, none, false});
+    }
+    return nodes_[node].direct;
+}
+
+std::uint32_t Selection::open_element(std::uint32_t node)
+{
+    if (nodes_[node].direct != none) mixed_ = true;
+    objects_.push_back({node, none, none, true});
+    return static_cast<std::uint32_t>(objects_.size() - 1);
+}
+
+void Selection::close_element(std::uint32_t node, std::uint32_t element)
+{
+    if (objects_[element].child_first == none) {  // nothing of interest in it
+        objects_.pop_back();
+        return;
+    }
+    has_elements_ = true;
+    Node& at = nodes_[node];
+    (at.element_first == none ? at.element_first : objects_[at.element_last].next) = element;
+    at.element_last = element;
+}
+
+void Selection::add_leaf(std::uint32_t value, std::uint32_t node)
+{
+    const auto leaf = static_cast<std::uint32_t>(leaves_.size());
+    leaves_.push_back({value, node, none});
+    Node& at = nodes_[node];
+    (at.leaf_first == none ? at.leaf_first : leaves_[at.leaf_last].next) = leaf;
+    at.leaf_last = leaf;
+    at_[at.position].leaves = true;
+}
+
+/// Reads a valid text along its tokens; what no rule names is stepped over.
+class Selection::TextReader {
+public:
+    explicit TextReader(Selection& out) : out_(out), in_(out.tokens_), next_(in_.next) {}
+
+    void root()
+    {
+        if (next_ != in_.last && in_.base[*next_] == '{') object(0, 0);
+    }
+
+private:
+    [[nodiscard]] char at() const noexcept { return in_.base[*next_]; }
+
+    /// From '{'. Leaves next_ behind '}', except at the root, which need not be read to its end.
+    void object(std::uint32_t position, std::uint32_t object)
+    {
+        ++next_;
+        std::uint32_t wanted = out_.names_->children(position);
+        while (at() != '}') {
+            std::string_view key;
+            bool lone = false;
+            std::uint32_t end = 0;
+            if (!in_.read_string(next_[0], next_[1], key, lone, end)) return;
+            next_ += 2;  // the key and its colon
+            const std::size_t before = out_.nodes_.size();
+            const std::uint32_t node = out_.enter(object, position, key);
+            if (node == none) {
+                skip();
+            } else {
+                value(out_.nodes_[node].position, node);
+                if (node >= before && out_.nodes_[node].owner == object && --wanted == 0) {
+                    if (position != 0) leave();
+                    return;
+                }
+            }
+            if (at() == ',') ++next_;
+        }
+        ++next_;
+    }
+
+    void array(std::uint32_t position, std::uint32_t node)
+    {
+        ++next_;
+        while (at() != ']') {
+            if (at() != '{') {
+                value(position, node);
+            } else if (out_.names_->has_children(position)) {
+                const std::uint32_t element = out_.open_element(node);
+                object(position, element);
+                out_.close_element(node, element);
+            } else {
+                skip();
+            }
+            if (at() == ',') ++next_;
+        }
+        ++next_;
+    }
+
+    void value(std::uint32_t position, std::uint32_t node)
+    {
+        const std::uint32_t begin = next_[0];
+        switch (in_.base[begin]) {
+            case '[': return array(position, node);
+            case '{':
+                if (out_.names_->has_children(position)) object(position, out_.direct(node));
+                else skip();
+                return;
+            default: break;
+        }
+        const std::uint32_t limit = next_[1];
+        ++next_;
+        if (!out_.names_->is_field(position)) return;
+        out_.add_leaf(static_cast<std::uint32_t>(out_.scalars_.size()), node);
+        json::Value& leaf = out_.scalars_.emplace_back();
+        switch (in_.base[begin]) {
+            case '"':
+                leaf.kind = Kind::string;
+                (void)in_.read_string(begin, limit, leaf.text, leaf.lone_surrogate, leaf.end);
+                break;
+            case 't':
+            case 'f':
+                leaf.kind = Kind::boolean;
+                leaf.truth = in_.base[begin] == 't';
+                break;
+            case 'n': break;
+            default:
+                leaf.kind = Kind::number;
+                (void)in_.read_number(begin, limit, leaf.end);
+                leaf.text = {in_.base + begin, leaf.end - begin};
+        }
+    }
+
+    void skip()
+    {
+        const char first = at();
+        ++next_;
+        if (first == '{' || first == '[') leave();
+    }
+
+    /// To behind the end of the container that is being read.
+    void leave()
+    {
+        for (int depth = 1; depth > 0; ++next_) {
+            const char folded = static_cast<char>(at() | 0x20);  // brackets become braces
+            depth += (folded == '{' ? 1 : 0) - (folded == '}' ? 1 : 0);
+        }
+    }
+
+    Selection& out_;
+    json::Tokens& in_;
+    const std::uint32_t* next_;
+};
+
+void Selection::read_unchecked(const Names& names, std::string_view event)
+{
+    start(names);
+    scalars_.clear();
+    if (names.children(0) > 0 && tokens_.index(event)) TextReader(*this).root();
+    values_ = scalars_.data();
+}
+
+}  // namespace eventyard::rules
