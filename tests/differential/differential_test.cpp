@@ -46,6 +46,9 @@ TEST_CASE("a rule set answers as the reference does, rule by rule")
             if (tally.sets % 50 == 0 || options.forms.empty()) options.forms = tally.lacking(each_at_least);
             if (options.forms.empty()) break;
             options.rules_max = 8;
+            if (tally.sets % 5000 == 0)
+                std::cerr << tally.sets << " sets, " << options.forms.size() << " lines short, lowest "
+                          << tally.lowest(true, whose) << " (" << whose << ")\n";
         }
         INFO("EVENTYARD_SEED=" << seed << (options.forms.empty() ? "" : ", steered"));
         Random random(seed);

@@ -16,7 +16,8 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-WORK = ROOT / "build" / "mutations"
+SOURCE = ROOT / "build" / "mutations"
+BUILD = SOURCE / "build" / "release"  # where it lies in the checkout, so that ccache knows the objects
 ENGINE = "rules/engine/"
 
 # (file, text, text instead, what is wrong then)
@@ -86,22 +87,26 @@ MUTATIONS = [
 
 
 def copy_sources():
-    source = WORK / "source"
-    if source.exists():
-        shutil.rmtree(source)
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns("build", ".git", ".cache", "data"))
-    return source
+    SOURCE.mkdir(parents=True, exist_ok=True)
+    for old in SOURCE.iterdir():
+        if old.name != "build":
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for entry in ROOT.iterdir():
+        if entry.name in ("build", ".git", ".cache"):
+            continue
+        copied = SOURCE / entry.name
+        shutil.copytree(entry, copied) if entry.is_dir() else shutil.copy2(entry, copied)
 
 
 def build(jobs):
-    done = subprocess.run(["ninja", "-C", str(WORK / "build"), f"-j{jobs}", "test_differential"], capture_output=True, text=True)
+    done = subprocess.run(["ninja", "-C", str(BUILD), f"-j{jobs}", "test_differential"], capture_output=True, text=True)
     return done.returncode == 0, done.stdout[-3000:]
 
 
 def run(seconds):
     """'found' with the test that found it, or 'survived'."""
     try:
-        done = subprocess.run([str(WORK / "build" / "test_differential"), "--abort"], capture_output=True, text=True,
+        done = subprocess.run([str(BUILD / "test_differential"), "--abort"], capture_output=True, text=True,
                               errors="replace", timeout=seconds, env={"PATH": "/usr/bin:/bin"})
     except subprocess.TimeoutExpired:
         return "found (it hangs)"
@@ -129,8 +134,8 @@ def main():
     if args.list or stale:
         sys.exit(1 if stale else 0)
 
-    source = copy_sources()
-    subprocess.run(["cmake", "-S", str(source), "-B", str(WORK / "build"), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+    copy_sources()
+    subprocess.run(["cmake", "-S", str(SOURCE), "-B", str(BUILD), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
                     "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g1 -DNDEBUG", "-DEVENTYARD_BENCH=OFF"],
                    check=True, capture_output=True)
     good, log = build(args.jobs)
@@ -145,7 +150,7 @@ def main():
     bad = 0
     for number in chosen:
         name, text, instead, what = MUTATIONS[number - 1]
-        file = source / ENGINE / name
+        file = SOURCE / ENGINE / name
         before = file.read_text()
         file.write_text(before.replace(text, instead))
         good, log = build(args.jobs)
