@@ -47,6 +47,11 @@ std::string simdjson_kernel() { return simdjson::get_active_implementation()->na
 
 double nanoseconds(const ColumnResult& column) { return ratio(1e9, column.rate()); }
 
+double cpu_nanoseconds(const ColumnResult& column)
+{
+    return ratio(static_cast<double>(column.cpu.count()), static_cast<double>(column.events));
+}
+
 /// Time per match beside the parse: what output-dominated sets are judged by.
 double nanoseconds_per_match(const ColumnResult& column)
 {
@@ -56,14 +61,14 @@ double nanoseconds_per_match(const ColumnResult& column)
 std::string columns_table(const BenchResult& result)
 {
     const bool with_dom = result.of(Column::dom).measured;
-    std::vector<std::string> head{"", "EVENTS/S", "NS/EVENT", "P50 NS", "P99 NS", "MB/S"};
+    std::vector<std::string> head{"", "EVENTS/S", "NS/EVENT", "CPU NS", "P50 NS", "P99 NS", "MB/S"};
     if (with_dom) head.insert(head.end(), {"X DOM", "X STAGE 1"});
     Table table(head);
     const double bytes = ratio(result.bytes, result.events);
     for (const Column c : all_columns) {
         const ColumnResult& column = result.of(c);
         if (!column.measured) continue;
-        std::vector<std::string> row{title_of(c), whole(column.rate()), shown(nanoseconds(column))};
+        std::vector<std::string> row{title_of(c), whole(column.rate()), shown(nanoseconds(column)), shown(cpu_nanoseconds(column))};
         if (is_engine(c)) {
             row.push_back(grouped(column.percentile(0.5)));
             row.push_back(grouped(column.percentile(0.99)));
@@ -98,6 +103,7 @@ nlohmann::ordered_json column_json(Column c, const ColumnResult& column, const B
     nlohmann::ordered_json out{{"name", word_of(c)},
                                {"events_per_second", column.rate()},
                                {"ns_per_event", nanoseconds(column)},
+                               {"cpu_ns_per_event", cpu_nanoseconds(column)},
                                {"bytes_per_second", column.rate() * ratio(result.bytes, result.events)},
                                {"complete", column.complete},
                                {"events", column.events},

@@ -1,6 +1,7 @@
 #include "cli/bench_run.hpp"
 
 #include <simdjson.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <thread>
@@ -58,6 +59,15 @@ std::uint32_t ColumnResult::percentile(double share) const noexcept
 
 namespace {
 
+/// CPU time of the calling thread.
+Duration thread_cpu() noexcept
+{
+    rusage usage{};
+    ::getrusage(RUSAGE_THREAD, &usage);
+    return std::chrono::seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
 double seconds_of(Duration d) { return std::chrono::duration<double>(d).count(); }
 
 /// What one thread needs for any column; kept over all rounds, so that its memory is warm.
@@ -108,6 +118,7 @@ public:
         const SystemClock clock;
         events = failed = 0;
         std::size_t step = 1;
+        const Duration cpu_before = thread_cpu();
         SteadyTime before = clock.steady();
         for (std::size_t i = begin; i < end;) {
             const std::size_t stop = std::min(end, i + step);
@@ -118,6 +129,7 @@ public:
             events = i - begin;
             if (now >= deadline) break;
         }
+        cpu = thread_cpu() - cpu_before;
     }
 
     rules::Matching matching;
@@ -126,6 +138,7 @@ public:
     json::SyntaxError error;
     std::uint64_t events = 0;
     std::uint64_t failed = 0;
+    Duration cpu{};
     std::vector<std::uint32_t> nanoseconds;
 
 private:
@@ -280,6 +293,7 @@ private:
         for (const auto& worker : workers_) {
             out.events += worker->events;
             out.failed += worker->failed;
+            out.cpu += worker->cpu;
             out.cost.touched += worker->matching.cost.touched;
             out.cost.candidates += worker->matching.cost.candidates;
             out.cost.matches += worker->matching.cost.matches;

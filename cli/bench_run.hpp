@@ -53,6 +53,7 @@ struct ColumnResult {
     bool complete = true;          // each round went over all events
     std::uint64_t events = 0;      // of all rounds
     std::uint64_t failed = 0;      // events that were refused
+    Duration cpu{};                // of all rounds and threads: steadier on a busy machine
     rules::MatchCost cost;         // of all rounds; engine columns only
     std::vector<std::uint32_t> nanoseconds;  // of single events, sorted
     [[nodiscard]] double rate() const;       // the median
