@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 
+#include "rules/decimal.hpp"
 #include "tests/draws/pools.hpp"
 
 namespace eventyard::draws {
@@ -523,6 +524,43 @@ Vocabulary draw_vocabulary(Random& random)
     words.dotted_percent = random.chance(40) ? 0 : random.between(5, 40);
     words.array_percent = random.chance(15) ? 0 : random.between(20, 80);
     return words;
+}
+
+void keep_common(Vocabulary& words, bool plain)
+{
+    const auto foreign = [&](Form form) {
+        switch (form) {
+            case Form::numeric_not:
+            case Form::regex:
+            case Form::but_numeric:
+            case Form::but_cidr:
+            case Form::but_regex:
+            case Form::all_of:
+            case Form::none_of: return true;
+            case Form::cidr_v4:
+            case Form::cidr_v6:
+            case Form::cidr_mapped: return plain;
+            default: return false;
+        }
+    };
+    words.forms.erase(std::remove_if(words.forms.begin(), words.forms.end(), foreign), words.forms.end());
+    if (words.forms.empty()) words.forms = {Form::string, Form::number, Form::prefix, Form::but_string};
+    if (!plain) return;
+    const auto strange = [](const std::string& text) {
+        return text.empty() || std::any_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) < ' '; });
+    };
+    words.strings.erase(std::remove_if(words.strings.begin(), words.strings.end(), strange), words.strings.end());
+    words.strings.insert(words.strings.end(), {"a", "ab", "aab"});
+    for (auto& path : words.paths)
+        for (auto& name : path)
+            if (strange(name)) name = "n";
+    const auto inexact = [](std::size_t i) {
+        const auto number = rules::Decimal::read(number_pool()[i].front());
+        return !number || !number->survives_double();
+    };
+    words.numbers.erase(std::remove_if(words.numbers.begin(), words.numbers.end(), inexact), words.numbers.end());
+    for (std::size_t i = 0; i < number_pool().size() && words.numbers.size() < 6; ++i)
+        if (!inexact(i)) words.numbers.push_back(i);
 }
 
 }  // namespace eventyard::draws

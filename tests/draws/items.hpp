@@ -32,9 +32,11 @@ struct Vocabulary {
     std::size_t dotted_percent = 12;
     std::size_t array_percent = 40;  // objects of an event that lie in an array
     std::size_t spoiled_percent = 70;  // events made for a rule that get something wrong
-    bool event_ruler = false;  // only what that library understands
 };
 [[nodiscard]] Vocabulary draw_vocabulary(Random& random);
+/// Leaves only what EventBridge's library understands; with `plain`, only what it is known to
+/// answer as we do.
+void keep_common(Vocabulary& words, bool plain);
 
 [[nodiscard]] Tree draw_item(Form form, const Vocabulary& words, Random& random);
 /// Any value at all.

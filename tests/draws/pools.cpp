@@ -126,7 +126,7 @@ const std::vector<std::string>& name_pool()
 {
     static const std::vector<std::string> pool = {
         "a", "b", "c", "ab", "A", "source", "detail", "detail-type", "items", "id", "state", "tags", "", "\u00e9", "e\u0301",
-        "prefix", "exists", "1", "a\"b", "a\\", "\xed\xa0\x80", std::string(70, 'n'), std::string(8, 'n'), std::string(9, 'n'), " ", "d"};
+        "prefix", "exists", "1", "a\"b", "a\\", "\xed\xa0\x80", std::string(70, 'n'), std::string(8, 'n'), std::string(9, 'n'), std::string(9, 'n') + "m", std::string(10, 'n'), " ", "d"};
     return pool;
 }
 
