@@ -24,6 +24,7 @@ std::function<int()> setup_check(CLI::App& app);
 std::function<int()> setup_test(CLI::App& app);
 std::function<int()> setup_match(CLI::App& app);
 std::function<int()> setup_explain(CLI::App& app);
+std::function<int()> setup_bench(CLI::App& app);
 std::function<int()> setup_version(CLI::App& app);
 std::function<int()> setup_serve(CLI::App& app);
 std::function<int()> setup_status(CLI::App& app);

@@ -27,6 +27,7 @@ constexpr Command commands[] = {
     {"test", "run the tests that rules carry", setup_test},
     {"match", "ask whether a pattern matches an event, and why", setup_match},
     {"explain", "what every rule makes of one event, and why", setup_explain},
+    {"bench", "measure matching, with your rules and events or made-up ones", setup_bench},
     {"state", "export a copy of a running daemon's state.db", setup_state},
     {"version", "print the version", setup_version},
 };

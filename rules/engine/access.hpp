@@ -69,8 +69,9 @@ public:
     void finish();
 
     // ---- asking
-    /// Appends what the leaf's value touches. Decided rules need no look at the rest of the rule.
-    void touch(const Verification& at, std::uint32_t leaf, std::vector<Touch>& out, std::vector<Touch>& decided) const;
+    /// Calls found(ref) for what the leaf's value touches, and decided(ref) where that is all the rule asks.
+    template <class Found, class Decided>
+    void touch(const Verification& at, std::uint32_t leaf, const Found& found, const Decided& decided) const;
     /// Announces the look-ups of touch().
     void prefetch(const Verification& at, std::uint32_t leaf) const;
     /// What is touched whatever the event holds, or because it lacks something.
@@ -102,7 +103,7 @@ private:
         std::uint16_t kinds = 0;          // bits of KeyKind
         std::uint8_t piece_sizes = 0;     // bit n: pieces of n + 1 bytes
         Lengths prefix, suffix, folded_prefix, folded_suffix, v4, v6;
-        std::uint32_t intervals = none;
+        std::uint32_t intervals = none;   // also of exact numbers, where there are ranges
         Ref present = none;
     };
     /// A length and where it belongs, while keys are added.
@@ -132,6 +133,9 @@ private:
             if (slots_[at].tag == tag) found(slots_[at].ref);
     }
     Path& path_at(std::uint32_t position);
+    static constexpr unsigned affix_kinds =
+        1U << static_cast<int>(KeyKind::prefix) | 1U << static_cast<int>(KeyKind::suffix) |
+        1U << static_cast<int>(KeyKind::folded_prefix) | 1U << static_cast<int>(KeyKind::folded_suffix);
     template <class Found>
     void find_affixes(std::uint32_t position, const Path& path, const LeafView& leaf, const Found& found) const;
     template <class Found>
@@ -159,6 +163,13 @@ private:
     // While keys are added.
     std::vector<std::pair<std::uint64_t, Ref>> hashed_;
     std::vector<Pending> pending_;
+    struct ExactNumber {
+        std::uint32_t position;
+        Approximate number;
+        Ref ref;
+        bool decides;
+    };
+    std::vector<ExactNumber> numbers_;
 };
 
 }  // namespace eventyard::rules

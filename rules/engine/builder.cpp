@@ -172,7 +172,7 @@ void Builder::count_predicate(std::uint32_t predicate)
         const Range& range = predicates_.range(predicate);
         auto& lows = lows_[position];
         lows.insert(lows.end(), uses_[predicate],
-                    range.low.text_size != 0 ? range.low.nearest : range.high.nearest);
+                    range.low.text_size != 0 ? range.low.number.value : range.high.number.value);
     }
 }
 
@@ -263,9 +263,9 @@ double Builder::expected(std::uint32_t predicate) const
             if (found == lows_.end()) return 0.5;
             const auto& lows = found->second;
             const Range& range = predicates_.range(predicate);
-            const auto from = range.low.text_size != 0 ? std::lower_bound(lows.begin(), lows.end(), range.low.nearest)
+            const auto from = range.low.text_size != 0 ? std::lower_bound(lows.begin(), lows.end(), range.low.number.value)
                                                        : lows.begin();
-            const auto to = range.high.text_size != 0 ? std::upper_bound(lows.begin(), lows.end(), range.high.nearest)
+            const auto to = range.high.text_size != 0 ? std::upper_bound(lows.begin(), lows.end(), range.high.number.value)
                                                       : lows.end();
             const bool bounded = range.low.text_size != 0 && range.high.text_size != 0;
             const double within = static_cast<double>(std::max<std::ptrdiff_t>(to - from, 1)) /

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "rules/engine/access_find.hpp"
 #include "rules/engine/builder.hpp"
 
 namespace eventyard::rules {
@@ -21,21 +22,23 @@ public:
         const auto count = static_cast<std::uint32_t>(leaves.size());
         memory_.facts.start(count);
         memory_.touched.clear();
-        memory_.decided.clear();
         const std::size_t words = (engine_.size() + 63) / 64;
         if (memory_.matched.size() < words) memory_.matched.resize(words, 0);
 
         for (std::uint32_t leaf = 0; leaf < count; ++leaf) access_.prefetch(at_, leaf);
         access_.touch_without_value(selection_, memory_.touched);
         for (std::uint32_t leaf = 0; leaf < count; ++leaf)
-            if (!repeated(leaf)) access_.touch(at_, leaf, memory_.touched, memory_.decided);
-        cost_.touched += memory_.touched.size() + memory_.decided.size();
+            if (!repeated(leaf))
+                access_.touch(
+                    at_, leaf, [&](Ref ref) { memory_.touched.push_back({ref, leaf}); },
+                    [&](Ref ref) {
+                        ++cost_.touched;
+                        ++cost_.candidates;
+                        accept(engine_.programs_.rule(ref & ~Access::single));
+                    });
+        cost_.touched += memory_.touched.size();
         for (const Touch& touch : memory_.touched)
             if ((touch.ref & Access::single) != 0) engine_.programs_.prefetch(touch.ref & ~Access::single);
-        for (const Touch& touch : memory_.decided) {
-            ++cost_.candidates;
-            accept(engine_.programs_.rule(touch.ref & ~Access::single));
-        }
         for (const Touch& touch : memory_.touched) {
             leaves_[0] = touch.leaf;
             visit(touch.ref, 0);
@@ -153,9 +156,8 @@ private:
         const std::uint32_t rule = engine_.programs_.rule(program);
         if ((memory_.matched[rule / 64] >> rule % 64 & 1) != 0) return;
         ++cost_.candidates;
-        const bool holds = selection_.mixed()          ? matches(engine_.patterns_[rule], *event_)
-                           : selection_.has_elements() ? engine_.programs_.holds(program, at_)
-                                                       : engine_.programs_.holds_flat(program, at_);
+        const bool holds = selection_.mixed() ? matches(engine_.patterns_[rule], *event_)
+                                              : engine_.programs_.holds(program, at_);
         if (holds) accept(rule);
     }
 

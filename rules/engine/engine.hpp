@@ -20,7 +20,7 @@ namespace eventyard::rules {
 struct EngineMemory {
     Selection selection;
     FactMemory facts;
-    std::vector<Touch> touched, decided;
+    std::vector<Touch> touched;
     std::vector<std::uint32_t> stack;
     std::vector<std::uint64_t> matched;  // a bit a rule; all zero between events
     std::vector<std::uint32_t> seen;     // leaves of one node by their hash

@@ -16,7 +16,7 @@ public:
     struct Interval {
         double low, high;  // both ends included; infinite where there is no end
         std::uint32_t ref;
-        bool decides;      // strictly inside, the number needs no exact look
+        bool decides;      // well inside, nothing else needs to be looked at
     };
 
     void add(const Interval& interval) { all_.push_back(interval); }

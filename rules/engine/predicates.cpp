@@ -1,8 +1,6 @@
 #include "rules/engine/predicates.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
 #include "core/result.hpp"
 #include "rules/engine/hash.hpp"
@@ -69,18 +67,6 @@ bool few_digits(std::string_view text) noexcept
 
 }  // namespace
 
-bool read_double(std::string_view number, double& out) noexcept
-{
-    out = 0;
-    if (std::from_chars(number.data(), number.data() + number.size(), out).ec == std::errc{}) return true;
-    // Too large or too small for a double: which of both its decimal exponent says.
-    const auto value = Decimal::read(number);
-    const bool large = value && value->exponent() > 0;
-    out = large ? std::numeric_limits<double>::infinity() : 0.0;
-    if (number.front() == '-') out = -out;
-    return false;
-}
-
 void LeafView::fold() const
 {
     facts.folded_at = static_cast<std::uint32_t>(memory.folded.size());
@@ -144,7 +130,7 @@ std::uint32_t Predicates::add_text(std::uint32_t position, Op op, std::string_vi
 Bound Predicates::make_bound(std::string_view number)
 {
     Bound bound;
-    if (!read_double(number, bound.nearest)) bound.decided = false;
+    bound.number = approximate(number);
     bound.text = static_cast<std::uint32_t>(texts_.size());
     bound.text_size = static_cast<std::uint32_t>(number.size());
     texts_ += number;
@@ -318,11 +304,10 @@ std::string_view Predicates::piece(std::uint32_t i, Piece which) const noexcept
 
 int Predicates::compare(const LeafView& leaf, const Bound& bound) const
 {
-    const double nearest = leaf.nearest();
-    if (leaf.facts.number == LeafFacts::Number::exact && bound.decided) {
-        if (nearest < bound.nearest) return -1;
-        if (nearest > bound.nearest) return 1;
-        if (few_digits(leaf.value.text) && few_digits(bound_text(bound))) return 0;
+    const Approximate& number = leaf.number();
+    if (number.in_range && bound.number.in_range) {
+        if (const int order = surely(number.value, bound.number.value); order != 0) return order;
+        if (number.value == bound.number.value && few_digits(leaf.value.text) && few_digits(bound_text(bound))) return 0;
     }
     if (leaf.value.text == bound_text(bound)) return 0;
     const auto order = exact(leaf.value.text) <=> exact(bound_text(bound));

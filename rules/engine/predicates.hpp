@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "rules/cidr.hpp"
+#include "rules/engine/approximate.hpp"
 #include "rules/engine/selection.hpp"
 #include "rules/fold.hpp"
 #include "rules/matcher.hpp"
@@ -36,12 +37,11 @@ enum class Op : std::uint8_t {
     none_of_these, // anything-but: no listed predicate holds
 };
 
-/// A number as the nearest double, for quick answers, and its text for exact ones.
+/// A number's approximation, for quick answers, and its text for exact ones.
 struct Bound {
-    double nearest = 0;
+    Approximate number;
     std::uint32_t text = 0;       // in the texts
     std::uint32_t text_size = 0;  // 0: no bound on this side
-    bool decided = true;          // false: out of a double's range, only the text counts
 };
 
 struct Range {
@@ -51,12 +51,10 @@ struct Range {
 
 /// What was worked out about one leaf of the event at hand.
 struct LeafFacts {
-    double nearest = 0;
-    enum class Number : std::uint8_t { unread, exact, digits } number = Number::unread;  // digits: the double decides nothing
-    bool folded = false;
-    bool hashed = false;
+    bool approximated = false, folded = false, hashed = false;
+    Approximate number;
     std::uint32_t folded_at = 0, folded_size = 0;  // in FactMemory::folded
-    std::uint64_t hash = 0;                        // Keys::exact_hash
+    std::uint64_t hash = 0;                        // Access::exact_hash
 };
 
 /// The facts of all leaves, reused from event to event.
@@ -71,9 +69,6 @@ struct FactMemory {
     }
 };
 
-/// The nearest double. False when the number is out of a double's range: `out` is then infinite or 0.
-[[nodiscard]] bool read_double(std::string_view number, double& out) noexcept;
-
 /// One leaf with its facts.
 struct LeafView {
     const json::Value& value;
@@ -85,11 +80,10 @@ struct LeafView {
         if (!facts.folded) fold();
         return std::string_view(memory.folded).substr(facts.folded_at, facts.folded_size);
     }
-    [[nodiscard]] double nearest() const noexcept
+    [[nodiscard]] const Approximate& number() const noexcept
     {
-        if (facts.number == LeafFacts::Number::unread)
-            facts.number = read_double(value.text, facts.nearest) ? LeafFacts::Number::exact : LeafFacts::Number::digits;
-        return facts.nearest;
+        if (!facts.approximated) facts.number = approximate(value.text), facts.approximated = true;
+        return facts.number;
     }
 
 private:

@@ -5,10 +5,9 @@
 #include "rules/engine/hash.hpp"
 
 namespace eventyard::rules {
-namespace {
 
 /// A list as stored: exists-false, then any, all-of and none-of, each with its count before it.
-class ListReader {
+class Programs::ListReader {
 public:
     explicit ListReader(const std::uint32_t* at) : at_(at) {}
     std::uint32_t take() noexcept { return *at_++; }
@@ -29,8 +28,6 @@ public:
 private:
     const std::uint32_t* at_;
 };
-
-}  // namespace
 
 Tree Tree::clone() const
 {
@@ -232,20 +229,29 @@ public:
           stack_(at.stack)
     {}
 
-    bool flat(const Shape& shape)
+    enum class Flat : std::uint8_t { no, yes, elements };
+
+    /// Decides field by field, as is right where no value lies in an element of an array; says so when
+    /// one does. The rest need not agree then, so a field that fails decides in any case.
+    Flat flat(const Shape& shape)
     {
+        bool elements = false;
         for (std::uint32_t i = shape.flat_first; i < shape.flat_first + shape.flat_count; ++i) {
-            const Flat& part = programs_.flat_[i];
-            if (field(slots_[part.slot], selection_.first(part.position)) == Held::no) return false;
+            const Programs::Flat& part = programs_.flat_[i];
+            const std::uint32_t node = selection_.first(part.position);
+            if (node != none && selection_.node(node).in_element) elements = true;
+            else if (field(slots_[part.slot], node) == Held::no) return Flat::no;
         }
         for (std::uint32_t i = shape.flat_either_first; i < shape.flat_either_first + shape.flat_either_count; ++i) {
             const Either& either = programs_.flat_eithers_[i];
             const std::uint32_t* const branches = &programs_.branches_[either.branch_first];
-            if (std::none_of(branches, branches + either.branch_count,
-                             [&](std::uint32_t branch) { return flat(programs_.shapes_[branch]); }))
-                return false;
+            Flat best = Flat::no;
+            for (std::uint32_t b = 0; b < either.branch_count && best == Flat::no; ++b)
+                best = flat(programs_.shapes_[branches[b]]);
+            if (best == Flat::no) return Flat::no;
+            elements = elements || best == Flat::elements;
         }
-        return true;
+        return elements ? Flat::elements : Flat::yes;
     }
 
     Held conjunction(const Shape& shape, std::uint32_t object)
@@ -395,14 +401,12 @@ private:
     std::vector<std::uint32_t>& stack_;
 };
 
-bool Programs::holds_flat(std::uint32_t program, const Verification& at) const
-{
-    return Walk(*this, program, at).flat(shapes_[words_[program + 1]]);
-}
-
 bool Programs::holds(std::uint32_t program, const Verification& at) const
 {
-    return Walk(*this, program, at).conjunction(shapes_[words_[program + 1]], 0) != Held::no;
+    const Shape& shape = shapes_[words_[program + 1]];
+    Walk walk(*this, program, at);
+    const auto flat = walk.flat(shape);
+    return flat == Walk::Flat::elements ? walk.conjunction(shape, 0) != Held::no : flat == Walk::Flat::yes;
 }
 
 }  // namespace eventyard::rules

@@ -65,9 +65,7 @@ public:
     void finish();
 
     [[nodiscard]] std::uint32_t rule(std::uint32_t program) const noexcept { return words_[program]; }
-    /// Where no wanted name lies in an element of an array: every field has one node at most.
-    [[nodiscard]] bool holds_flat(std::uint32_t program, const Verification& at) const;
-    /// Where elements of arrays must agree. Nodes with a `chosen` element are looked at there only.
+    /// Whether the event satisfies the program. Nodes with a `chosen` element are looked at there only.
     [[nodiscard]] bool holds(std::uint32_t program, const Verification& at) const;
     /// Whether the rule is no more than this one predicate.
     [[nodiscard]] bool is_only(std::uint32_t program, std::uint32_t predicate) const noexcept;
@@ -117,6 +115,7 @@ private:
     };
     static constexpr std::uint32_t list_bit = 1U << 31;
     class Walk;
+    class ListReader;
 
     std::uint32_t shape_of(const Tree& tree, std::vector<std::uint32_t>& slots);
     static void describe(const Tree& tree, std::vector<std::uint32_t>& out);

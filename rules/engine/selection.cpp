@@ -102,6 +102,8 @@ std::uint32_t Selection::make_child(std::uint32_t object, std::uint32_t position
     Node& node = nodes_.emplace_back();
     node.position = position;
     node.owner = object;
+    const Object& owner = objects_[object];
+    node.in_element = owner.element || (owner.node != none && nodes_[owner.node].in_element);
     node.sibling = objects_[object].child_first;
     objects_[object].child_first = made;
     return made;

@@ -32,6 +32,7 @@ public:
         std::uint32_t direct = none;                              // the object outside any array
         std::uint32_t element_first = none, element_last = none;  // the objects in the array
         std::uint32_t chosen = none;  // while a rule is verified: the only element to look at
+        bool in_element = false;      // below some element of an array
     };
     struct Object {
         std::uint32_t node = none;   // whose value or element it is; the root has none

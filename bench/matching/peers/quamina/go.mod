@@ -1,0 +1,3 @@
+module eventyard.bench/quamina-peer
+
+go 1.19

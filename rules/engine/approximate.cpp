@@ -1,0 +1,131 @@
+#include "rules/engine/approximate.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "rules/decimal.hpp"
+
+namespace eventyard::rules {
+namespace {
+
+/// Powers of ten that a double holds exactly.
+constexpr std::array<double, 23> powers{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+bool is_digit(char c) noexcept { return static_cast<unsigned char>(c - '0') < 10; }
+
+Approximate slowly(std::string_view number) noexcept
+{
+    Approximate out;
+    if (std::from_chars(number.data(), number.data() + number.size(), out.value).ec == std::errc{}) {
+        if (out.value != 0) return out;
+        const auto value = Decimal::read(number);
+        const bool zero = value && *value == *Decimal::read("0");
+        return {0, zero};
+    }
+    // Too large or too small for a double: its decimal exponent says which.
+    const auto value = Decimal::read(number);
+    const bool large = value && value->exponent() > 0;
+    out.value = large ? std::numeric_limits<double>::infinity() : 0.0;
+    if (number.front() == '-') out.value = -out.value;
+    out.in_range = false;
+    return out;
+}
+
+/// digits x 10^scale; `digits` has no trailing zeros, so that 1, 1.0 and 10e-1 agree.
+Approximate scaled(std::string_view number, std::uint64_t digits, std::int64_t scale) noexcept
+{
+    if (scale < -22 || scale > 22) return slowly(number);
+    const auto whole = static_cast<double>(digits);
+    const double value = scale < 0 ? whole / powers[static_cast<std::size_t>(-scale)]
+                                   : whole * powers[static_cast<std::size_t>(scale)];
+    return {number.front() == '-' ? -value : value, true};
+}
+
+/// The exponent's value at `p`, which is 'e', 'E' or the end.
+std::int64_t read_exponent(const char* p, const char* end) noexcept
+{
+    if (p == end) return 0;
+    ++p;
+    const bool below = *p == '-';
+    if (*p == '-' || *p == '+') ++p;
+    std::int64_t exponent = 0;  // core/json and rules/operators allow 18 digits after leading zeros
+    for (; p != end; ++p) exponent = exponent * 10 + (*p - '0');
+    return below ? -exponent : exponent;
+}
+
+/// Many digits: only those that count are kept, zeros at either end are not among them.
+Approximate digit_by_digit(std::string_view number) noexcept
+{
+    const char* p = number.data() + (number.front() == '-' ? 1 : 0);
+    const char* const end = number.data() + number.size();
+    std::uint64_t digits = 0;
+    std::int64_t count = 0, zeros = 0, scale = 0;
+    bool fraction = false;
+    for (; p != end; ++p) {
+        if (*p == '.') {
+            fraction = true;
+            continue;
+        }
+        if (!is_digit(*p)) break;
+        if (fraction) --scale;
+        if (*p == '0') {
+            if (count > 0) ++zeros;
+            continue;
+        }
+        count += count > 0 ? zeros + 1 : 1;
+        if (count > 19) return slowly(number);
+        for (; zeros > 0; --zeros) digits *= 10;
+        digits = digits * 10 + static_cast<unsigned>(*p - '0');
+    }
+    if (count == 0) return {};
+    return scaled(number, digits, scale + zeros + read_exponent(p, end));
+}
+
+/// Whether eight bytes are digits, and the number they make (the usual carry-free multiplication).
+bool take_eight(const char* p, std::uint64_t& digits) noexcept
+{
+    std::uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    constexpr std::uint64_t upper = 0xf0f0f0f0f0f0f0f0, threes = 0x3030303030303030, sixes = 0x0606060606060606;
+    if ((word & upper) != threes || ((word + sixes) & upper) != threes) return false;
+    word -= threes;
+    word = word * 10 + (word >> 8);
+    word = ((word & 0x000000ff000000ff) * 0x000f424000000064 + ((word >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
+    digits = digits * 100'000'000 + static_cast<std::uint32_t>(word);
+    return true;
+}
+
+const char* take_digits(const char* p, const char* end, std::uint64_t& digits) noexcept
+{
+    while (end - p >= 8 && take_eight(p, digits)) p += 8;
+    for (; p != end && is_digit(*p); ++p) digits = digits * 10 + static_cast<unsigned>(*p - '0');
+    return p;
+}
+
+}  // namespace
+
+Approximate approximate(std::string_view number) noexcept
+{
+    if (number.size() > 20) return digit_by_digit(number);  // a sign, a point and 19 digits at most
+    const char* const end = number.data() + number.size();
+    const char* p = number.data() + (number.front() == '-' ? 1 : 0);
+    std::uint64_t digits = 0;
+    const char* const whole = p;
+    p = take_digits(p, end, digits);
+    if (p - whole > 19) return digit_by_digit(number);
+    std::int64_t scale = 0;
+    if (p != end && *p == '.') {
+        const char* const fraction = ++p;
+        p = take_digits(p, end, digits);
+        scale = fraction - p;
+    }
+    if (digits == 0) return {};
+    while (digits % 10 == 0) digits /= 10, ++scale;
+    return scaled(number, digits, scale + read_exponent(p, end));
+}
+
+}  // namespace eventyard::rules
