@@ -141,8 +141,9 @@ void Selection::close_element(std::uint32_t node, std::uint32_t element)
 void Selection::add_leaf(std::uint32_t value, std::uint32_t node)
 {
     const auto leaf = static_cast<std::uint32_t>(leaves_.size());
-    leaves_.push_back({value, node, none});
     Node& at = nodes_[node];
+    leaves_.push_back({value, node, none, at.position});
+    ++at.leaf_count;
     (at.leaf_first == none ? at.leaf_first : leaves_[at.leaf_last].next) = leaf;
     at.leaf_last = leaf;
     at_[at.position].leaves = true;
@@ -233,10 +234,12 @@ private:
                 leaf.truth = in_.base[begin] == 't';
                 break;
             case 'n': break;
-            default:
+            default: {
                 leaf.kind = Kind::number;
-                (void)in_.read_number(begin, limit, leaf.end);
-                leaf.text = {in_.base + begin, leaf.end - begin};
+                std::uint32_t end = limit;  // only blanks can stand before the next token
+                while (static_cast<unsigned char>(in_.base[end - 1]) <= ' ') --end;
+                leaf.text = {in_.base + begin, end - begin};
+            }
         }
     }
 
