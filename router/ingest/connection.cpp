@@ -115,6 +115,7 @@ bool Connection::parse(std::string_view& input)
 {
     while (!input.empty()) {
         if (!parser_) {
+            if (!skip_empty_lines(input)) return false;
             table_ = host_.table();
             deadline_ = host_.now + table_->limits.request;
             parser_.emplace(head_, body_);
@@ -145,6 +146,19 @@ bool Connection::parse(std::string_view& input)
     return false;
 }
 
+/// Old clients send an empty line after a body. False when nothing else has come yet.
+bool Connection::skip_empty_lines(std::string_view& input)
+{
+    constexpr std::uint32_t passed_over = 16;  // one after the other; then it is no HTTP
+    while (empty_lines_ < passed_over && input.substr(0, 2) == "\r\n") {
+        input.remove_prefix(2);
+        ++empty_lines_;
+    }
+    if (input.empty() || input == "\r") return false;
+    empty_lines_ = 0;
+    return true;
+}
+
 void Connection::on_head(bool body_has_come)
 {
     Refusal refusal;
@@ -165,6 +179,13 @@ void Connection::on_head(bool body_has_come)
     }
 }
 
+/// False when somebody between the client and here may see the body end elsewhere.
+bool Connection::sound_framing() const
+{
+    if (!head_.transfer_encoding) return true;
+    return head_.version >= 11 && same_word(*head_.transfer_encoding, "chunked");
+}
+
 /// What can be said before the body has been read.
 bool Connection::check_head(Refusal& refusal)
 {
@@ -174,8 +195,10 @@ bool Connection::check_head(Refusal& refusal)
     };
     if (head_.version >= 11 && head_.hosts != 1)
         return refuse(400, "bad_request", "an HTTP/1.1 request has one Host header");
-    if (!head_.transfer_encoding.empty() && !same_word(head_.transfer_encoding, "chunked"))
+    if (!sound_framing()) {
+        if (head_.version < 11) return refuse(400, "bad_request", "HTTP/1.0 has no Transfer-Encoding");
         return refuse(501, "unknown_transfer_encoding", "only 'Transfer-Encoding: chunked' is known");
+    }
     if (head_.method == http::verb::options) {
         if (head_.target == "*") return true;
         return find_destination(head_.target, *table_, destination_, refusal);
@@ -203,7 +226,7 @@ void Connection::on_request()
     if (refusal_) {
         if (destination_.bus != nullptr && head_.method == http::verb::post)
             host_.counters.count_items(destination_.bus->name, {.refused = 1});
-        return respond(answer(*refusal_), close || refusal_->status == 501);
+        return respond(answer(*refusal_), close || !sound_framing());
     }
     if (head_.method == http::verb::options) return respond_options();
     intake_ = host_.desk.take(*table_, *destination_.bus, form_, body_headers_, body_,

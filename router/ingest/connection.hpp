@@ -75,8 +75,10 @@ private:
     Next linger();
     /// Parses `input`, removing what it used. True when there is something to send or commit.
     bool parse(std::string_view& input);
+    bool skip_empty_lines(std::string_view& input);
     void on_head(bool body_has_come);
     bool check_head(Refusal& refusal);
+    [[nodiscard]] bool sound_framing() const;
     void on_request();
     void on_protocol_error(const boost::beast::error_code& ec);
     void respond(const Answer& answer, bool close);
@@ -99,6 +101,7 @@ private:
     std::string body_;
     std::optional<RequestParser> parser_;
     bool head_done_ = false;
+    std::uint32_t empty_lines_ = 0;  // before the request to come
     std::optional<Refusal> refusal_;  // decided at the head; sent when the body has been read
     Destination destination_;
     BodyForm form_ = BodyForm::json;

@@ -13,7 +13,7 @@ void RequestHead::clear()
     content_type.reset();
     expect.clear();
     content_encoding.clear();
-    transfer_encoding.clear();
+    transfer_encoding.reset();
     hook_origin.clear();
     hook_rate.clear();
     ce.clear();
@@ -40,6 +40,10 @@ void RequestParser::on_field_impl(http::field field, Text name, Text value, Code
 {
     if (!in_head_) return;
     const auto keep = [&value](std::string& out) { out.assign(value.data(), value.size()); };
+    const auto add = [&value](std::string& list) {
+        if (!list.empty()) list += ", ";
+        list.append(value.data(), value.size());
+    };
     switch (field) {
         case http::field::host: ++head_.hosts; return;
         case http::field::content_type:
@@ -47,8 +51,11 @@ void RequestParser::on_field_impl(http::field field, Text name, Text value, Code
             keep(head_.content_type.emplace());
             return;
         case http::field::expect: keep(head_.expect); return;
-        case http::field::content_encoding: keep(head_.content_encoding); return;
-        case http::field::transfer_encoding: keep(head_.transfer_encoding); return;
+        case http::field::content_encoding: add(head_.content_encoding); return;
+        case http::field::transfer_encoding:
+            if (!head_.transfer_encoding) head_.transfer_encoding.emplace();
+            add(*head_.transfer_encoding);
+            return;
         case http::field::unknown: break;
         default: return;
     }

@@ -18,7 +18,8 @@ struct RequestHead {
     std::string target;
     int version = 11;  // 10 or 11
     std::optional<std::string> content_type;
-    std::string expect, content_encoding, transfer_encoding, hook_origin, hook_rate;
+    std::optional<std::string> transfer_encoding;  // all its lines as one list, as for content_encoding
+    std::string expect, content_encoding, hook_origin, hook_rate;
     std::vector<std::pair<std::string, std::string>> ce;  // lower-case name without "ce-", raw value
     int hosts = 0;
     bool repeated_content_type = false;

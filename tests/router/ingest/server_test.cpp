@@ -211,6 +211,25 @@ TEST_CASE("Pipelined requests are answered in order")
         CHECK(Json::parse(events[i]->event.body).at("n") == 3 * i);
 }
 
+TEST_CASE("Empty lines before a request are passed over, but not without end")
+{
+    Fixture f;
+    Client client{f.port};
+    client.send("\r\n" + request(order) + "\r\n\r\n" + request(order));  // as old clients end a body
+    CHECK(client.receive().status == 202);
+    CHECK(client.receive().status == 202);
+    client.send("\r");
+    client.send("\n" + request(order));
+    CHECK(client.receive().status == 202);
+    Client flood{f.port};
+    for (int i = 0; i < 100; ++i) flood.send("\r\n");
+    CHECK(flood.receive().status == 400);
+    Client lone{f.port};
+    lone.send("\r" + request(order));
+    CHECK(lone.receive().status == 400);
+    CHECK(f.journal.units() == 3);
+}
+
 TEST_CASE("A request cut into single bytes is the same request")
 {
     Fixture f;
@@ -402,6 +421,12 @@ TEST_CASE("What is not HTTP, or not allowed by it, is refused and closed")
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+        // Two lines of one header are one list: a proxy in front may have read it so.
+        {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "2\r\n{}\r\n0\r\n\r\n", 501},
+        {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\nContent-Length: 2\r\n\r\n{}", 501},
+        {"POST /v1/events HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "2\r\n{}\r\n0\r\n\r\n", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nBad Name: 1\r\n\r\n", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'x'), 400},
     };
@@ -414,6 +439,7 @@ TEST_CASE("What is not HTTP, or not allowed by it, is refused and closed")
             const HttpAnswer answer = client.receive();
             CHECK(answer.status == status);
             if (answer.status != 0) CHECK(Json::parse(answer.body).at("error").contains("message"));
+            if (text.find("Transfer-Encoding") != std::string::npos) CHECK(answer.header("connection") == "close");
         }
     CHECK(f.journal.units() == 0);
 }
@@ -451,6 +477,8 @@ TEST_CASE("HEAD, GET, OPTIONS and unknown paths behave, and the connection lives
     client.send(request(order, "", "POST http://x/v1/events HTTP/1.1"));
     CHECK(client.receive().status == 202);
     client.send(request(order, "Content-Encoding: gzip\r\n"));
+    CHECK(client.receive().status == 415);
+    client.send(request(order, "Content-Encoding: gzip\r\nContent-Encoding: identity\r\n"));
     CHECK(client.receive().status == 415);
     client.send(request(order, "Content-Type: application/x-www-form-urlencoded\r\n"));
     const HttpAnswer form = client.receive();
