@@ -21,8 +21,10 @@ void RequestHead::clear()
     repeated_content_type = false;
 }
 
-RequestParser::RequestParser(RequestHead& head, std::string& body) : head_(head), body_(body)
+RequestParser::RequestParser(RequestHead& head, std::string& body, std::uint64_t body_limit)
+    : head_(head), body_(body), body_max_(body_limit)
 {
+    this->body_limit(body_limit);
     head_.clear();
     body_.clear();
 }
@@ -74,12 +76,24 @@ void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& leng
 {
     // Memory follows what arrives, not what a client announces.
     constexpr std::uint64_t trusted = 64U << 10;
-    if (length && !discard_) body_.reserve(static_cast<std::size_t>(std::min(*length, trusted)));
+    if (!length) return;
+    body_max_ = *length;
+    if (!discard_) body_.reserve(static_cast<std::size_t>(std::min(*length, trusted)));
 }
 
 std::size_t RequestParser::on_body_impl(Text bytes, Code&)
 {
-    if (!discard_) body_.append(bytes.data(), bytes.size());
+    if (discard_) return bytes.size();
+    const std::size_t needed = body_.size() + bytes.size();
+    if (needed > body_.capacity()) {
+        // Doubled as strings do, but never beyond what can still come: events keep this memory.
+        const std::size_t doubled = body_.capacity() * 2;
+        std::string larger;
+        larger.reserve(std::max(needed, static_cast<std::size_t>(std::min<std::uint64_t>(doubled, body_max_))));
+        larger += body_;
+        body_.swap(larger);
+    }
+    body_.append(bytes.data(), bytes.size());
     return bytes.size();
 }
 

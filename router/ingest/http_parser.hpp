@@ -30,7 +30,8 @@ struct RequestHead {
 class RequestParser final : public boost::beast::http::basic_parser<true> {
 public:
     /// Both must outlive the parser, and are cleared.
-    RequestParser(RequestHead& head, std::string& body);
+    /// @param body_limit  in bytes
+    RequestParser(RequestHead& head, std::string& body, std::uint64_t body_limit);
     /// Reads the body to its end without keeping it.
     void discard_body() noexcept { discard_ = true; }
 
@@ -50,6 +51,7 @@ private:
 
     RequestHead& head_;
     std::string& body_;
+    std::uint64_t body_max_;  // its length once that is known
     bool discard_ = false;
     bool in_head_ = true;  // false: fields are trailers, which nobody reads
 };
