@@ -456,6 +456,8 @@ private:
         report.ingest.body_bytes = totals.body_bytes;
         report.ingest.connections = totals.connections_open;
         report.ingest.connections_total = totals.connections_accepted;
+        report.ingest.connections_refused = totals.connections_refused;
+        report.ingest.buffered_bytes = totals.buffered_bytes;
         const Journal::Stats& journal = journal_->stats();
         report.journal = {journal_->last(), journal_->synced(), journal_->oldest(), journal.commits, journal.events,
                           journal.event_bytes, journal.written_bytes, journal.failed_commits,

@@ -164,7 +164,8 @@ void ThreadedJournal::submit(CommitUnit unit)
         } else if (no_space_) {
             stats_.refused_no_space += unit.events.size();
             refused = fail(Errc::no_space, "less space is free than journal.min_free");
-        } else if (queued_bytes_ + bytes > options_.max_queued_bytes) {
+        } else if (queued_bytes_ > 0 && queued_bytes_ + bytes > options_.max_queued_bytes) {
+            // A unit above the limit is taken when it is alone: else it would be refused for ever.
             refused = fail(Errc::unavailable, "the journal's queue is full");
         } else {
             queued_bytes_ += bytes;

@@ -247,3 +247,31 @@ TEST_CASE("below min_free events are refused and taken again by themselves")
     while (!(*journal)->stats().accepting) std::this_thread::yield();
     CHECK(try_one().has_value());
 }
+
+TEST_CASE("a unit above the queue's limit is taken into an empty queue, not refused for ever")
+{
+    Bench bench;
+    bench.options.max_queued_bytes = 4000;
+    SystemClock clock;
+    SystemRandom random;
+    auto journal = Journal::open(*bench.disk, clock, random, bench.options, {});
+    REQUIRE(journal.has_value());
+    const auto version = (*journal)->store_version(two_targets());
+    REQUIRE(version.has_value());
+    for (std::uint64_t n = 1; n <= 3; ++n) {
+        CommitUnit unit = make_unit(n, 1, *version);
+        auto large = std::make_shared<StoredEvent>(*unit.events.front());
+        large->event.body = std::string(50'000, 'x');  // above the segment's size, too
+        unit.events.front() = large;
+        std::promise<Result<CommitResult>> answer;
+        unit.done = [&](const Result<CommitResult>& result) { answer.set_value(result); };
+        (*journal)->submit(std::move(unit));
+        const auto result = answer.get_future().get();
+        REQUIRE(result.has_value());
+        CHECK(result->first == n);
+    }
+    journal->reset();
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK((*log)->appender().last() == 3);
+}
