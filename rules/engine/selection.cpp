@@ -4,6 +4,25 @@ namespace eventyard::rules {
 
 using json::Kind;
 
+namespace {
+
+/// Eight bytes at a time: all of a JSON text's padding may be read.
+bool has_dot(std::string_view key) noexcept
+{
+    constexpr std::uint64_t ones = 0x0101010101010101;
+    for (std::size_t i = 0; i < key.size(); i += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, key.data() + i, sizeof word);
+        word ^= ones * '.';  // a dot becomes a zero byte
+        std::uint64_t zeros = (word - ones) & ~word & (ones << 7);
+        if (key.size() - i < 8) zeros &= (std::uint64_t{1} << 8 * (key.size() - i)) - 1;
+        if (zeros != 0) return true;  // perhaps only a byte above one: then nothing is found below
+    }
+    return false;
+}
+
+}  // namespace
+
 void Selection::start(const Names& names)
 {
     names_ = &names;
@@ -60,7 +79,7 @@ std::uint32_t Selection::enter(std::uint32_t object, std::uint32_t position, std
 {
     const std::uint32_t below = names_->find(position, key);
     if (below != Names::none) return make_child(object, below);
-    return key.find('.') == std::string_view::npos ? none : enter_dotted(object, position, key);
+    return names_->has_grandchildren(position) && has_dot(key) ? enter_dotted(object, position, key) : none;
 }
 
 std::uint32_t Selection::enter_dotted(std::uint32_t object, std::uint32_t position, std::string_view key)
