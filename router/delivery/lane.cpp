@@ -247,17 +247,18 @@ void Lane::on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo)
     if (!damaged.empty()) todo.notes.push_back({Note::What::damaged, damaged.size(), {}});
 }
 
-void Lane::on_event(const Now& now, std::uint32_t ticket, Result<StoredEventPtr> event, Todo& todo)
+void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo)
 {
     Flight& flight = flights_[ticket];
     const bool readable = event.has_value() && flight.route < (*event)->routes.size();
-    if (readable && !stopping_) {
+    const bool may_send = served && !orphaned() && !stopping_;
+    if (readable && may_send) {
         flight.event = std::move(*event);
         todo.attempts.push_back(attempt_of(ticket));
         return;
     }
     health_.forget(flight.probe);
-    if (stopping_) {
+    if (stopping_ || (readable && !may_send)) {  // a reload took the target away meanwhile
         give_back(now, flight, Duration{0});
     } else if (event.has_value() || event.error().code == Errc::corrupt) {
         ++counters_.damaged;

@@ -113,7 +113,8 @@ public:
 
     void offer(const StoredEventPtr& event, std::uint32_t route) { window_.offer(event, route); }
     void on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo);
-    void on_event(const Now& now, std::uint32_t ticket, Result<StoredEventPtr> event, Todo& todo);
+    /// @param served  there is a Target to attempt it with; false: a reload has just taken it away
+    void on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo);
     void on_rows(const Now& now, Result<std::vector<RetryRow>> rows);
     void on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters);
     void on_outcome(const Now& now, std::uint32_t ticket, targets::Outcome outcome, Todo& todo);

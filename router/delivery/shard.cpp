@@ -176,7 +176,8 @@ void Shard::perform(Entry& entry)
     for (const EventRead& read : std::exchange(todo_.events, {})) {
         place_.journal.read_event(read.sequence, [self, &entry, ticket = read.ticket](Result<StoredEventPtr> event) {
             self->post([&entry, ticket, event = std::move(event)](Shard& shard) mutable {
-                entry.lane.on_event(shard.now(), ticket, std::move(event), shard.todo_);
+                const bool served = entry.running && entry.running->target;
+                entry.lane.on_event(shard.now(), ticket, served, std::move(event), shard.todo_);
                 shard.pump(entry);
                 if (shard.stage_ != Stage::running) shard.continue_stop();
             });

@@ -84,6 +84,22 @@ public:
         const std::lock_guard lock(mutex_);
         return log_;
     }
+    /// Single events are not read while set: reads wait.
+    void hold_events(bool on)
+    {
+        std::deque<std::function<void()>> late;
+        {
+            const std::lock_guard lock(mutex_);
+            holding_ = on;
+            if (!on) late.swap(held_);
+        }
+        for (auto& work : late) push(std::move(work));
+    }
+    [[nodiscard]] std::size_t events_held() const
+    {
+        const std::lock_guard lock(mutex_);
+        return held_.size();
+    }
     /// Commits one batch of these events.
     void commit(std::vector<std::shared_ptr<StoredEvent>> events)
     {
@@ -138,7 +154,7 @@ public:
     }
     void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) override
     {
-        push([this, sequence, done = std::move(done)] {
+        auto work = [this, sequence, done = std::move(done)] {
             StoredEventPtr event;
             bool damaged = false;
             {
@@ -148,7 +164,15 @@ public:
             }
             if (damaged) done(fail(Errc::corrupt, "checksum"));
             else done(std::move(event));
-        });
+        };
+        {
+            const std::lock_guard lock(mutex_);
+            if (holding_) {
+                held_.push_back(std::move(work));
+                return;
+            }
+        }
+        push(std::move(work));
     }
     Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally(Sequence after,
                                                                                Sequence through) override
@@ -214,8 +238,8 @@ private:
     std::function<void(CommitBatchPtr)> listener_;
     RecoveryReport recovery_;
     Stats stats_;
-    std::deque<std::function<void()>> work_;
-    bool stopping_ = false;
+    std::deque<std::function<void()>> work_, held_;
+    bool stopping_ = false, holding_ = false;
     std::thread thread_;
 };
 

@@ -365,6 +365,44 @@ TEST_CASE("a reload keeps what is unchanged, replaces what changed and orphans w
     CHECK(a->made == 2);
 }
 
+TEST_CASE("a retry whose event is being read survives a reload that takes its target away")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::fail;
+    Life life;
+    life.start({spec("a", a)});
+    life.journal.hold_events(true);
+    send(life, version(1, {"a"}), {0}, 1);
+    REQUIRE(eventually([&] { return life.journal.events_held() == 1; }));
+    const std::uint64_t before = a->attempts;
+    SECTION("removed")
+    {
+        REQUIRE(life.replace({}).has_value());
+        REQUIRE(eventually([&] { return life.status("a").state == TargetState::orphaned; }));
+        life.journal.hold_events(false);
+        std::this_thread::sleep_for(100ms);
+        CHECK(a->attempts == before);
+        CHECK(life.status("a").pending.retry == 1);
+        CHECK(life.status("a").in_flight == 0);
+        a->mode = Mode::ok;
+        REQUIRE(life.replace({spec("a", a)}).has_value());
+    }
+    SECTION("changed, and the former one still works at its address")
+    {
+        a->mode = Mode::ok;
+        a->delay_ms = 300;
+        send(life, version(1, {"a"}), {0}, 1);
+        REQUIRE(eventually([&] { return a->in_flight == 1; }));
+        REQUIRE(life.replace({spec("a", a, "2")}).has_value());
+        (void)life.status();  // the reload has taken effect
+        REQUIRE(a->made == 1);
+        life.journal.hold_events(false);
+    }
+    REQUIRE(eventually([&] { return life.settled(); }));
+    CHECK(life.status("a").counters.delivered == life.journal.last());
+    check_model(life.state.durable());
+}
+
 TEST_CASE("a kind may change only while nothing is pending, or when told to adopt it")
 {
     const auto a = std::make_shared<Receiver>();

@@ -303,9 +303,9 @@ private:
         if (event_reads_.empty()) return;
         const EventRead read = event_reads_.front();
         event_reads_.pop_front();
-        if (wild && pick(10) == 0) lane_->on_event(now(), read.ticket, fail(Errc::io, "read"), todo_);
-        else if (wild && pick(20) == 0) lane_->on_event(now(), read.ticket, fail(Errc::corrupt, "crc"), todo_);
-        else lane_->on_event(now(), read.ticket, log_.events[read.sequence - 1], todo_);
+        if (wild && pick(10) == 0) lane_->on_event(now(), read.ticket, true, fail(Errc::io, "read"), todo_);
+        else if (wild && pick(20) == 0) lane_->on_event(now(), read.ticket, true, fail(Errc::corrupt, "crc"), todo_);
+        else lane_->on_event(now(), read.ticket, !wild || pick(20) != 0, log_.events[read.sequence - 1], todo_);
         pump();
     }
 
