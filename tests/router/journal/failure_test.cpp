@@ -222,6 +222,37 @@ TEST_CASE("many threads submit, everything is answered once and read back")
     CHECK(cancelled);
 }
 
+TEST_CASE("events for which no numbers can be reserved are refused in the end, and taken again by themselves")
+{
+    Bench bench;
+    bench.options.reserve_patience = std::chrono::milliseconds{100};
+    SystemClock clock;
+    SystemRandom random;
+    auto journal = Journal::open(*bench.disk, clock, random, bench.options, {});
+    REQUIRE(journal.has_value());
+    auto version = (*journal)->store_version(two_targets());
+    std::atomic<Sequence> asked{0};
+    (*journal)->set_reserver([&](Sequence up_to) { asked = up_to; });  // a state that cannot write
+    const auto try_one = [&] {
+        std::promise<Result<CommitResult>> answer;
+        CommitUnit unit = make_unit(1, 1, *version);
+        unit.done = [&](const Result<CommitResult>& result) { answer.set_value(result); };
+        (*journal)->submit(std::move(unit));
+        auto future = answer.get_future();
+        REQUIRE(future.wait_for(std::chrono::seconds{10}) == std::future_status::ready);
+        return future.get();
+    };
+    for (int n = 0; n < 2; ++n) {
+        const auto refused = try_one();
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(refused.error().code == Errc::unavailable);
+    }
+    CHECK((*journal)->stats().queued_bytes == 0);
+    REQUIRE(asked > 0);
+    (*journal)->reserved(asked);
+    CHECK(try_one().has_value());
+}
+
 TEST_CASE("below min_free events are refused and taken again by themselves")
 {
     Bench bench;
