@@ -319,9 +319,11 @@ private:
     /// Brings the routed totals up to the journal's end: a crash may have lost the last interval.
     Result<void> recount(const StateSnapshot& snapshot)
     {
-        if (snapshot.routed_through >= journal_->last()) return {};
-        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, journal_->last()));
-        state_->submit({Routed{journal_->last(), std::move(counts)}});
+        // Not journal_->last(), which a start raises to what was reserved: those numbers were never given.
+        const Sequence last = journal_->recovery().last;
+        if (snapshot.routed_through >= last) return {};
+        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
+        state_->submit({Routed{last, std::move(counts)}});
         return {};
     }
 

@@ -128,6 +128,37 @@ TEST_CASE("start continues above the reservation and tells another store's state
     CHECK(second.error().code == Errc::conflict);
 }
 
+TEST_CASE("what was let go is not taken for lost when only an unused segment is left")
+{
+    Bench bench;
+    auto log = bench.open();
+    const Id store = (*log)->recovery().store;
+    auto version = (*log)->versions().store_version(two_targets());
+    std::vector<CommitUnit> units;
+    units.push_back(make_unit(1, 3, *version));
+    REQUIRE((*log)->commit(units).has_value());
+    const JournalMarks marks{store, 500, 3, 3};
+    log->reset();
+    log = bench.open(marks);
+    const auto infos = (*log)->segments().infos();
+    REQUIRE(infos.size() == 2);
+    (*log)->keeper().release({infos[0].name});
+    for (int start = 0; start < 3; ++start) {
+        log->reset();
+        log = bench.open(marks);
+        REQUIRE(log.has_value());
+        CHECK((*log)->recovery().lost_last == 0);
+        CHECK((*log)->appender().last() >= 500);
+    }
+    // With no segment at all something is missing.
+    log->reset();
+    for (const std::string& name : *bench.disk->list("/data/journal"))
+        if (name.ends_with(".seg")) REQUIRE(bench.disk->unlink("/data/journal/" + name).has_value());
+    log = bench.open(marks);
+    CHECK((*log)->recovery().lost_first == 1);
+    CHECK((*log)->recovery().lost_last == 3);
+}
+
 TEST_CASE("released segments are recycled unless linked, rewritten ones keep what is wanted")
 {
     Bench bench;
