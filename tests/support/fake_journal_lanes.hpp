@@ -189,8 +189,18 @@ public:
     {
         return contents().count_after(target, after);
     }
-    std::vector<SegmentInfo> segments() const override { return {}; }
-    void release(std::vector<std::string>) override {}
+    std::vector<SegmentInfo> segments() const override { return sealed; }
+    void release(std::vector<std::string> names) override
+    {
+        const std::lock_guard lock(mutex_);
+        released_.insert(names.begin(), names.end());
+    }
+    [[nodiscard]] std::set<std::string> released() const
+    {
+        const std::lock_guard lock(mutex_);
+        return released_;
+    }
+    std::vector<SegmentInfo> sealed;  // set before use
     void rewrite(std::string, std::function<bool(const StoredEvent&, std::uint32_t)>,
                  std::function<void(Result<void>)> done) override
     {
@@ -235,6 +245,7 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable wake_;
     EventLog log_;
+    std::set<std::string> released_;
     std::function<void(CommitBatchPtr)> listener_;
     RecoveryReport recovery_;
     Stats stats_;
