@@ -424,6 +424,43 @@ TEST_CASE("a kind may change only while nothing is pending, or when told to adop
     CHECK(life.status("a").kind == "file");
 }
 
+TEST_CASE("a reload that is dropped leaves the kind of a target as it was")
+{
+    const auto a = std::make_shared<Receiver>();
+    EventLog log;
+    StateModel model;
+    {
+        Life life;
+        life.start({spec("a", a)});
+        TargetSpec other = spec("a", a);
+        other.kind = "file";
+        SECTION("after it was prepared")
+        {
+            std::promise<Result<void>> done;
+            life.engine->prepare({other}, [&done](Result<void> result) { done.set_value(std::move(result)); });
+            REQUIRE(done.get_future().get().has_value());
+            life.engine->abandon();
+        }
+        SECTION("while the state has not stored it yet")
+        {
+            life.state.stall(true);
+            life.engine->prepare({other}, [](const Result<void>&) {});
+            life.engine->abandon();
+            life.state.stall(false);
+        }
+        a->mode = Mode::refuse;
+        send(life, version(1, {"a"}), {0}, 20);
+        REQUIRE(eventually([&] { return life.state.durable().retries.size() > 0; }));
+        model = life.state.durable();
+        log = life.journal.contents();
+    }
+    CHECK(model.targets.at("a").kind == "fake");
+    a->mode = Mode::ok;
+    Life life{log, model};
+    life.start({spec("a", a)});  // with what is pending: the file was never edited
+    REQUIRE(eventually([&] { return a->distinct() == 20 && life.settled(); }));
+}
+
 TEST_CASE("a start with an edited file refuses a change of kind as a reload does")
 {
     const auto a = std::make_shared<Receiver>();
