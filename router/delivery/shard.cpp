@@ -301,7 +301,7 @@ void Shard::arm_flush()
 void Shard::flush(std::function<void()> then)
 {
     if (std::exchange(flush_armed_, false)) flush_timer_.cancel();
-    std::vector<std::pair<Entry*, std::uint64_t>> settled;
+    std::vector<std::pair<Entry*, Settled>> settled;
     listed_ = 0;
     const Now at = now();
     for (Entry* entry : std::exchange(dirty_, {})) {
@@ -326,8 +326,8 @@ void Shard::flush(std::function<void()> then)
             }
             if (settled.empty() && to_forward.empty()) return;
             self->post([settled, to_forward](Shard& shard) {
-                for (const auto& [entry, count] : settled) {
-                    entry->lane.on_durable(count);
+                for (const auto& [entry, part] : settled) {
+                    entry->lane.on_durable(part);
                     shard.touch(*entry);
                 }
                 shard.schedule_pump();

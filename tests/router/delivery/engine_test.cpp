@@ -318,6 +318,26 @@ TEST_CASE("a state that stalls stops the lanes after a bounded number of deliver
     REQUIRE(eventually([&] { return a->distinct() == 2000 && life.settled(); }));
 }
 
+TEST_CASE("a state that stalls stops the lanes after a bounded volume of dead letters")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::reject;
+    Life life;
+    life.options.lane.window.bytes = 1U << 20;
+    life.options.lane.letter_bytes_max = 256U << 10;
+    life.start({spec("a", a)});
+    life.state.stall(true);
+    const auto routing = version(1, {"a"});
+    for (int i = 0; i < 200; ++i)
+        life.journal.commit({make_event(routing, {0}, life.random, life.clock.wall(), std::string(64U << 10, 'x'))});
+    std::this_thread::sleep_for(300ms);
+    CHECK(a->attempts <= 4 + 8 + 8);  // the limit, what was in flight, and one batch that was under way
+    life.state.stall(false);
+    REQUIRE(eventually([&] { return life.status("a").seen == 200 && life.settled(); }));
+    CHECK(life.state.durable().dead.size() == 200);
+    CHECK(a->attempts == 200);
+}
+
 TEST_CASE("a state that cannot write does not keep a start from delivering")
 {
     const auto a = std::make_shared<Receiver>();
