@@ -224,7 +224,7 @@ TEST_CASE("what a dead target does not get within max_age ends, however long the
     one.retry.max_age = 300ms;
     life.start({one});
     send(life, version(1, {"a"}), {0}, 2000);
-    REQUIRE(eventually([&] { return life.settled(); }));
+    REQUIRE(eventually([&] { return life.journal.last() == 2000 && life.status("a").seen == 2000 && life.settled(); }));
     CHECK(a->attempts < 500);  // probes, not one for each
     const StateModel model = life.state.durable();
     check_model(model);
