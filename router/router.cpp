@@ -278,18 +278,18 @@ public:
 
     void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) override
     {
-        const std::lock_guard lock{engine_mutex_};
-        done(known(target, engine_->pause(target, std::move(reason))));
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        done(lock ? known(target, engine_->pause(target, std::move(reason))) : reloading());
     }
     void resume(std::string target, std::function<void(Result<void>)> done) override
     {
-        const std::lock_guard lock{engine_mutex_};
-        done(known(target, engine_->resume(target)));
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        done(lock ? known(target, engine_->resume(target)) : reloading());
     }
     void retry_now(std::string target, std::function<void(Result<void>)> done) override
     {
-        const std::lock_guard lock{engine_mutex_};
-        done(known(target, engine_->retry_now(target)));
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        done(lock ? known(target, engine_->retry_now(target)) : reloading());
     }
     void dead_letters(DeadLetterFilter filter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
     {
@@ -319,9 +319,11 @@ private:
     /// Brings the routed totals up to the journal's end: a crash may have lost the last interval.
     Result<void> recount(const StateSnapshot& snapshot)
     {
-        if (snapshot.routed_through >= journal_->last()) return {};
-        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, journal_->last()));
-        state_->submit({Routed{journal_->last(), std::move(counts)}});
+        // Not journal_->last(), which a start raises to what was reserved: those numbers were never given.
+        const Sequence last = journal_->recovery().last;
+        if (snapshot.routed_through >= last) return {};
+        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
+        state_->submit({Routed{last, std::move(counts)}});
         return {};
     }
 
@@ -418,6 +420,12 @@ private:
         control_thread_.join();
         control_.restart();
         control_.poll();  // commits that were told of after the stop
+    }
+
+    /// The control thread never waits for a reload: the reload may wait for the control thread.
+    static Result<void> reloading()
+    {
+        return fail(Errc::unavailable, "a reload is under way; try again in a moment");
     }
 
     [[nodiscard]] Result<void> known(const std::string& target, bool found) const
