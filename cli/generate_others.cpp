@@ -113,7 +113,7 @@ void two_pieces_event(const Scale& scale, std::uint64_t k, std::string& out)
     close_event(draws, text);
 }
 
-// Arrays of objects: some elements aim at rules, and only an element that fits alone counts.
+// Arrays of objects: four elements aim at rules, whatever the size.
 
 void array_rule(const Scale&, std::uint64_t i, std::string& out)
 {
@@ -126,11 +126,12 @@ void array_event(const Scale& scale, std::uint64_t k, std::uint64_t size, std::s
     Text text(out);
     Draws draws(scale.seed, k);
     open_event(draws, "shop.orders", "OrderPaid", draw_region(draws), text);
-    const std::uint64_t aimed = draws.below(size);
+    const std::uint64_t apart = size / 4;
+    const std::uint64_t aimed = draws.below(apart);
     text << R"("items":[)";
     for (std::uint64_t element = 0; element < size; ++element) {
         text << (element == 0 ? "" : ",") << R"({"sku":"g-)";
-        if (element == aimed) text << draws.below(scale.rules);
+        if (element % apart == aimed) text << draws.below(scale.rules);
         else text << "none" << draws.below(1'000'000);
         text << R"(","count":)" << draws.below(20) << "}";
     }
