@@ -3,6 +3,7 @@
 Each takes a file of patterns and a file of events and gives a dictionary, or a Failure that says why
 there is none. One program runs at a time, on one matching thread.
 """
+import hashlib
 import json
 import os
 import shutil
@@ -25,6 +26,18 @@ def resident(pid):
             return int(f.read().split()[1]) * PAGE
     except (OSError, IndexError):
         return 0
+
+
+def digest_of(folder):
+    """Of the names and bytes of all files below a folder."""
+    digest = hashlib.sha256()
+    for directory, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            path = os.path.join(directory, name)
+            digest.update(os.path.relpath(path, folder).encode())
+            with open(path, "rb") as f:
+                digest.update(f.read())
+    return digest.hexdigest()
 
 
 def run_limited(command, timeout, memory_max, cwd=None):
@@ -87,10 +100,9 @@ class Eventyard:
     def save(self, family, rules, events, folder):
         """Files with what generated() would use: for peers."""
         names = [os.path.join(folder, f"{family}-{rules}-{events}-{what}.jsonl") for what in ("rules", "events")]
-        if not all(os.path.exists(name) for name in names):
-            run_limited([self.binary, "bench", "match", "--generate", str(rules), "--family", family,
-                         "--events-count", str(events), "--save-rules", names[0], "--save-events", names[1]],
-                        self.settings.timeout, self.settings.memory_max)
+        run_limited([self.binary, "bench", "match", "--generate", str(rules), "--family", family,
+                     "--events-count", str(events), "--save-rules", names[0], "--save-events", names[1]],
+                    self.settings.timeout, self.settings.memory_max)
         return names
 
 
@@ -105,26 +117,42 @@ class Figures(dict):
 
 
 class Peer:
-    """A program of peers/ that is built once below the work folder."""
+    """A program of peers/ that is built below the work folder, again when its sources changed."""
 
     def __init__(self, settings, work):
         self.settings = settings
         self.folder = os.path.join(work, "peers", self.source)
         self.missing = None
         try:
-            self.build()
+            self.need_tools()
+            sources = os.path.join(HERE, "peers", self.source)
+            built = os.path.join(self.folder, "built-from")
+            digest = digest_of(sources)
+            if not settings.rebuild and os.path.exists(built) and open(built).read() == digest:
+                return
+            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.copytree(sources, self.folder)
+            for step in self.build_steps():
+                try:
+                    run_limited(step, 600, settings.memory_max, self.folder)
+                except Failure as why:
+                    raise Failure(f"{' '.join(step[:2])}: {why}") from why
+            with open(built, "w") as f:
+                f.write(digest)
         except Failure as why:
             self.missing = str(why)
 
-    def copy_sources(self):
-        shutil.copytree(os.path.join(HERE, "peers", self.source), self.folder, dirs_exist_ok=True)
+    def need_tools(self):
+        missing = [tool for tool in self.tools if not shutil.which(tool)]
+        if missing:
+            raise Failure(f"needs {' and '.join(missing)}")
 
-    def measure(self, rules, events, load_seconds=None):
+    def measure(self, rules, events, more=()):
         """What the peer printed, its rate as the median of its rounds."""
         if self.missing:
             raise Failure(self.missing)
-        load = load_seconds or self.settings.load_seconds
-        text, peak = run_limited(self.command() + [rules, events, str(self.settings.seconds), str(load)],
+        load = self.settings.load_seconds
+        text, peak = run_limited([*self.command(), rules, events, str(self.settings.seconds), str(load), *more],
                                  self.settings.peer_timeout + load, self.settings.memory_max)
         figures = json.loads(text)
         figures["peak_resident_bytes"] = peak
@@ -141,16 +169,10 @@ class Peer:
 class Ruler(Peer):
     name = "event-ruler"
     source = "ruler"
+    tools = ("java", "mvn")
 
-    def build(self):
-        if not (shutil.which("java") and shutil.which("mvn")):
-            raise Failure("needs java and mvn")
-        self.copy_sources()
-        if not os.path.exists(os.path.join(self.folder, "target", "lib")) or self.settings.rebuild:
-            try:
-                run_limited(["mvn", "-q", "-B", "package"], 600, self.settings.memory_max, self.folder)
-            except Failure as why:
-                raise Failure(f"mvn package: {why}") from why
+    def build_steps(self):
+        return [["mvn", "-q", "-B", "package"]]
 
     def command(self):
         heap = f"-Xmx{int(self.settings.memory_max * 0.8 / 2**20)}m"
@@ -160,28 +182,17 @@ class Ruler(Peer):
 class Quamina(Peer):
     name = "Quamina"
     source = "quamina"
+    tools = ("go",)
 
-    def build(self):
-        if not shutil.which("go"):
-            raise Failure("needs go")
-        self.copy_sources()
-        binary = os.path.join(self.folder, "quamina-peer")
-        if os.path.exists(binary) and not self.settings.rebuild:
-            return
-        for step in (["go", "get", "quamina.net/go/quamina/v2"], ["go", "build", "-o", binary, "."]):
-            try:
-                run_limited(step, 600, self.settings.memory_max, self.folder)
-            except Failure as why:
-                raise Failure(f"{' '.join(step[:2])}: {why}") from why
+    def build_steps(self):
+        return [["go", "get", "quamina.net/go/quamina/v2"], ["go", "build", "-o", "quamina-peer", "."]]
 
     def command(self):
         return [os.path.join(self.folder, "quamina-peer")]
 
 
 # Where a peer is known to answer otherwise: (peer, what is measured, why).
-KNOWN_DIFFERENCES = [
-    ("event-ruler", "repeated-key", "arrays under a repeated key are chosen from separately there"),
-]
+KNOWN_DIFFERENCES = []
 
 
 def head(path, count, folder):

@@ -280,10 +280,12 @@ def events(bench):
     note = []
     rules, events_file = bench.eventyard.save("repeated-key", 100, 1, bench.work)
     for peer in bench.peers:
+        # event-ruler's structured matching, on by default, is quick here and answers otherwise.
+        more = ["plain"] if peer.name == "event-ruler" else []
         try:
-            note.append(f"{peer.name} {1 / peer.measure(rules, events_file)['rate']:.3g} s")
+            note.append(f"{' '.join([peer.name, *more])} {1 / peer.measure(rules, events_file, more)['rate']:.3g} s")
         except Failure as why:
-            note.append(f"{peer.name} {why}")
+            note.append(f"{' '.join([peer.name, *more])} {why}")
     costs = [ours.column(c)["ns_per_event"] / 1000 for c in ("matching_only", "product")]
     table.add(["repeated-key", "100", *(f"{c:,.1f}" for c in costs), f"{worst:,.0f}", "<1,000 us",
                verdict(worst < 1000), "; ".join(note)], {"eventyard": ours})
