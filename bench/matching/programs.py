@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -86,7 +87,7 @@ class Eventyard:
         text, _ = run_limited([self.binary, "bench", "match", "--rules", rules, "--events", events, "--json",
                                "--rule-counts", "--seconds", str(seconds)],
                               self.settings.timeout, self.settings.memory_max)
-        return Figures(json.loads(text))
+        return Figures(json.loads(text), self.settings.cpu)
 
     def generated(self, family, rules, events=None, seconds=None):
         """As measure(), for rules and events that the program makes up itself."""
@@ -95,7 +96,7 @@ class Eventyard:
         if events:
             command += ["--events-count", str(events)]
         text, _ = run_limited(command, self.settings.timeout, self.settings.memory_max)
-        return Figures(json.loads(text))
+        return Figures(json.loads(text), self.settings.cpu)
 
     def save(self, family, rules, events, folder):
         """Files with what generated() would use: for peers."""
@@ -107,13 +108,21 @@ class Eventyard:
 
 
 class Figures(dict):
-    """What `bench match --json` printed."""
+    """What `bench match --json` printed; rates and costs by the wall or by CPU time."""
+
+    def __init__(self, figures, cpu):
+        super().__init__(figures)
+        self.cpu = cpu
 
     def column(self, name):
         return next(c for c in self["columns"] if c["name"] == name)
 
+    def cost(self, name):
+        """Nanoseconds an event."""
+        return self.column(name)["cpu_ns_per_event" if self.cpu else "ns_per_event"]
+
     def rate(self, name):
-        return self.column(name)["events_per_second"]
+        return 1e9 / self.cost(name) if self.cost(name) else 0
 
 
 class Peer:
@@ -161,8 +170,7 @@ class Peer:
             raise Failure(f"not loaded in {load:.0f} s ({rate:,.0f} rules/s)")
         if figures["accepted"] == 0:
             raise Failure("refuses all rules")
-        rounds = sorted(figures["rounds"])
-        figures["rate"] = rounds[len(rounds) // 2]
+        figures["rate"] = statistics.median(figures["cpu_rounds" if self.settings.cpu else "rounds"])
         return figures
 
 
@@ -209,14 +217,16 @@ def head(path, count, folder):
 def agreement(eventyard, ours, theirs, peer, subject, rules, events, folder):
     """In a word or two, whether a peer answered as Eventyard did.
 
-    A peer that was too slow for all events is compared on those it answered."""
+    Whoever was faster is asked again for the first events, which both answered."""
     answers = ours["answers"]
+    count = min(theirs["answered"], answers["events"])
     if theirs["answered"] != answers["events"]:
-        count = min(theirs["answered"], answers["events"])
-        if theirs["answered"] > count:
-            return "not compared"
-        answers = eventyard.measure(rules, head(events, count, folder), 0.1)["answers"]
-        if answers["events"] != count:
+        first = head(events, count, folder)
+        if answers["events"] > count:
+            answers = eventyard.measure(rules, first, 0.1)["answers"]
+        else:
+            theirs = peer.measure(rules, first)
+        if not answers["events"] == theirs["answered"] == count:
             return "not compared"
     refused = set(theirs["refused"])
     if not refused and answers["digest"] == theirs["digest"]:

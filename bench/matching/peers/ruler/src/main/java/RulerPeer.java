@@ -8,6 +8,7 @@
 // follow until SECONDS have passed, at least three unless they are very slow.
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -83,8 +84,10 @@ public final class RulerPeer {
         final long start = System.nanoTime();
         boolean complete = answered == events.size();
         long sink = 0;
+        final List<Double> cpuRates = new ArrayList<>();
         while (goesOn(rates.size(), (System.nanoTime() - start) / NANOS, seconds)) {
             final long roundStart = System.nanoTime();
+            final long cpuStart = threadCpu();
             int done = 0;
             for (String event : events) {
                 sink += machine.rulesForJSONEvent(event).size();
@@ -94,8 +97,10 @@ public final class RulerPeer {
                     break;
                 }
             }
+            cpuRates.add(done / ((threadCpu() - cpuStart) / NANOS));
             rates.add(done / ((System.nanoTime() - roundStart) / NANOS));
         }
+        out.append(",\"cpu_rounds\":").append(cpuRates);
         out.append(",\"events\":").append(events.size()).append(",\"answered\":").append(answered)
             .append(",\"complete\":").append(complete).append(",\"matches\":").append(matches)
             .append(",\"digest\":\"").append(String.format("%016x", digest)).append("\",\"rounds\":")
@@ -120,6 +125,11 @@ public final class RulerPeer {
         z = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9L;
         z = (z ^ (z >>> 27)) * 0x94d049bb133111ebL;
         return z ^ (z >>> 31);
+    }
+
+    /** Of this thread: neither the collector nor the compiler of the virtual machine. */
+    private static long threadCpu() {
+        return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
     }
 
     private static List<String> readLines(String path) throws IOException {
