@@ -191,14 +191,15 @@ private:
     /// One value under one name: sometimes spelled with dots, or cut in two under one key.
     void member(const std::string& name, Tree value, Tree& out)
     {
-        if (value.is(Kind::object) && random_.below(12) == 0) {
+        if (value.is(Kind::object) && random_.chance(words_.odd_percent)) {
             for (Tree& inner : value.items) {
                 std::string key = name + "." + inner.key;
                 out.add(std::move(key), std::move(inner));
             }
             return;
         }
-        if ((value.is(Kind::object) || value.is(Kind::array)) && value.items.size() > 1 && random_.below(14) == 0) {
+        if ((value.is(Kind::object) || value.is(Kind::array)) && value.items.size() > 1 &&
+            random_.chance(words_.odd_percent)) {
             Tree second = value;
             const auto half = static_cast<std::ptrdiff_t>(random_.below(value.items.size()));
             second.items.erase(second.items.begin(), second.items.begin() + half);

@@ -526,6 +526,39 @@ Vocabulary draw_vocabulary(Random& random)
     return words;
 }
 
+void steer(Vocabulary& words, const std::vector<Form>& forms, Setting setting, Random& random)
+{
+    words.forms = forms;
+    words.spoiled_percent = 80;
+    switch (setting) {
+        case Setting::flat:
+            for (auto& path : words.paths) path.resize(1);
+            words.or_percent = words.odd_percent = words.array_percent = 0;
+            break;
+        case Setting::arrays:
+        case Setting::mixed:
+            for (auto& path : words.paths)
+                while (path.size() < 3) path.push_back(random.pick(words.paths.front()));
+            words.array_percent = 75;
+            if (setting == Setting::mixed) words.odd_percent = 40;
+            break;
+        case Setting::array:
+            for (auto& path : words.paths)
+                if (path.size() < 2) path.push_back(path.front());
+            words.array_percent = 60;
+            break;
+        case Setting::either:
+            words.fields_max = 4;
+            words.or_percent = 90;
+            break;
+        default:
+            for (auto& path : words.paths)
+                if (path.size() < 2) path.push_back(path.front());
+            words.odd_percent = 40;
+            break;
+    }
+}
+
 void keep_common(Vocabulary& words, bool plain)
 {
     const auto foreign = [&](Form form) {

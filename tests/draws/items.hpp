@@ -21,6 +21,11 @@ inline constexpr std::size_t form_count = static_cast<std::size_t>(Form::count_)
 [[nodiscard]] const char* form_name(Form form) noexcept;
 [[nodiscard]] Form form_of(const Tree& item);
 
+/// In what surroundings a field was asked for.
+enum class Setting : std::uint8_t { flat, array, arrays, either, dotted, repeated, mixed, count_ };
+inline constexpr std::size_t setting_count = static_cast<std::size_t>(Setting::count_);
+[[nodiscard]] const char* setting_name(Setting setting) noexcept;
+
 /// What one rule set is made of.
 struct Vocabulary {
     std::vector<std::string> strings;             // decoded
@@ -31,9 +36,12 @@ struct Vocabulary {
     std::size_t or_percent = 20;
     std::size_t dotted_percent = 12;
     std::size_t array_percent = 40;  // objects of an event that lie in an array
+    std::size_t odd_percent = 8;       // objects of an event that are spelled with dots, or cut in two
     std::size_t spoiled_percent = 70;  // events made for a rule that get something wrong
 };
 [[nodiscard]] Vocabulary draw_vocabulary(Random& random);
+/// Makes draws of these forms in that setting likely.
+void steer(Vocabulary& words, const std::vector<Form>& forms, Setting setting, Random& random);
 /// Leaves only what EventBridge's library understands; with `plain`, only what it is known to
 /// answer as we do.
 void keep_common(Vocabulary& words, bool plain);

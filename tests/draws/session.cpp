@@ -31,13 +31,7 @@ std::string judge_set(const Vocabulary& words, const std::vector<Tree>& patterns
 std::string draw_and_judge_set(const SetOptions& options, Random& random, rules::Matching& used, Tally& tally)
 {
     Vocabulary words = draw_vocabulary(random);
-    if (!options.forms.empty()) {
-        words.forms = options.forms;
-        words.array_percent = 75;
-        words.spoiled_percent = 85;
-        for (auto& path : words.paths)
-            while (path.size() < 3) path.push_back(random.pick(words.paths.front()));
-    }
+    if (!options.forms.empty()) steer(words, options.forms, options.setting, random);
     std::vector<Tree> patterns;
     // Small sets are as likely as large ones.
     const std::size_t reach = std::size_t{1} << random.below(9);

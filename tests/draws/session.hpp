@@ -11,7 +11,8 @@ struct SetOptions {
     std::size_t rules_max = 200;
     std::size_t events = 24;
     std::size_t elements = 0;  // of one array in each event
-    std::vector<Form> forms;   // not empty: of these only, mostly in arrays and mostly spoiled
+    std::vector<Form> forms;   // not empty: of these only, and mostly in that setting
+    Setting setting = Setting::flat;
 };
 
 /// Judges every event of the set. Empty, or a text that shows what went wrong.

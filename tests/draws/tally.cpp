@@ -62,13 +62,13 @@ std::uint64_t Tally::lowest(bool each, std::string& whose) const
     return least;
 }
 
-std::vector<Form> Tally::lacking(std::uint64_t limit) const
+std::vector<Form> Tally::lacking(Setting setting, std::uint64_t limit) const
 {
     std::vector<Form> out;
-    for (std::size_t i = 0; i < form_count; ++i)
-        if (std::any_of(both_[i].begin(), both_[i].end(),
-                        [&](const Outcomes& o) { return std::min(o.matched, o.failed) < limit; }))
-            out.push_back(static_cast<Form>(i));
+    for (std::size_t i = 0; i < form_count; ++i) {
+        const Outcomes& outcomes = both_[i][static_cast<std::size_t>(setting)];
+        if (std::min(outcomes.matched, outcomes.failed) < limit) out.push_back(static_cast<Form>(i));
+    }
     return out;
 }
 

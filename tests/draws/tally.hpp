@@ -8,11 +8,6 @@
 
 namespace eventyard::draws {
 
-/// In what surroundings a field was asked for.
-enum class Setting : std::uint8_t { flat, array, arrays, either, dotted, repeated, mixed, count_ };
-inline constexpr std::size_t setting_count = static_cast<std::size_t>(Setting::count_);
-[[nodiscard]] const char* setting_name(Setting setting) noexcept;
-
 struct Outcomes {
     std::uint64_t matched = 0;
     std::uint64_t failed = 0;
@@ -32,8 +27,8 @@ public:
     /// The lowest count in the table, and whose it is. Of fields by form in any setting, and of
     /// each setting; with `each`, also of each form in each setting.
     [[nodiscard]] std::uint64_t lowest(bool each, std::string& whose) const;
-    /// The forms with fewer than `limit` of either answer in some setting.
-    [[nodiscard]] std::vector<Form> lacking(std::uint64_t limit) const;
+    /// The forms with fewer than `limit` of either answer in that setting.
+    [[nodiscard]] std::vector<Form> lacking(Setting setting, std::uint64_t limit) const;
 
 private:
     std::array<Outcomes, form_count> forms_{};

@@ -67,8 +67,7 @@ def judge(line, theirs, count, show):
                 patterns[i] = rows.Rule(rows.read(line["patterns"][i]))
             if read_event is None:
                 read_event = rows.Event(rows.read(event))
-            # Among others it may differ from itself: that is row 1 and needs no other reason.
-            row = 1 if alone == ours else rows.explain(patterns[i], read_event, ours, alone)
+            row = rows.explain(patterns[i], read_event, ours, alone, together)
             shown = (f"row {row}: {line['patterns'][i]}\n  on {event}\n  ours {ours}, theirs alone {alone}, "
                      f"among others {together}")
             if row is None:

@@ -122,6 +122,7 @@ def numbers_in(value):
 
 
 def strings_in(value):
+    """All strings, operators' names left out."""
     if isinstance(value, str) and not isinstance(value, Number):
         yield value
     elif isinstance(value, list):
@@ -186,17 +187,21 @@ def row_4(rule, event):
     """A cidr item, and a value at its path that is a number or names an address."""
     for path, items in rule.fields:
         if any(operator == "cidr" for operator, _ in rule.operators(items)) and \
-                any(looks_like_address(value) for value in event.at(path)):
+                any(isinstance(value, Number) or looks_like_address(value) for value in event.at(path)):
             return True
     return False
 
 
 def row_5(rule, event):
-    """A plain string that is an address, and another spelling of one among the values."""
+    """A plain string that is an address, and another spelling of one among the values; or a prefix or
+    suffix that is a quotation mark, and an empty string: values are stored with their quotes there."""
     for path, items in rule.fields:
         for operator, operand in rule.operators(items):
             if operator == "=" and not isinstance(operand, Number) and address(operand) is not None and \
                     any(value != operand and looks_like_address(value) for value in event.at(path)):
+                return True
+            if operator in ("prefix", "suffix", "anything-but") and "" in event.at(path) and \
+                    '"' in strings_in(operand):
                 return True
     return False
 
@@ -242,15 +247,29 @@ def row_9(rule, event):
 ROWS = [(11, row_11), (10, row_10), (3, row_3), (4, row_4), (5, row_5), (6, row_6), (8, row_8), (9, row_9), (2, row_2)]
 
 
-def explain(rule, event, ours, theirs):
+def explain(rule, event, ours, alone, together):
+    """The row, or None. `alone` and `together` are event-ruler's answers without and with other rules."""
+    if alone == ours:
+        return 1
     for number, predicate in ROWS:
         if predicate(rule, event):
             return number
-    return None
+    return 1 if together == ours else None
+
+
+def lists_of_lists(pattern):
+    """Whether several $or are written as a list of lists."""
+    return isinstance(pattern, list) and any(
+        (key == "$or" and value and not isinstance(value[0], Pairs)) or
+        (isinstance(value, Pairs) and lists_of_lists(value)) or
+        (key == "$or" and any(lists_of_lists(branch) for branch in value))
+        for key, value in (pattern if isinstance(pattern, Pairs) else Pairs()))
 
 
 def refusal(pattern, reason):
     """The row that explains why event-ruler refuses a pattern that we take."""
+    if lists_of_lists(pattern):
+        return 7
     rule = Rule(pattern)
     operators = [pair for _, items in rule.fields for pair in rule.operators(items)]
     if any(not is_exact(number) for _, items in rule.fields for number in numbers_in(items)):
