@@ -218,7 +218,7 @@ private:
         Answers& answers = result_.answers;
         answers.of_rule.resize(options_.unchecked ? 0 : set_.size());
         const SystemClock clock;
-        const SteadyTime deadline = clock.steady() + 4 * options_.seconds;
+        const SteadyTime deadline = clock.steady() + std::max<Duration>(std::chrono::seconds(10), 4 * options_.seconds);
         Worker& worker = *workers_.front();
         std::vector<std::uint32_t> product;
         std::string refused;

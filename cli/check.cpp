@@ -37,6 +37,13 @@ std::vector<RuleNote> notes_of(const router::RouteTable& table)
     return notes;
 }
 
+std::size_t rules_that_compare_numbers(const router::RouteTable& table)
+{
+    std::size_t count = 0;
+    for (const router::Rule& rule : table.rules) count += rules::compares_numbers(*rule.pattern_source);
+    return count;
+}
+
 const char* word_of(router::Durability durability)
 {
     switch (durability) {
@@ -80,6 +87,15 @@ void print_table(const router::RouteTable& table, std::size_t warnings)
         targets.add({name, target.kind, grouped(uses[name]), target.blueprint->address(),
                      target.dead_letter_target.empty() ? "-" : target.dead_letter_target});
     std::cout << "\n" << targets.text(2);
+}
+
+/// What depends on the events that will come, so it is said once and is no fault of a rule.
+void print_number_note(std::size_t rules)
+{
+    if (rules == 0) return;
+    std::cout << "\n" << counted(rules, "rule") << (rules == 1 ? " compares" : " compare")
+              << " numbers: AWS never matches a number of an event there that does not survive a double, "
+                 "such as most of 20 digits (row 3)\n";
 }
 
 void print_notes(const std::vector<RuleNote>& notes)
@@ -132,13 +148,19 @@ int check(const Options& options)
             out["buses"] = table->buses.size();
         }
         out["diagnostics"] = nlohmann::ordered_json::parse(report.json());
-        if (table && options.portable) out["portability"] = notes_json(notes);
+        if (table && options.portable) {
+            out["portability"] = notes_json(notes);
+            out["compare_numbers"] = rules_that_compare_numbers(*table);
+        }
         std::cout << one_line(out) << "\n";
     } else {
         std::cerr << report.text();
         if (table) {
             print_table(*table, warnings);
-            if (options.portable) print_notes(notes);
+            if (options.portable) {
+                print_notes(notes);
+                print_number_note(rules_that_compare_numbers(*table));
+            }
         } else {
             std::cerr << "\n" << counted(report.errors(), "error");
             if (warnings > 0) std::cerr << ", " << counted(warnings, "warning");

@@ -43,6 +43,7 @@ void read_limits(Fields& root, router::IngestLimits& limits)
     limits.batch = count("batch", limits.batch, 100'000);
     limits.matches = count("matches", limits.matches, 100'000);
     limits.connections = count("connections", limits.connections, 1'000'000);
+    limits.buffers = fields->size("buffers", limits.buffers, 64 * kib, 1024 * gib);
     limits.idle = fields->duration("idle", limits.idle, {.min = 10ms, .max = 24h});
     limits.request = fields->duration("request", limits.request, {.min = 10ms, .max = 24h});
     fields->finish("limits");

@@ -126,8 +126,9 @@ bool Tokens::index(std::string_view text)
 
 bool Tokens::decode(const char* first, const char* close, std::string_view& out, bool& lone_surrogate)
 {
-    // All decoded strings together are never longer than the text, so views stay valid.
-    if (decoded_end_ == nullptr) decoded_end_ = decoded_.at_least(size);
+    // All decoded strings together are never longer than the text, so views stay valid. Readers may look
+    // at eight bytes from the start of any.
+    if (decoded_end_ == nullptr) decoded_end_ = decoded_.at_least(size + 8);
     char* const written = unescape(first, close, decoded_end_, lone_surrogate);
     if (written == nullptr) return false;
     out = {decoded_end_, static_cast<std::size_t>(written - decoded_end_)};

@@ -26,6 +26,7 @@ struct IngestLimits {
     std::uint32_t batch = 1000;                      // limits.batch: items in one request
     std::uint32_t matches = 1000;                    // limits.matches: deliveries of one event
     std::uint32_t connections = 10'000;              // limits.connections: open at once
+    std::uint64_t buffers = 256U << 20;              // limits.buffers: held by all connections that wait
     Duration idle = std::chrono::seconds{60};        // limits.idle: between requests
     Duration request = std::chrono::seconds{30};     // limits.request: first byte to last
     bool operator==(const IngestLimits&) const = default;

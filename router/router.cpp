@@ -278,18 +278,18 @@ public:
 
     void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) override
     {
-        const std::lock_guard lock{engine_mutex_};
-        done(known(target, engine_->pause(target, std::move(reason))));
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        done(lock ? known(target, engine_->pause(target, std::move(reason))) : reloading());
     }
     void resume(std::string target, std::function<void(Result<void>)> done) override
     {
-        const std::lock_guard lock{engine_mutex_};
-        done(known(target, engine_->resume(target)));
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        done(lock ? known(target, engine_->resume(target)) : reloading());
     }
     void retry_now(std::string target, std::function<void(Result<void>)> done) override
     {
-        const std::lock_guard lock{engine_mutex_};
-        done(known(target, engine_->retry_now(target)));
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        done(lock ? known(target, engine_->retry_now(target)) : reloading());
     }
     void dead_letters(DeadLetterFilter filter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
     {
@@ -319,9 +319,11 @@ private:
     /// Brings the routed totals up to the journal's end: a crash may have lost the last interval.
     Result<void> recount(const StateSnapshot& snapshot)
     {
-        if (snapshot.routed_through >= journal_->last()) return {};
-        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, journal_->last()));
-        state_->submit({Routed{journal_->last(), std::move(counts)}});
+        // Not journal_->last(), which a start raises to what was reserved: those numbers were never given.
+        const Sequence last = journal_->recovery().last;
+        if (snapshot.routed_through >= last) return {};
+        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
+        state_->submit({Routed{last, std::move(counts)}});
         return {};
     }
 
@@ -420,6 +422,12 @@ private:
         control_.poll();  // commits that were told of after the stop
     }
 
+    /// The control thread never waits for a reload: the reload may wait for the control thread.
+    static Result<void> reloading()
+    {
+        return fail(Errc::unavailable, "a reload is under way; try again in a moment");
+    }
+
     [[nodiscard]] Result<void> known(const std::string& target, bool found) const
     {
         if (found) return {};
@@ -456,6 +464,8 @@ private:
         report.ingest.body_bytes = totals.body_bytes;
         report.ingest.connections = totals.connections_open;
         report.ingest.connections_total = totals.connections_accepted;
+        report.ingest.connections_refused = totals.connections_refused;
+        report.ingest.buffered_bytes = totals.buffered_bytes;
         const Journal::Stats& journal = journal_->stats();
         report.journal = {journal_->last(), journal_->synced(), journal_->oldest(), journal.commits, journal.events,
                           journal.event_bytes, journal.written_bytes, journal.failed_commits,

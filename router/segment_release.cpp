@@ -52,6 +52,8 @@ struct SegmentRelease::Rounds : std::enable_shared_from_this<Rounds> {
         std::map<std::string, Sequence> cursors(needed.cursors.begin(), needed.cursors.end());
         Sequence lowest = UINT64_MAX;
         for (const auto& [target, cursor] : cursors) lowest = std::min(lowest, cursor);
+        // While the state cannot write, a target may be at work that it has never heard of.
+        if (state.stats().failing) lowest = 0;
         std::vector<std::string> unneeded;
         std::optional<Candidate> best;
         std::uint64_t bytes = 0;

@@ -37,6 +37,7 @@ public:
         scope(pattern, "");
         return std::move(notes_);
     }
+    [[nodiscard]] bool compares_numbers() const noexcept { return compares_numbers_; }
 
 private:
     void refused(const Place& place, std::string row, std::string message)
@@ -142,14 +143,9 @@ private:
 
     void number(const Node& node, bool compared)
     {
+        compares_numbers_ = compares_numbers_ || compared;
         const auto value = Decimal::read(node.text);
-        if (value && value->survives_double()) {
-            if (compared && !told_numeric_)
-                differs(node.place, "row 3",
-                        "event numbers that do not survive a double never match numeric at AWS");
-            told_numeric_ = told_numeric_ || compared;
-            return;
-        }
+        if (value && value->survives_double()) return;
         if (compared)
             refused(node.place, "row 3", fmt::format("AWS cannot compare {}: it does not survive a double", node.text));
         else
@@ -250,10 +246,17 @@ private:
     }
 
     std::vector<PortabilityNote> notes_;
-    bool told_numeric_ = false;
+    bool compares_numbers_ = false;
 };
 
 }  // namespace
+
+bool compares_numbers(const Node& pattern)
+{
+    Notes notes;
+    static_cast<void>(notes.run(pattern));
+    return notes.compares_numbers();
+}
 
 std::vector<PortabilityNote> portability(const Node& pattern) { return Notes().run(pattern); }
 

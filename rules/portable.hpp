@@ -15,6 +15,10 @@ struct PortabilityNote {
     std::string message;
 };
 
+/// Whether a value of an event may be compared as a number. AWS does that by doubles, so its answer
+/// differs for a number in an event that is none; the pattern alone cannot say whether one comes.
+[[nodiscard]] bool compares_numbers(const Node& pattern);
+
 /// Everything in the pattern that AWS would refuse or may answer differently.
 [[nodiscard]] std::vector<PortabilityNote> portability(const Node& pattern);
 

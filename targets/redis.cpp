@@ -131,8 +131,10 @@ private:
             if (!found.has_value()) co_return unresolved(found.error());
             job->peers = std::move(*found);
         }
-        const Duration left =
-            std::max<Duration>(redis.timeout - (context_.clock.steady() - started), Duration{1});
+        // In whole milliseconds: it stands in a sentence when it has passed.
+        using std::chrono::milliseconds;
+        const Duration left = std::max<Duration>(
+            std::chrono::ceil<milliseconds>(redis.timeout - (context_.clock.steady() - started)), milliseconds{1});
         std::string waiting_for = "waiting for redis (" + options_->address + ")";
         co_return co_await worker_.submit(std::move(job), left, std::move(waiting_for));
     }

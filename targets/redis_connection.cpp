@@ -13,6 +13,7 @@
 namespace eventyard::targets {
 namespace {
 
+constexpr std::size_t reply_max = 64U << 10;  // bytes: an id, or an error in a line
 constexpr Duration backoff_first = std::chrono::milliseconds{50};
 constexpr Duration backoff_max = std::chrono::seconds{1};
 
@@ -101,12 +102,41 @@ Outcome RedisConnection::context_failure() const
     return failed(Cause::lost, std::string("lost: ") + context_->errstr + where);
 }
 
+/// As redisGetReply, but a server that pours or drips holds neither memory nor the worker.
+std::optional<Outcome> RedisConnection::next_reply(void*& reply)
+{
+    reply = nullptr;
+    const SteadyTime end = clock_.steady() + options_.timeout;
+    const auto late = [&] {
+        return failed(Cause::timeout, "timeout after " + format_duration(options_.timeout) +
+                                          " waiting for a whole reply (" + peer_ + ")");
+    };
+    if (redisGetReplyFromReader(context_, &reply) != REDIS_OK) return context_failure();
+    if (reply != nullptr) return std::nullopt;
+    for (int sent = 0; sent == 0;) {
+        if (redisBufferWrite(context_, &sent) != REDIS_OK) return context_failure();
+        if (sent == 0 && clock_.steady() >= end) return late();
+    }
+    std::size_t bytes = 0;
+    while (true) {
+        const std::size_t before = context_->reader->len;
+        if (redisBufferRead(context_) != REDIS_OK) return context_failure();
+        bytes += context_->reader->len - before;
+        if (bytes > reply_max)
+            return failed(Cause::protocol, "protocol: a reply of more than " +
+                                               std::to_string(reply_max) + " bytes (" + peer_ + ")");
+        if (redisGetReplyFromReader(context_, &reply) != REDIS_OK) return context_failure();
+        if (reply != nullptr) return std::nullopt;
+        if (clock_.steady() >= end) return late();
+    }
+}
+
 bool RedisConnection::command(const RedisCommand& words, Outcome& failure)
 {
     append(context_, words);
     void* raw = nullptr;
-    if (redisGetReply(context_, &raw) != REDIS_OK) {
-        failure = context_failure();
+    if (auto broken = next_reply(raw)) {
+        failure = std::move(*broken);
         return false;
     }
     const Reply reply{static_cast<redisReply*>(raw)};
@@ -195,14 +225,16 @@ std::vector<Outcome> RedisConnection::exchange(const std::vector<RedisCommand>& 
             return outcomes;
         }
         for (const RedisCommand& words : commands) append(context_, words);
+        std::optional<Outcome> broken;
         while (outcomes.size() < commands.size()) {
             void* raw = nullptr;
-            if (redisGetReply(context_, &raw) != REDIS_OK) break;
+            broken = next_reply(raw);
+            if (broken) break;
             const Reply reply{static_cast<redisReply*>(raw)};
             outcomes.push_back(judge(*reply));
         }
-        if (outcomes.size() == commands.size()) return outcomes;
-        failure = context_failure();
+        if (!broken) return outcomes;
+        failure = std::move(*broken);
         disconnect();
         if (first && kept && outcomes.empty() && failure.cause == Cause::lost) continue;
         outcomes.resize(commands.size(), failure);

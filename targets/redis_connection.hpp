@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct RedisOptions {
     std::string username;         // with a password: ACL login
     Secret password;              // empty: no AUTH
     int database = 0;
-    Duration timeout{0};          // of each connect, write and read
+    Duration timeout{0};          // of each connect, write and read, and of each reply as a whole
 };
 
 /// A command as words; bytes of any kind.
@@ -53,9 +54,11 @@ private:
     bool connect(const Endpoints& peers, WallTime now, Outcome& failure);
     bool log_in(Outcome& failure);
     bool command(const RedisCommand& words, Outcome& failure);
+    std::optional<Outcome> next_reply(void*& reply);
     Outcome context_failure() const;
 
     const RedisOptions& options_;
+    SystemClock clock_;
     redisContext* context_ = nullptr;
     std::string peer_;             // for details
     WallTime failed_at_{};         // the last failed connect

@@ -3,9 +3,11 @@
 Each takes a file of patterns and a file of events and gives a dictionary, or a Failure that says why
 there is none. One program runs at a time, on one matching thread.
 """
+import hashlib
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -25,6 +27,18 @@ def resident(pid):
             return int(f.read().split()[1]) * PAGE
     except (OSError, IndexError):
         return 0
+
+
+def digest_of(folder):
+    """Of the names and bytes of all files below a folder."""
+    digest = hashlib.sha256()
+    for directory, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            path = os.path.join(directory, name)
+            digest.update(os.path.relpath(path, folder).encode())
+            with open(path, "rb") as f:
+                digest.update(f.read())
+    return digest.hexdigest()
 
 
 def run_limited(command, timeout, memory_max, cwd=None):
@@ -73,7 +87,7 @@ class Eventyard:
         text, _ = run_limited([self.binary, "bench", "match", "--rules", rules, "--events", events, "--json",
                                "--rule-counts", "--seconds", str(seconds)],
                               self.settings.timeout, self.settings.memory_max)
-        return Figures(json.loads(text))
+        return Figures(json.loads(text), self.settings.cpu)
 
     def generated(self, family, rules, events=None, seconds=None):
         """As measure(), for rules and events that the program makes up itself."""
@@ -82,49 +96,72 @@ class Eventyard:
         if events:
             command += ["--events-count", str(events)]
         text, _ = run_limited(command, self.settings.timeout, self.settings.memory_max)
-        return Figures(json.loads(text))
+        return Figures(json.loads(text), self.settings.cpu)
 
     def save(self, family, rules, events, folder):
         """Files with what generated() would use: for peers."""
         names = [os.path.join(folder, f"{family}-{rules}-{events}-{what}.jsonl") for what in ("rules", "events")]
-        if not all(os.path.exists(name) for name in names):
-            run_limited([self.binary, "bench", "match", "--generate", str(rules), "--family", family,
-                         "--events-count", str(events), "--save-rules", names[0], "--save-events", names[1]],
-                        self.settings.timeout, self.settings.memory_max)
+        run_limited([self.binary, "bench", "match", "--generate", str(rules), "--family", family,
+                     "--events-count", str(events), "--save-rules", names[0], "--save-events", names[1]],
+                    self.settings.timeout, self.settings.memory_max)
         return names
 
 
 class Figures(dict):
-    """What `bench match --json` printed."""
+    """What `bench match --json` printed; rates and costs by the wall or by CPU time."""
+
+    def __init__(self, figures, cpu):
+        super().__init__(figures)
+        self.cpu = cpu
 
     def column(self, name):
         return next(c for c in self["columns"] if c["name"] == name)
 
+    def cost(self, name):
+        """Nanoseconds an event."""
+        return self.column(name)["cpu_ns_per_event" if self.cpu else "ns_per_event"]
+
     def rate(self, name):
-        return self.column(name)["events_per_second"]
+        return 1e9 / self.cost(name) if self.cost(name) else 0
 
 
 class Peer:
-    """A program of peers/ that is built once below the work folder."""
+    """A program of peers/ that is built below the work folder, again when its sources changed."""
 
     def __init__(self, settings, work):
         self.settings = settings
         self.folder = os.path.join(work, "peers", self.source)
         self.missing = None
         try:
-            self.build()
+            self.need_tools()
+            sources = os.path.join(HERE, "peers", self.source)
+            built = os.path.join(self.folder, "built-from")
+            digest = digest_of(sources)
+            if not settings.rebuild and os.path.exists(built) and open(built).read() == digest:
+                return
+            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.copytree(sources, self.folder)
+            for step in self.build_steps():
+                try:
+                    run_limited(step, 600, settings.memory_max, self.folder)
+                except Failure as why:
+                    raise Failure(f"{' '.join(step[:2])}: {why}") from why
+            with open(built, "w") as f:
+                f.write(digest)
         except Failure as why:
             self.missing = str(why)
 
-    def copy_sources(self):
-        shutil.copytree(os.path.join(HERE, "peers", self.source), self.folder, dirs_exist_ok=True)
+    def need_tools(self):
+        missing = [tool for tool in self.tools if not shutil.which(tool)]
+        if missing:
+            raise Failure(f"needs {' and '.join(missing)}")
 
-    def measure(self, rules, events, load_seconds=None):
+    def measure(self, rules, events, more=()):
         """What the peer printed, its rate as the median of its rounds."""
         if self.missing:
             raise Failure(self.missing)
-        load = load_seconds or self.settings.load_seconds
-        text, peak = run_limited(self.command() + [rules, events, str(self.settings.seconds), str(load)],
+        load = self.settings.load_seconds
+        text, peak = run_limited([*self.command(), rules, events, str(self.settings.seconds), str(load), *more],
                                  self.settings.peer_timeout + load, self.settings.memory_max)
         figures = json.loads(text)
         figures["peak_resident_bytes"] = peak
@@ -133,24 +170,17 @@ class Peer:
             raise Failure(f"not loaded in {load:.0f} s ({rate:,.0f} rules/s)")
         if figures["accepted"] == 0:
             raise Failure("refuses all rules")
-        rounds = sorted(figures["rounds"])
-        figures["rate"] = rounds[len(rounds) // 2]
+        figures["rate"] = statistics.median(figures["cpu_rounds" if self.settings.cpu else "rounds"])
         return figures
 
 
 class Ruler(Peer):
     name = "event-ruler"
     source = "ruler"
+    tools = ("java", "mvn")
 
-    def build(self):
-        if not (shutil.which("java") and shutil.which("mvn")):
-            raise Failure("needs java and mvn")
-        self.copy_sources()
-        if not os.path.exists(os.path.join(self.folder, "target", "lib")) or self.settings.rebuild:
-            try:
-                run_limited(["mvn", "-q", "-B", "package"], 600, self.settings.memory_max, self.folder)
-            except Failure as why:
-                raise Failure(f"mvn package: {why}") from why
+    def build_steps(self):
+        return [["mvn", "-q", "-B", "package"]]
 
     def command(self):
         heap = f"-Xmx{int(self.settings.memory_max * 0.8 / 2**20)}m"
@@ -160,28 +190,17 @@ class Ruler(Peer):
 class Quamina(Peer):
     name = "Quamina"
     source = "quamina"
+    tools = ("go",)
 
-    def build(self):
-        if not shutil.which("go"):
-            raise Failure("needs go")
-        self.copy_sources()
-        binary = os.path.join(self.folder, "quamina-peer")
-        if os.path.exists(binary) and not self.settings.rebuild:
-            return
-        for step in (["go", "get", "quamina.net/go/quamina/v2"], ["go", "build", "-o", binary, "."]):
-            try:
-                run_limited(step, 600, self.settings.memory_max, self.folder)
-            except Failure as why:
-                raise Failure(f"{' '.join(step[:2])}: {why}") from why
+    def build_steps(self):
+        return [["go", "get", "quamina.net/go/quamina/v2"], ["go", "build", "-o", "quamina-peer", "."]]
 
     def command(self):
         return [os.path.join(self.folder, "quamina-peer")]
 
 
 # Where a peer is known to answer otherwise: (peer, what is measured, why).
-KNOWN_DIFFERENCES = [
-    ("event-ruler", "repeated-key", "arrays under a repeated key are chosen from separately there"),
-]
+KNOWN_DIFFERENCES = []
 
 
 def head(path, count, folder):
@@ -198,14 +217,16 @@ def head(path, count, folder):
 def agreement(eventyard, ours, theirs, peer, subject, rules, events, folder):
     """In a word or two, whether a peer answered as Eventyard did.
 
-    A peer that was too slow for all events is compared on those it answered."""
+    Whoever was faster is asked again for the first events, which both answered."""
     answers = ours["answers"]
+    count = min(theirs["answered"], answers["events"])
     if theirs["answered"] != answers["events"]:
-        count = min(theirs["answered"], answers["events"])
-        if theirs["answered"] > count:
-            return "not compared"
-        answers = eventyard.measure(rules, head(events, count, folder), 0.1)["answers"]
-        if answers["events"] != count:
+        first = head(events, count, folder)
+        if answers["events"] > count:
+            answers = eventyard.measure(rules, first, 0.1)["answers"]
+        else:
+            theirs = peer.measure(rules, first)
+        if not answers["events"] == theirs["answered"] == count:
             return "not compared"
     refused = set(theirs["refused"])
     if not refused and answers["digest"] == theirs["digest"]:

@@ -40,6 +40,11 @@ void ingest_metrics(Exposition& page, const StatusReport& report)
                number(report.ingest.connections));
     page.counter("eventyard_http_connections_total", "Connections the ingest listener has taken.", {},
                  number(report.ingest.connections_total));
+    page.counter("eventyard_http_connections_refused_total", "Connections above limits.connections.", {},
+                 number(report.ingest.connections_refused));
+    page.gauge("eventyard_http_buffered_bytes",
+               "Unfinished requests, batches being stored and unread answers; limits.buffers bounds it.", {},
+               number(report.ingest.buffered_bytes));
     std::map<std::string, EventTotals> buses;
     for (const EventTotals& row : report.events) {
         EventTotals& sum = buses[row.bus];

@@ -1,5 +1,6 @@
 #include "router/admin/server.hpp"
 
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -9,6 +10,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/url/parse.hpp>
 #include <charconv>
+#include <optional>
 
 #include "core/log.hpp"
 
@@ -25,6 +27,7 @@ constexpr std::size_t body_limit = 1U << 20;
 constexpr int connections_max = 100;
 constexpr std::chrono::seconds io_timeout{30};
 constexpr std::chrono::seconds handler_timeout{300};
+constexpr std::chrono::seconds linger_timeout{1};
 
 /// Where a handler's answer meets the waiting connection; shared because either may end first.
 struct Waiting {
@@ -60,6 +63,40 @@ void call_handler(asio::io_context& io, const Handler& handler, Request request,
     });
 }
 
+/// What to say to bytes that are no request; nothing when the peer has gone or is too slow.
+std::optional<Answer> refusal_of(const beast::error_code& ec)
+{
+    if (ec == http::error::end_of_stream || ec == http::error::partial_message ||
+        ec.category() != http::make_error_code(http::error::bad_method).category())
+        return std::nullopt;
+    if (ec == http::error::body_limit)
+        return Answer{413, R"({"error":"the request's body is larger than 1 MiB"})" "\n"};
+    if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
+        return Answer{431, R"({"error":"the request's head is too large"})" "\n"};
+    return Answer{400, R"({"error":"the request is not HTTP"})" "\n"};
+}
+
+asio::awaitable<void> refuse(beast::tcp_stream& stream, Answer answer)
+{
+    http::response<http::string_body> response{static_cast<http::status>(answer.status), 11};
+    response.set(http::field::content_type, answer.content_type);
+    response.keep_alive(false);
+    response.body() = std::move(answer.body);
+    response.prepare_payload();
+    stream.expires_after(io_timeout);
+    co_await http::async_write(stream, response, token);
+    // Closing with bytes unread would reset the connection, and the peer might lose the answer.
+    beast::error_code ignored;
+    stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    stream.expires_after(linger_timeout);
+    std::array<char, 4096> rest{};
+    for (std::size_t read = 0; read < body_limit;) {
+        const auto [ec, n] = co_await stream.async_read_some(asio::buffer(rest), token);
+        if (ec) break;
+        read += n;
+    }
+}
+
 asio::awaitable<void> serve(tcp::socket socket, asio::io_context& io,
                             std::shared_ptr<const Handler> handler, std::shared_ptr<int> open)
 {
@@ -70,7 +107,10 @@ asio::awaitable<void> serve(tcp::socket socket, asio::io_context& io,
         parser.body_limit(body_limit);
         stream.expires_after(io_timeout);
         const auto [read_ec, n] = co_await http::async_read(stream, buffer, parser, token);
-        if (read_ec) break;
+        if (read_ec) {
+            if (auto answer = refusal_of(read_ec)) co_await refuse(stream, std::move(*answer));
+            break;
+        }
         const auto& message = parser.get();
         auto waiting = std::make_shared<Waiting>(io);
         waiting->timer.expires_after(handler_timeout);

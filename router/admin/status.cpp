@@ -176,7 +176,9 @@ std::string status_json(const StatusReport& report)
     out["ingest"] = {{"requests", requests},
                      {"body_bytes", report.ingest.body_bytes},
                      {"connections", report.ingest.connections},
-                     {"connections_total", report.ingest.connections_total}};
+                     {"connections_total", report.ingest.connections_total},
+                     {"connections_refused", report.ingest.connections_refused},
+                     {"buffered_bytes", report.ingest.buffered_bytes}};
     return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

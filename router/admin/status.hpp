@@ -25,6 +25,8 @@ struct IngestStatus {
     std::uint64_t body_bytes = 0;
     std::uint64_t connections = 0;     // open now
     std::uint64_t connections_total = 0;
+    std::uint64_t connections_refused = 0;
+    std::uint64_t buffered_bytes = 0;  // of limits.buffers, now
 };
 
 struct JournalStatus {

@@ -268,6 +268,14 @@ void Engine::commit()
 void Engine::abandon()
 {
     is_prepared_ = false;
+    // What prepare() handed over may be stored already, or only after this: the kinds go back behind it.
+    std::vector<Change> changes;
+    for (const TargetSpec& spec : prepared_) {
+        const Known& known = known_[spec.name];
+        if (known.stored && known.kind != spec.kind)
+            changes.emplace_back(TargetKnown{spec.name, known.kind, journal_.synced()});
+    }
+    if (!changes.empty()) state_.submit(std::move(changes));
     prepared_.clear();
 }
 

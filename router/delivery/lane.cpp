@@ -63,7 +63,7 @@ void Lane::configure(const LaneSettings* settings)
 bool Lane::capacity(std::uint32_t started, std::uint32_t room) const noexcept
 {
     return started < room && in_flight_ < settings_.concurrency &&
-           uncommitted_ + in_flight_ < limits_.uncommitted_max;
+           uncommitted_ + in_flight_ < limits_.uncommitted_max && uncommitted_bytes_ < limits_.letter_bytes_max;
 }
 
 /// Three sources take turns. While others wait, retries and copies get at most half of the places,
@@ -242,22 +242,23 @@ void Lane::on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo)
         todo.changes.emplace_back(Ended{target_, key, {}, Ending::damaged, std::nullopt, std::nullopt});
         ++counters_.damaged;
         ++uncommitted_;
-        ++unflushed_;
+        ++unflushed_.count;
     }
     if (!damaged.empty()) todo.notes.push_back({Note::What::damaged, damaged.size(), {}});
 }
 
-void Lane::on_event(const Now& now, std::uint32_t ticket, Result<StoredEventPtr> event, Todo& todo)
+void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo)
 {
     Flight& flight = flights_[ticket];
     const bool readable = event.has_value() && flight.route < (*event)->routes.size();
-    if (readable && !stopping_) {
+    const bool may_send = served && !orphaned() && !stopping_;
+    if (readable && may_send) {
         flight.event = std::move(*event);
         todo.attempts.push_back(attempt_of(ticket));
         return;
     }
     health_.forget(flight.probe);
-    if (stopping_) {
+    if (stopping_ || (readable && !may_send)) {  // a reload took the target away meanwhile
         give_back(now, flight, Duration{0});
     } else if (event.has_value() || event.error().code == Errc::corrupt) {
         ++counters_.damaged;
@@ -366,7 +367,7 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
     if (flight.work == Work::fresh) window_.settle(flight.slot);
     schedule_.add(std::move(row), now.steady + next.wait);
     ++uncommitted_;
-    ++unflushed_;
+    ++unflushed_.count;
 }
 
 void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::uint32_t attempts,
@@ -397,6 +398,8 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     ++counters_.dead_lettered;
     if (const auto count = dead_log_.count(now.steady))
         todo.notes.push_back({Note::What::dead_lettered, count, std::string{reason} + ": " + in_words(outcome)});
+    uncommitted_bytes_ += letter.body.size();
+    unflushed_.letter_bytes += letter.body.size();
     std::optional<AttemptRecord> attempt;
     if (attempts > 0) attempt = record_of(now.wall, outcome);
     end(flight, Ending::dead_lettered, std::move(letter), std::move(attempt), todo);
@@ -415,7 +418,7 @@ void Lane::end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,
         else schedule_.ended(flight.row.key);
     }
     ++uncommitted_;
-    ++unflushed_;
+    ++unflushed_.count;
 }
 
 void Lane::give_back(const Now& now, Flight& flight, Duration wait)
@@ -433,9 +436,10 @@ void Lane::note_failure(const Now& now, const Outcome& outcome, Todo& todo)
     }
 }
 
-void Lane::on_durable(std::uint64_t count) noexcept
+void Lane::on_durable(Settled settled) noexcept
 {
-    uncommitted_ -= std::min(uncommitted_, count);
+    uncommitted_ -= std::min(uncommitted_, settled.count);
+    uncommitted_bytes_ -= std::min(uncommitted_bytes_, settled.letter_bytes);
 }
 
 // --- Operators --------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@
 //
 // Changes of the state are added in an order that survives a crash between any two: a retry or dead letter
 // comes before the cursor that moves past it. At most `uncommitted_max` deliveries are settled, or in
-// flight, beyond what the state holds durably: that is what a crash can deliver twice.
+// flight, beyond what the state holds durably: that is what a crash can deliver twice. Dead letters among
+// them hold their bodies, so their bytes have a limit too.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,7 @@ struct LaneLimits {
     WindowLimits window;
     std::size_t retries = 1024;          // rows in memory
     std::size_t uncommitted_max = 8192;
+    std::size_t letter_bytes_max = 8U << 20;  // of dead letters on their way to the state
     HealthLimits health;
 };
 
@@ -89,6 +91,12 @@ struct EventRead {
     Sequence sequence = 0;
 };
 
+/// Settlements on their way to the state.
+struct Settled {
+    std::uint64_t count = 0;
+    std::uint64_t letter_bytes = 0;      // of the dead letters among them
+};
+
 /// What a lane wants done. `changes` collects over calls and lanes; the rest the owner empties.
 struct Todo {
     std::vector<Change> changes;
@@ -113,12 +121,13 @@ public:
 
     void offer(const StoredEventPtr& event, std::uint32_t route) { window_.offer(event, route); }
     void on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo);
-    void on_event(const Now& now, std::uint32_t ticket, Result<StoredEventPtr> event, Todo& todo);
+    /// @param served  there is a Target to attempt it with; false: a reload has just taken it away
+    void on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo);
     void on_rows(const Now& now, Result<std::vector<RetryRow>> rows);
     void on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters);
     void on_outcome(const Now& now, std::uint32_t ticket, targets::Outcome outcome, Todo& todo);
-    /// `count` settlements became durable.
-    void on_durable(std::uint64_t count) noexcept;
+    /// These settlements, given out by take_unflushed(), became durable.
+    void on_durable(Settled settled) noexcept;
     /// Dead letters for this target may wait in the state.
     void look() noexcept { forwards_.look(); }
 
@@ -134,9 +143,9 @@ public:
     /// When to pump without another reason; none: another call comes first.
     [[nodiscard]] std::optional<SteadyTime> wake_at(const Now& now) const;
 
-    /// Settlements not flushed yet; the owner then gives back their number with on_durable().
-    [[nodiscard]] bool unflushed() const noexcept { return unflushed_ > 0; }
-    [[nodiscard]] std::uint64_t take_unflushed() noexcept { return std::exchange(unflushed_, 0); }
+    /// Settlements not flushed yet; the owner then gives them back with on_durable().
+    [[nodiscard]] bool unflushed() const noexcept { return unflushed_.count > 0; }
+    [[nodiscard]] Settled take_unflushed() noexcept { return std::exchange(unflushed_, {}); }
     [[nodiscard]] CursorMoved position(const Now& now) const;
     /// No work in memory or behind: its cursor moves with what is seen.
     [[nodiscard]] bool idle() const noexcept { return window_.empty(); }
@@ -202,7 +211,8 @@ private:
     std::uint32_t in_flight_ = 0;
     std::uint32_t fresh_in_flight_ = 0, retries_in_flight_ = 0, forwards_in_flight_ = 0;
     std::uint8_t turn_ = 0;
-    std::uint64_t uncommitted_ = 0, unflushed_ = 0;
+    std::uint64_t uncommitted_ = 0, uncommitted_bytes_ = 0;
+    Settled unflushed_;
     SteadyTime hold_until_{};              // after Cause::internal
     SteadyTime read_not_before_{};         // after a failed read of the journal or the state
     std::optional<targets::Outcome> last_failure_;  // of a target that looks down

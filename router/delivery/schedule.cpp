@@ -95,6 +95,7 @@ std::optional<RetryRow> Schedule::take(SteadyTime now)
 void Schedule::ended(DeliveryKey key)
 {
     taken_.erase(key);
+    if (reading_ && !spoiled_) ended_.insert(key);
 }
 
 void Schedule::put_back(RetryRow row, SteadyTime due)
@@ -126,6 +127,7 @@ std::optional<Schedule::Read> Schedule::want_read()
 void Schedule::took(std::vector<RetryRow> rows, SteadyTime now, WallTime wall)
 {
     reading_ = false;
+    const auto ended = std::exchange(ended_, {});
     if (spoiled_) {
         spoiled_ = false;
         shrink();
@@ -134,7 +136,8 @@ void Schedule::took(std::vector<RetryRow> rows, SteadyTime now, WallTime wall)
     const bool last_page = rows.size() < asked_;
     if (!rows.empty()) horizon_ = {rows.back().due, rows.back().key};
     for (RetryRow& row : rows) {
-        if (taken_.contains(row.key) || entries_.contains(row.key) || side_.contains(row.key))
+        if (taken_.contains(row.key) || entries_.contains(row.key) || side_.contains(row.key) ||
+            ended.contains(row.key))
             continue;  // newer here
         if (beyond_ > 0) --beyond_;
         const bool hurried = hurry_before_ && row.due - row.delay <= *hurry_before_;
@@ -159,6 +162,7 @@ void Schedule::read_failed()
 {
     reading_ = false;
     spoiled_ = false;
+    ended_.clear();
     beyond_ += side_.size();
     side_.clear();
 }

@@ -68,6 +68,7 @@ private:
     std::set<std::pair<SteadyTime, DeliveryKey>> by_due_;
     std::set<Position> by_position_;
     std::set<DeliveryKey> taken_;
+    std::set<DeliveryKey> ended_;        // since the running read was asked for: its answer may hold them
     std::map<DeliveryKey, Entry> side_;  // beyond the horizon, written since the running read was asked for
     Position horizon_{};
     bool complete_;                      // no row is beyond: the horizon is infinite

@@ -176,7 +176,8 @@ void Shard::perform(Entry& entry)
     for (const EventRead& read : std::exchange(todo_.events, {})) {
         place_.journal.read_event(read.sequence, [self, &entry, ticket = read.ticket](Result<StoredEventPtr> event) {
             self->post([&entry, ticket, event = std::move(event)](Shard& shard) mutable {
-                entry.lane.on_event(shard.now(), ticket, std::move(event), shard.todo_);
+                const bool served = entry.running && entry.running->target;
+                entry.lane.on_event(shard.now(), ticket, served, std::move(event), shard.todo_);
                 shard.pump(entry);
                 if (shard.stage_ != Stage::running) shard.continue_stop();
             });
@@ -300,7 +301,7 @@ void Shard::arm_flush()
 void Shard::flush(std::function<void()> then)
 {
     if (std::exchange(flush_armed_, false)) flush_timer_.cancel();
-    std::vector<std::pair<Entry*, std::uint64_t>> settled;
+    std::vector<std::pair<Entry*, Settled>> settled;
     listed_ = 0;
     const Now at = now();
     for (Entry* entry : std::exchange(dirty_, {})) {
@@ -325,8 +326,8 @@ void Shard::flush(std::function<void()> then)
             }
             if (settled.empty() && to_forward.empty()) return;
             self->post([settled, to_forward](Shard& shard) {
-                for (const auto& [entry, count] : settled) {
-                    entry->lane.on_durable(count);
+                for (const auto& [entry, part] : settled) {
+                    entry->lane.on_durable(part);
                     shard.touch(*entry);
                 }
                 shard.schedule_pump();

@@ -15,6 +15,14 @@ namespace {
 
 constexpr Duration linger_time = std::chrono::seconds{2};
 constexpr std::size_t linger_bytes = 16U << 20;
+constexpr std::size_t kept = 1U << 10;         // by each string of an idle connection
+constexpr std::size_t not_counted = 4U << 10;  // by a connection: what is small always gets through
+
+void give_back(std::string& text)
+{
+    if (text.capacity() > kept) std::string{}.swap(text);
+    else text.clear();
+}
 
 std::uint64_t milliseconds(Duration value)
 {
@@ -43,10 +51,21 @@ Refusal plain(unsigned status, const char* code, std::string message)
     return refusal;
 }
 
+Refusal buffers_full(std::uint64_t limit)
+{
+    Refusal refusal = plain(503, "buffers_full",
+                            fmt::format("unfinished requests and waiting answers hold {}; nothing of this "
+                                        "request was stored", format_size(limit)));
+    refusal.config = "limits.buffers";
+    refusal.limit = limit;
+    refusal.retry_after = 1;
+    return refusal;
+}
+
 }  // namespace
 
 Connection::Connection(ConnectionHost& host, IngestSocket socket)
-    : host_(host), socket_(std::move(socket)), table_(host.table())
+    : host_(host), socket_(std::move(socket)), table_(host.table()), share_(host.buffers)
 {
     deadline_ = host_.now + table_->limits.idle;
     stopping_ = host_.stopping;
@@ -61,7 +80,10 @@ Connection::Next Connection::advance()
         switch (state_) {
             case State::receiving: next = receive(); break;
             case State::sending: next = send(); break;
-            case State::committing: return Next::commit;
+            case State::committing:
+                if (hold()) return Next::commit;
+                refuse_commit();
+                break;
             case State::lingering: return linger();
         }
         if (next) return *next;
@@ -88,7 +110,11 @@ std::optional<Connection::Next> Connection::receive()
         if (stopping_ && !parser_) return Next::close;
         boost::system::error_code ec;
         const std::size_t got = socket_.read_some(asio::buffer(host_.buffer), ec);
-        if (would_block(ec)) return Next::readable;
+        if (would_block(ec)) {
+            if (!parser_ || hold()) return Next::readable;
+            refuse_unfinished();
+            return std::nullopt;
+        }
         // The end inside a request: an incomplete request accepts nothing.
         if (ec || got == 0) return Next::close;
         std::string_view input{host_.buffer.data(), got};
@@ -115,11 +141,11 @@ bool Connection::parse(std::string_view& input)
 {
     while (!input.empty()) {
         if (!parser_) {
+            if (!skip_empty_lines(input)) return false;
             table_ = host_.table();
             deadline_ = host_.now + table_->limits.request;
-            parser_.emplace(head_, body_);
+            parser_.emplace(head_, body_, table_->limits.body);
             parser_->header_limit(static_cast<std::uint32_t>(table_->limits.headers));
-            parser_->body_limit(table_->limits.body);
             head_done_ = false;
         }
         boost::beast::error_code ec;
@@ -145,6 +171,19 @@ bool Connection::parse(std::string_view& input)
     return false;
 }
 
+/// Old clients send an empty line after a body. False when nothing else has come yet.
+bool Connection::skip_empty_lines(std::string_view& input)
+{
+    constexpr std::uint32_t passed_over = 16;  // one after the other; then it is no HTTP
+    while (empty_lines_ < passed_over && input.substr(0, 2) == "\r\n") {
+        input.remove_prefix(2);
+        ++empty_lines_;
+    }
+    if (input.empty() || input == "\r") return false;
+    empty_lines_ = 0;
+    return true;
+}
+
 void Connection::on_head(bool body_has_come)
 {
     Refusal refusal;
@@ -165,6 +204,13 @@ void Connection::on_head(bool body_has_come)
     }
 }
 
+/// False when somebody between the client and here may see the body end elsewhere.
+bool Connection::sound_framing() const
+{
+    if (!head_.transfer_encoding) return true;
+    return head_.version >= 11 && same_word(*head_.transfer_encoding, "chunked");
+}
+
 /// What can be said before the body has been read.
 bool Connection::check_head(Refusal& refusal)
 {
@@ -174,8 +220,10 @@ bool Connection::check_head(Refusal& refusal)
     };
     if (head_.version >= 11 && head_.hosts != 1)
         return refuse(400, "bad_request", "an HTTP/1.1 request has one Host header");
-    if (!head_.transfer_encoding.empty() && !same_word(head_.transfer_encoding, "chunked"))
+    if (!sound_framing()) {
+        if (head_.version < 11) return refuse(400, "bad_request", "HTTP/1.0 has no Transfer-Encoding");
         return refuse(501, "unknown_transfer_encoding", "only 'Transfer-Encoding: chunked' is known");
+    }
     if (head_.method == http::verb::options) {
         if (head_.target == "*") return true;
         return find_destination(head_.target, *table_, destination_, refusal);
@@ -203,11 +251,12 @@ void Connection::on_request()
     if (refusal_) {
         if (destination_.bus != nullptr && head_.method == http::verb::post)
             host_.counters.count_items(destination_.bus->name, {.refused = 1});
-        return respond(answer(*refusal_), close || refusal_->status == 501);
+        return respond(answer(*refusal_), close || !sound_framing());
     }
     if (head_.method == http::verb::options) return respond_options();
     intake_ = host_.desk.take(*table_, *destination_.bus, form_, body_headers_, body_,
                               destination_.atomic, host_.clock.wall());
+    give_back(body_);
     if (!intake_->events.empty()) {
         state_ = State::committing;
         return;
@@ -276,6 +325,29 @@ void Connection::refuse_timeout()
     respond(answer(refusal), true);
 }
 
+bool Connection::hold()
+{
+    std::size_t bytes = intake_ ? memory_of(*intake_) : 0;
+    for (const std::string* text : {&carry_, &body_, &out_}) bytes += text->capacity();
+    return share_.resize(bytes > not_counted ? bytes : 0, table_->limits.buffers);
+}
+
+void Connection::refuse_unfinished()
+{
+    if (destination_.bus != nullptr && head_.method == http::verb::post)
+        host_.counters.count_items(destination_.bus->name, {.refused = 1});
+    give_back(body_);
+    give_back(carry_);
+    respond(answer(buffers_full(table_->limits.buffers)), true);
+}
+
+void Connection::refuse_commit()
+{
+    host_.counters.count_items(intake_->bus, {.refused = intake_->items.size()});
+    intake_.reset();
+    respond(answer(buffers_full(table_->limits.buffers)), !parser_->keep_alive());
+}
+
 void Connection::respond(const Answer& answer, bool close)
 {
     start_response(answer.status, close);
@@ -307,6 +379,7 @@ void Connection::start_response(unsigned status, bool close)
     host_.counters.count_request(status);
     close_after_ = close || stopping_;
     linger_after_ = !parser_ || !parser_->is_done();
+    share_.give_back();  // before the peer can know; send() counts again when it has to wait
     interim_ = false;
     sent_ = 0;
     out_.clear();
@@ -332,7 +405,10 @@ std::optional<Connection::Next> Connection::send()
     while (sent_ < out_.size()) {
         boost::system::error_code ec;
         sent_ += socket_.write_some(asio::buffer(out_.data() + sent_, out_.size() - sent_), ec);
-        if (would_block(ec)) return Next::writable;
+        if (would_block(ec)) {
+            if (!interim_) intake_.reset();
+            return hold() ? Next::writable : Next::close;
+        }
         if (ec) return Next::close;
     }
     if (interim_) {
@@ -346,6 +422,9 @@ std::optional<Connection::Next> Connection::send()
         // Closing with unread bytes would reset the connection, and the peer might lose the answer.
         boost::system::error_code ec;
         socket_.shutdown(asio::socket_base::shutdown_send, ec);
+        for (std::string* text : {&out_, &body_, &carry_}) give_back(*text);
+        intake_.reset();
+        share_.give_back();
         state_ = State::lingering;
         deadline_ = host_.now + linger_time;
     }
@@ -366,14 +445,14 @@ Connection::Next Connection::linger()
 
 void Connection::next_request()
 {
-    constexpr std::size_t kept = 64U << 10;  // larger bodies and answers give their memory back
     parser_.reset();
     refusal_.reset();
     intake_.reset();
     destination_ = {};
-    body_.clear();
-    if (body_.capacity() > kept) body_.shrink_to_fit();
-    if (out_.capacity() > kept) std::string{}.swap(out_);
+    head_ = {};
+    give_back(body_);
+    give_back(out_);
+    share_.give_back();
     state_ = State::receiving;
     table_ = host_.table();
     deadline_ = host_.now + table_->limits.idle;

@@ -3,7 +3,8 @@
 // advance() reads, parses, decides and writes as far as it can without waiting, then says what to
 // wait for; the coroutine in shard.cpp waits and calls again. So an idle connection holds no
 // buffer: bytes are read into one buffer of the thread, and only what is left of an incomplete or
-// pipelined request is kept in `carry_`. Lives on one I/O thread.
+// pipelined request is kept in `carry_`. What is kept over a wait is counted against the budget of
+// all connections (limits.buffers). Lives on one I/O thread.
 #pragma once
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "router/ingest/buffer_budget.hpp"
 #include "router/ingest/counters.hpp"
 #include "router/ingest/destination.hpp"
 #include "router/ingest/http_parser.hpp"
@@ -27,12 +29,15 @@ using IngestSocket =
 
 /// What the connections of one I/O thread share.
 struct ConnectionHost {
-    ConnectionHost(std::function<RouteTablePtr()> tables, const Clock& machine_clock, Random& random)
-        : table(std::move(tables)), clock(machine_clock), desk(random), buffer(64U << 10) {}
+    ConnectionHost(std::function<RouteTablePtr()> tables, const Clock& machine_clock, Random& random,
+                   std::shared_ptr<BufferBudget> budget)
+        : table(std::move(tables)), clock(machine_clock), desk(random), buffers(std::move(budget)),
+          buffer(64U << 10) {}
     std::function<RouteTablePtr()> table;
     const Clock& clock;
     IntakeDesk desk;
     IngestCounters counters;
+    std::shared_ptr<BufferBudget> buffers;  // of the connections of all threads
     std::vector<char> buffer;   // what one read can take
     SteadyTime now{};           // as of the last sweep or wake-up; coarse
     std::string date;           // value of the Date header, renewed by the sweep
@@ -75,8 +80,10 @@ private:
     Next linger();
     /// Parses `input`, removing what it used. True when there is something to send or commit.
     bool parse(std::string_view& input);
+    bool skip_empty_lines(std::string_view& input);
     void on_head(bool body_has_come);
     bool check_head(Refusal& refusal);
+    [[nodiscard]] bool sound_framing() const;
     void on_request();
     void on_protocol_error(const boost::beast::error_code& ec);
     void respond(const Answer& answer, bool close);
@@ -85,6 +92,10 @@ private:
     void finish_response(std::string_view body);
     void next_request();
     void refuse_timeout();
+    /// Before a wait: counts what is held against limits.buffers. False when that is used up.
+    [[nodiscard]] bool hold();
+    void refuse_unfinished();
+    void refuse_commit();
 
     ConnectionHost& host_;
     IngestSocket socket_;
@@ -99,6 +110,7 @@ private:
     std::string body_;
     std::optional<RequestParser> parser_;
     bool head_done_ = false;
+    std::uint32_t empty_lines_ = 0;  // before the request to come
     std::optional<Refusal> refusal_;  // decided at the head; sent when the body has been read
     Destination destination_;
     BodyForm form_ = BodyForm::json;
@@ -112,6 +124,7 @@ private:
     bool close_after_ = false;
     bool linger_after_ = false; // the peer may still be sending: read on for a while before closing
     std::size_t lingered_ = 0;
+    BufferShare share_;
 };
 
 }  // namespace eventyard::router

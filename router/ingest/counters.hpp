@@ -26,6 +26,7 @@ struct IngestTotals {
     std::uint64_t connections_accepted = 0;
     std::uint64_t connections_refused = 0;          // limits.connections
     std::uint64_t connections_open = 0;
+    std::uint64_t buffered_bytes = 0;               // of limits.buffers, now
 };
 
 /// Those of one thread. add() on that thread only.

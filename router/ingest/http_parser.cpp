@@ -13,7 +13,7 @@ void RequestHead::clear()
     content_type.reset();
     expect.clear();
     content_encoding.clear();
-    transfer_encoding.clear();
+    transfer_encoding.reset();
     hook_origin.clear();
     hook_rate.clear();
     ce.clear();
@@ -21,8 +21,10 @@ void RequestHead::clear()
     repeated_content_type = false;
 }
 
-RequestParser::RequestParser(RequestHead& head, std::string& body) : head_(head), body_(body)
+RequestParser::RequestParser(RequestHead& head, std::string& body, std::uint64_t body_limit)
+    : head_(head), body_(body), body_max_(body_limit)
 {
+    this->body_limit(body_limit);
     head_.clear();
     body_.clear();
 }
@@ -40,6 +42,10 @@ void RequestParser::on_field_impl(http::field field, Text name, Text value, Code
 {
     if (!in_head_) return;
     const auto keep = [&value](std::string& out) { out.assign(value.data(), value.size()); };
+    const auto add = [&value](std::string& list) {
+        if (!list.empty()) list += ", ";
+        list.append(value.data(), value.size());
+    };
     switch (field) {
         case http::field::host: ++head_.hosts; return;
         case http::field::content_type:
@@ -47,8 +53,11 @@ void RequestParser::on_field_impl(http::field field, Text name, Text value, Code
             keep(head_.content_type.emplace());
             return;
         case http::field::expect: keep(head_.expect); return;
-        case http::field::content_encoding: keep(head_.content_encoding); return;
-        case http::field::transfer_encoding: keep(head_.transfer_encoding); return;
+        case http::field::content_encoding: add(head_.content_encoding); return;
+        case http::field::transfer_encoding:
+            if (!head_.transfer_encoding) head_.transfer_encoding.emplace();
+            add(*head_.transfer_encoding);
+            return;
         case http::field::unknown: break;
         default: return;
     }
@@ -67,12 +76,24 @@ void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& leng
 {
     // Memory follows what arrives, not what a client announces.
     constexpr std::uint64_t trusted = 64U << 10;
-    if (length && !discard_) body_.reserve(static_cast<std::size_t>(std::min(*length, trusted)));
+    if (!length) return;
+    body_max_ = *length;
+    if (!discard_) body_.reserve(static_cast<std::size_t>(std::min(*length, trusted)));
 }
 
 std::size_t RequestParser::on_body_impl(Text bytes, Code&)
 {
-    if (!discard_) body_.append(bytes.data(), bytes.size());
+    if (discard_) return bytes.size();
+    const std::size_t needed = body_.size() + bytes.size();
+    if (needed > body_.capacity()) {
+        // Doubled as strings do, but never beyond what can still come: events keep this memory.
+        const std::size_t doubled = body_.capacity() * 2;
+        std::string larger;
+        larger.reserve(std::max(needed, static_cast<std::size_t>(std::min<std::uint64_t>(doubled, body_max_))));
+        larger += body_;
+        body_.swap(larger);
+    }
+    body_.append(bytes.data(), bytes.size());
     return bytes.size();
 }
 

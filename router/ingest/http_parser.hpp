@@ -18,7 +18,8 @@ struct RequestHead {
     std::string target;
     int version = 11;  // 10 or 11
     std::optional<std::string> content_type;
-    std::string expect, content_encoding, transfer_encoding, hook_origin, hook_rate;
+    std::optional<std::string> transfer_encoding;  // all its lines as one list, as for content_encoding
+    std::string expect, content_encoding, hook_origin, hook_rate;
     std::vector<std::pair<std::string, std::string>> ce;  // lower-case name without "ce-", raw value
     int hosts = 0;
     bool repeated_content_type = false;
@@ -29,7 +30,8 @@ struct RequestHead {
 class RequestParser final : public boost::beast::http::basic_parser<true> {
 public:
     /// Both must outlive the parser, and are cleared.
-    RequestParser(RequestHead& head, std::string& body);
+    /// @param body_limit  in bytes
+    RequestParser(RequestHead& head, std::string& body, std::uint64_t body_limit);
     /// Reads the body to its end without keeping it.
     void discard_body() noexcept { discard_ = true; }
 
@@ -49,6 +51,7 @@ private:
 
     RequestHead& head_;
     std::string& body_;
+    std::uint64_t body_max_;  // its length once that is known
     bool discard_ = false;
     bool in_head_ = true;  // false: fields are trailers, which nobody reads
 };

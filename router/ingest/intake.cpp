@@ -256,6 +256,14 @@ Answer answer(const Intake& intake, const Result<CommitResult>* commit)
     return out;
 }
 
+std::size_t memory_of(const Intake& intake) noexcept
+{
+    std::size_t bytes = intake.items.capacity() * sizeof(ItemOutcome);
+    for (const auto& event : intake.events)
+        bytes += sizeof(StoredEvent) + event->routes.capacity() * sizeof(std::uint32_t);
+    return bytes;
+}
+
 IntakeTally tally(const Intake& intake, const Result<CommitResult>* commit) noexcept
 {
     IntakeTally out;

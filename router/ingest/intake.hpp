@@ -41,6 +41,9 @@ struct Answer {
     std::string body;          // JSON
 };
 
+/// Bytes a batch needs beside its events' bodies until it is answered, about.
+[[nodiscard]] std::size_t memory_of(const Intake& intake) noexcept;
+
 /// How many of a request's items ended how, for the ledger.
 struct IntakeTally {
     std::uint64_t accepted = 0, refused = 0, matched = 0, unmatched = 0;

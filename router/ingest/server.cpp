@@ -61,10 +61,11 @@ Result<IngestAcceptor> open_acceptor(asio::io_context& io, const tcp::endpoint& 
 
 IngestServer::IngestServer(IoThreads& io, Journal& journal, std::function<RouteTablePtr()> table,
                            const Clock& clock, Random& random)
-    : io_(io), open_(std::make_shared<std::atomic<std::uint64_t>>(0))
+    : io_(io), open_(std::make_shared<std::atomic<std::uint64_t>>(0)), buffers_(std::make_shared<BufferBudget>())
 {
     for (std::size_t i = 0; i < io.size(); ++i)
-        shards_.push_back(std::make_shared<IngestShard>(io.at(i), journal, table, clock, random, open_));
+        shards_.push_back(std::make_shared<IngestShard>(io.at(i), journal, table, clock, random, open_,
+                                                        buffers_));
 }
 
 IngestServer::~IngestServer() = default;
@@ -131,6 +132,7 @@ IngestTotals IngestServer::totals() const
     IngestTotals totals;
     for (const auto& shard : shards_) shard->sum_into(totals);
     totals.connections_open = open_->load(std::memory_order_relaxed);
+    totals.buffered_bytes = buffers_->held();
     return totals;
 }
 

@@ -25,6 +25,7 @@
 
 namespace eventyard::router {
 
+class BufferBudget;
 class IngestShard;
 
 class IngestServer {
@@ -56,6 +57,7 @@ public:
 private:
     IoThreads& io_;
     std::shared_ptr<std::atomic<std::uint64_t>> open_;  // connections, all threads together
+    std::shared_ptr<BufferBudget> buffers_;
     std::vector<std::shared_ptr<IngestShard>> shards_;
     ReceivedLog received_;
     mutable std::mutex mutex_;  // address_ and port_

@@ -37,8 +37,10 @@ std::string http_date(WallTime time)
 
 IngestShard::IngestShard(asio::io_context& io, Journal& journal, std::function<RouteTablePtr()> table,
                          const Clock& clock, Random& random,
-                         std::shared_ptr<std::atomic<std::uint64_t>> open)
-    : io_(io), journal_(journal), open_(std::move(open)), host_(std::move(table), clock, random),
+                         std::shared_ptr<std::atomic<std::uint64_t>> open,
+                         std::shared_ptr<BufferBudget> buffers)
+    : io_(io), journal_(journal), open_(std::move(open)),
+      host_(std::move(table), clock, random, std::move(buffers)),
       mailbox_(std::make_shared<Mailbox>(io.get_executor())), timer_(io.get_executor())
 {
     look_at_the_clock();

@@ -27,8 +27,10 @@ using IngestAcceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, 
 class IngestShard : public std::enable_shared_from_this<IngestShard> {
 public:
     /// @param open  connections of all shards together
+    /// @param buffers  shared by them, too
     IngestShard(boost::asio::io_context& io, Journal& journal, std::function<RouteTablePtr()> table,
-                const Clock& clock, Random& random, std::shared_ptr<std::atomic<std::uint64_t>> open);
+                const Clock& clock, Random& random, std::shared_ptr<std::atomic<std::uint64_t>> open,
+                std::shared_ptr<BufferBudget> buffers);
 
     /// From now on accepts from `acceptor` only, which is bound to this thread's io_context.
     void adopt(IngestAcceptor acceptor);

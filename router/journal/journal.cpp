@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <future>
+#include <iterator>
 #include <mutex>
 #include <thread>
 
@@ -19,6 +20,8 @@ namespace {
 constexpr std::uint64_t batch_bytes_max = 8U << 20;
 constexpr Sequence reserve_stride = 1U << 16;
 constexpr std::chrono::seconds mend_interval{1};
+
+const Error no_numbers = fail(Errc::unavailable, "no sequence numbers can be reserved: state.db cannot be written");
 
 std::size_t bytes_of(const CommitUnit& unit) noexcept
 {
@@ -75,6 +78,7 @@ public:
         {
             const std::lock_guard lock{mutex_};
             reserved_ = std::max(reserved_, up_to);
+            unreserved_ = false;
         }
         changed_.notify_one();
     }
@@ -114,6 +118,7 @@ private:
     void write();
     bool take_batch(std::unique_lock<std::mutex>& lock, std::vector<CommitUnit>& batch);
     void ask_for_reservation(std::unique_lock<std::mutex>& lock);
+    void wait_for_numbers(std::unique_lock<std::mutex>& lock);
     void commit(std::vector<CommitUnit>& batch);
     void refuse(std::vector<CommitUnit>& batch, const Error& error);
     void mend();
@@ -136,6 +141,7 @@ private:
     std::function<void(Sequence)> reserver_;
     Sequence reserved_ = 0;
     Sequence asked_ = 0;
+    bool unreserved_ = false;  // waited for numbers in vain: refuse until there are some
 
     std::atomic<Sequence> last_{0}, synced_{0}, disk_synced_{0};
     std::atomic<bool> no_space_{false};
@@ -164,7 +170,10 @@ void ThreadedJournal::submit(CommitUnit unit)
         } else if (no_space_) {
             stats_.refused_no_space += unit.events.size();
             refused = fail(Errc::no_space, "less space is free than journal.min_free");
-        } else if (queued_bytes_ + bytes > options_.max_queued_bytes) {
+        } else if (unreserved_) {
+            refused = no_numbers;
+        } else if (queued_bytes_ > 0 && queued_bytes_ + bytes > options_.max_queued_bytes) {
+            // A unit above the limit is taken when it is alone: else it would be refused for ever.
             refused = fail(Errc::unavailable, "the journal's queue is full");
         } else {
             queued_bytes_ += bytes;
@@ -229,8 +238,10 @@ void ThreadedJournal::write()
                     mend();
                     lock.lock();
                 }
-            } else {
+            } else if (queue_.empty()) {
                 changed_.wait(lock);
+            } else {
+                wait_for_numbers(lock);
             }
             continue;
         }
@@ -247,6 +258,26 @@ void ThreadedJournal::write()
     refuse(batch, fail(Errc::cancelled, "the journal stopped before numbers were reserved"));
     (void)log_->appender().sync();
     disk_synced_ = log_->appender().synced();
+}
+
+/// While the state cannot write there are no further numbers: what waits for them is answered in the
+/// end, and what comes then is at once.
+void ThreadedJournal::wait_for_numbers(std::unique_lock<std::mutex>& lock)
+{
+    const auto ready = [this] {
+        return stopping_ || log_->appender().last() + queue_.front().events.size() <= reserved_;
+    };
+    if (changed_.wait_for(lock, options_.reserve_patience, ready)) return;
+    unreserved_ = true;
+    std::vector<CommitUnit> late{std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end())};
+    queue_.clear();
+    queued_bytes_ = 0;
+    stats_.queued_bytes = 0;
+    lock.unlock();
+    log::error("journal", "no sequence numbers can be reserved: events are refused until state.db can be written",
+               {{"refused", late.size()}});
+    refuse(late, no_numbers);
+    lock.lock();
 }
 
 void ThreadedJournal::set_failing(bool failing)

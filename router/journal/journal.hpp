@@ -27,6 +27,7 @@ struct JournalOptions {
     std::uint64_t min_free = 0;               // bytes; 0: 5 %, at least 256 MiB
     std::size_t max_queued_bytes = 64U << 20; // submit() beyond this answers Errc::unavailable
     std::uint32_t spare_segments = 2;         // pre-written or recycled, ready for use
+    Duration reserve_patience = std::chrono::seconds{5};  // of events for numbers that cannot be reserved
 };
 
 /// What state.db knows of the journal; all zero when there is no trustworthy state.

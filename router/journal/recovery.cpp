@@ -72,6 +72,7 @@ private:
     std::vector<Found> found_;
     Sequence synced_ = 0;
     Sequence seen_ = 0;
+    Sequence begun_ = 0;  // a segment began behind this: what is missing below was let go, or told of before
     std::uint64_t last_number_ = 0;  // of the last segment taken
     Recovery out_;
 };
@@ -167,7 +168,7 @@ void Run::find_marks()
         if (found.has_header) {
             synced_ = std::max(synced_, found.segment->header.synced_before);
             out_.reserved = std::max(out_.reserved, found.segment->header.reserved);
-            seen_ = std::max(seen_, found.segment->header.first - 1);
+            begun_ = std::max(begun_, found.segment->header.first - 1);
         }
         if (found.summary) {
             synced_ = std::max(synced_, found.summary->last);
@@ -426,16 +427,17 @@ Result<void> Run::take(std::size_t place)
 void Run::finish()
 {
     RecoveryReport& report = out_.report;
-    if (synced_ > out_.end) {  // no segment is left that could account for these
-        if (report.lost_first == 0) report.lost_first = out_.end + 1;
+    const Sequence told = std::max(out_.end, begun_);
+    if (synced_ > told) {  // no segment is left that could account for these
+        if (report.lost_first == 0) report.lost_first = told + 1;
         report.lost_last = synced_;
     }
-    if (marks_.answered > std::max(out_.end, synced_)) {
-        if (report.lost_first == 0) report.lost_first = std::max(out_.end, synced_) + 1;
+    if (const Sequence known = std::max(told, synced_); marks_.answered > known) {
+        if (report.lost_first == 0) report.lost_first = known + 1;
         report.lost_last = marks_.answered;
     }
     for (const std::string& path : versions_.unreadable()) report.quarantined.push_back(path);
-    out_.next = std::max({out_.end, synced_, seen_, marks_.answered, marks_.reserved, out_.reserved}) + 1;
+    out_.next = std::max({out_.end, synced_, seen_, begun_, marks_.answered, marks_.reserved, out_.reserved}) + 1;
 }
 
 }  // namespace

@@ -365,7 +365,9 @@ void SqliteState::maintain(bool idle)
 {
     if (store_ == nullptr || store_->in_transaction()) return;
     const std::uint64_t bytes = store_->wal_bytes();
-    if (bytes >= std::min(checkpoint_at, options_.wal_max) || (idle && bytes > 0)) checkpoint();
+    // A full disk: what is merged leaves its place in the log to the batch that found none.
+    const bool needed = idle || backoff_ != Duration{0};
+    if (bytes >= std::min(checkpoint_at, options_.wal_max) || (needed && bytes > 0)) checkpoint();
     stats_.wal_bytes = store_->wal_bytes();
 }
 

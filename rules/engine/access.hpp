@@ -80,7 +80,7 @@ public:
     template <class Found>
     void branch(const Verification& at, Ref node, std::uint32_t leaf, const Found& found) const
     {
-        probe(mix(exact_hash(at.selection.node(at.selection.leaves()[leaf].node).position, at.leaf(leaf)), node), found);
+        probe(mix(exact_hash(at.selection.leaves()[leaf].position, at.leaf(leaf)), node), found);
     }
     /// Equal values at one position have equal hashes.
     [[nodiscard]] static std::uint64_t exact_hash(std::uint32_t position, const LeafView& leaf);

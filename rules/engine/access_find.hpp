@@ -67,7 +67,7 @@ void Access::find_blocks(std::uint32_t position, const Path& path, std::string_v
 
 inline void Access::prefetch(const Verification& at, std::uint32_t leaf) const
 {
-    const std::uint32_t position = at.selection.node(at.selection.leaves()[leaf].node).position;
+    const std::uint32_t position = at.selection.leaves()[leaf].position;
     const std::uint32_t index = path_of_[position];
     if (index == none || !has(paths_[index], KeyKind::exact)) return;
     __builtin_prefetch(&slots_[exact_hash(position, at.leaf(leaf)) & mask_]);
@@ -76,12 +76,13 @@ inline void Access::prefetch(const Verification& at, std::uint32_t leaf) const
 template <class Found, class Decided>
 void Access::touch(const Verification& at, std::uint32_t leaf, const Found& found, const Decided& decided) const
 {
-    const auto& node = at.selection.node(at.selection.leaves()[leaf].node);
-    const std::uint32_t index = path_of_[node.position];
+    const Selection::Leaf& of = at.selection.leaves()[leaf];
+    const std::uint32_t position = of.position;
+    const std::uint32_t index = path_of_[position];
     if (index == none) return;
     const Path& path = paths_[index];
     const LeafView view = at.leaf(leaf);
-    if (path.present != none && node.leaf_first == leaf) found(path.present);
+    if (path.present != none && at.selection.node(of.node).leaf_first == leaf) found(path.present);
     if (view.value.kind == json::Kind::number && path.intervals != none) {
         const Approximate& number = view.number();
         const double margin = std::abs(number.value) * 2 * approximate_slack;
@@ -93,12 +94,12 @@ void Access::touch(const Verification& at, std::uint32_t leaf, const Found& foun
         });
         return;
     }
-    if (has(path, KeyKind::exact)) probe(exact_hash(node.position, view), found);
+    if (has(path, KeyKind::exact)) probe(exact_hash(position, view), found);
     if (view.value.kind != json::Kind::string) return;
-    if (has(path, KeyKind::folded)) probe(hash_of(view.folded(), seed(node.position, KeyKind::folded)), found);
-    if ((path.kinds & affix_kinds) != 0) find_affixes(node.position, path, view, found);
-    if (path.piece_sizes != 0) find_pieces(node.position, path.piece_sizes, view.value.text, found);
-    if (has(path, KeyKind::cidr)) find_blocks(node.position, path, view.value.text, found);
+    if (has(path, KeyKind::folded)) probe(hash_of(view.folded(), seed(position, KeyKind::folded)), found);
+    if ((path.kinds & affix_kinds) != 0) find_affixes(position, path, view, found);
+    if (path.piece_sizes != 0) find_pieces(position, path.piece_sizes, view.value.text, found);
+    if (has(path, KeyKind::cidr)) find_blocks(position, path, view.value.text, found);
 }
 
 }  // namespace eventyard::rules

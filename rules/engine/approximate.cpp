@@ -15,6 +15,9 @@ namespace {
 constexpr std::array<double, 23> powers{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
+/// A sign, a point and nineteen digits fit in.
+constexpr std::size_t short_number = 20;
+
 bool is_digit(char c) noexcept { return static_cast<unsigned char>(c - '0') < 10; }
 
 Approximate slowly(std::string_view number) noexcept
@@ -85,42 +88,55 @@ Approximate digit_by_digit(std::string_view number) noexcept
     return scaled(number, digits, scale + zeros + read_exponent(p, end));
 }
 
-/// Whether eight bytes are digits, and the number they make (the usual carry-free multiplication).
-bool take_eight(const char* p, std::uint64_t& digits) noexcept
-{
-    std::uint64_t word;
-    std::memcpy(&word, p, sizeof word);
-    constexpr std::uint64_t upper = 0xf0f0f0f0f0f0f0f0, threes = 0x3030303030303030, sixes = 0x0606060606060606;
-    if ((word & upper) != threes || ((word + sixes) & upper) != threes) return false;
-    word -= threes;
-    word = word * 10 + (word >> 8);
-    word = ((word & 0x000000ff000000ff) * 0x000f424000000064 + ((word >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
-    digits = digits * 100'000'000 + static_cast<std::uint32_t>(word);
-    return true;
-}
+constexpr std::array<std::uint64_t, 9> ten_to_the{1, 10, 100, 1000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
 
-const char* take_digits(const char* p, const char* end, std::uint64_t& digits) noexcept
+/// Takes the digits at `p` into `digits`, up to eight at a time. Eight bytes are readable from every
+/// place of the number on.
+const char* take_digits(const char* p, std::uint64_t& digits) noexcept
 {
-    while (end - p >= 8 && take_eight(p, digits)) p += 8;
-    for (; p != end && is_digit(*p); ++p) digits = digits * 10 + static_cast<unsigned>(*p - '0');
-    return p;
+    for (;;) {
+        std::uint64_t word;
+        std::memcpy(&word, p, sizeof word);
+        // A byte is a digit when its upper half is 3, also after adding 6.
+        constexpr std::uint64_t upper = 0xf0f0f0f0f0f0f0f0, threes = 0x3030303030303030, sixes = 0x0606060606060606;
+        const std::uint64_t wrong = ((word & upper) ^ threes) | (((word + sixes) & upper) ^ threes);
+        const int count = wrong == 0 ? 8 : __builtin_ctzll(wrong) / 8;
+        if (count == 0) return p;
+        // The digits move to the upper end; zeros take the place before them.
+        if (count < 8) word = word << 8 * (8 - count) | threes >> 8 * count;
+        word -= threes;
+        word = word * 10 + (word >> 8);
+        word = ((word & 0x000000ff000000ff) * 0x000f424000000064 +
+                ((word >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
+        digits = digits * ten_to_the[static_cast<std::size_t>(count)] + static_cast<std::uint32_t>(word);
+        p += count;
+        if (count < 8) return p;
+    }
 }
 
 }  // namespace
 
 Approximate approximate(std::string_view number) noexcept
 {
-    if (number.size() > 20) return digit_by_digit(number);  // a sign, a point and 19 digits at most
+    std::array<char, 32> copy{};
+    if (number.size() > short_number) return digit_by_digit(number);
+    std::memcpy(copy.data(), number.data(), number.size());
+    return approximate_padded({copy.data(), number.size()});
+}
+
+Approximate approximate_padded(std::string_view number) noexcept
+{
+    if (number.size() > short_number) return digit_by_digit(number);
     const char* const end = number.data() + number.size();
     const char* p = number.data() + (number.front() == '-' ? 1 : 0);
     std::uint64_t digits = 0;
     const char* const whole = p;
-    p = take_digits(p, end, digits);
+    p = take_digits(p, digits);
     if (p - whole > 19) return digit_by_digit(number);
     std::int64_t scale = 0;
     if (p != end && *p == '.') {
         const char* const fraction = ++p;
-        p = take_digits(p, end, digits);
+        p = take_digits(p, digits);
         scale = fraction - p;
     }
     if (digits == 0) return {};

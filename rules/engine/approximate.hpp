@@ -20,6 +20,8 @@ struct Approximate {
 
 /// `number` follows JSON's grammar.
 [[nodiscard]] Approximate approximate(std::string_view number) noexcept;
+/// As above, for a number in a text that goes on, or has eight readable bytes after its end.
+[[nodiscard]] Approximate approximate_padded(std::string_view number) noexcept;
 
 /// Times a number's size: more than approximations of one number, or of two that are equal, are apart.
 inline constexpr double approximate_slack = 1.0 / (std::uint64_t{1} << 49);

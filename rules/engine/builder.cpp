@@ -247,7 +247,11 @@ double Builder::expected(std::uint32_t predicate) const
     const KeyKind kind = kind_of(predicates_.op(predicate));
     const double share = uses_[predicate] / (totals_[position][static_cast<std::size_t>(kind)] + others);
     switch (kind) {
-        case KeyKind::exact: return share;
+        case KeyKind::exact: {
+            // A long number is seldom met by chance; a name like "ok" may be in every other event.
+            const bool long_number = predicates_.op(predicate) == Op::number && predicates_.number(predicate).text_size > 6;
+            return long_number ? share / 10 : share;
+        }
         case KeyKind::folded: return 1.1 * share;
         case KeyKind::prefix:
         case KeyKind::suffix:

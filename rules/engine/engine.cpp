@@ -50,23 +50,20 @@ private:
     /// A value that its array has held before touches nothing new. Long arrays only.
     bool repeated(std::uint32_t leaf)
     {
+        constexpr std::uint32_t long_array = 8;
         const std::uint32_t node = selection_.leaves()[leaf].node;
-        const std::uint32_t first = selection_.node(node).leaf_first;
-        if (leaf == first) {
-            // Counted by hand: most nodes have one leaf.
-            std::uint32_t count = 0;
-            for (std::uint32_t i = first; i != none; i = selection_.leaves()[i].next) ++count;
-            long_node_ = count > 8 ? node : none;
-            if (long_node_ == none) return false;
+        const std::uint32_t count = selection_.node(node).leaf_count;
+        if (count <= long_array) return false;
+        if (selection_.node(node).leaf_first == leaf) {
+            long_node_ = node;
             std::size_t size = 16;
             while (size < count * std::size_t{2}) size *= 2;
             memory_.seen.assign(size, none);
         }
-        if (node != long_node_) return false;
+        if (node != long_node_) return false;  // an array in pieces, with others in between
         const LeafView view = at_.leaf(leaf);
         const std::size_t mask = memory_.seen.size() - 1;
-        const std::uint32_t position = selection_.node(node).position;
-        std::size_t at = Access::exact_hash(position, view) & mask;
+        std::size_t at = Access::exact_hash(selection_.leaves()[leaf].position, view) & mask;
         for (; memory_.seen[at] != none; at = (at + 1) & mask) {
             const LeafView other = at_.leaf(memory_.seen[at]);
             if (other.value.kind == view.value.kind && other.value.text == view.value.text &&

@@ -8,28 +8,15 @@
 namespace eventyard::rules {
 namespace {
 
-/// The first up to eight bytes as a number; never reads outside `text`.
+/// The first up to eight bytes as find() reads them.
 std::uint64_t head_of(std::string_view text) noexcept
 {
-    const char* const p = text.data();
-    const std::size_t size = text.size();
-    if (size >= 8) {
-        std::uint64_t word;
-        std::memcpy(&word, p, 8);
-        return word;
-    }
-    if (size >= 4) {
-        std::uint32_t first, last;
-        std::memcpy(&first, p, 4);
-        std::memcpy(&last, p + size - 4, 4);
-        return std::uint64_t{last} << 32 | first;
-    }
-    if (size == 0) return 0;
-    const auto byte = [p](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(p[i])}; };
-    return byte(0) | byte(size / 2) << 8 | byte(size - 1) << 16;
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data(), std::min<std::size_t>(8, text.size()));
+    return word;
 }
 
-std::uint64_t hash(std::uint32_t parent, std::string_view name) noexcept { return hash_of(name, parent); }
+std::uint64_t name_hash(std::uint32_t parent, std::string_view name) noexcept { return hash_of(name, parent); }
 
 }  // namespace
 
@@ -38,7 +25,7 @@ Names::Names() : positions_(1), slots_(64, none) {}
 std::uint32_t Names::find_hashed(std::uint32_t position, std::string_view wanted) const noexcept
 {
     const std::size_t mask = slots_.size() - 1;
-    for (std::size_t at = hash(position, wanted) & mask; slots_[at] != none; at = (at + 1) & mask)
+    for (std::size_t at = name_hash(position, wanted) & mask; slots_[at] != none; at = (at + 1) & mask)
         if (positions_[slots_[at]].parent == position && name(slots_[at]) == wanted) return slots_[at];
     return none;
 }
@@ -56,8 +43,10 @@ std::uint32_t Names::add(std::uint32_t position, std::string_view wanted)
     const auto child = static_cast<std::uint32_t>(positions_.size());
     positions_.push_back(made);
     ++positions_[position].children;
+    if (position != 0) positions_[positions_[position].parent].grandchildren = true;
+    positions_[position].sizes |= std::uint64_t{1} << (wanted.size() & 63);
     const std::size_t mask = slots_.size() - 1;
-    std::size_t at = hash(position, wanted) & mask;
+    std::size_t at = name_hash(position, wanted) & mask;
     while (slots_[at] != none) at = (at + 1) & mask;
     slots_[at] = child;
     return child;
@@ -68,7 +57,7 @@ void Names::grow()
     slots_.assign(slots_.size() * 2, none);
     const std::size_t mask = slots_.size() - 1;
     for (std::uint32_t child = 1; child < positions_.size(); ++child) {
-        std::size_t at = hash(positions_[child].parent, name(child)) & mask;
+        std::size_t at = name_hash(positions_[child].parent, name(child)) & mask;
         while (slots_[at] != none) at = (at + 1) & mask;
         slots_[at] = child;
     }
@@ -92,22 +81,6 @@ void Names::finish()
     }
     positions_.shrink_to_fit();
     text_.shrink_to_fit();
-    finished_ = true;
-}
-
-std::uint32_t Names::find(std::uint32_t position, std::string_view wanted) const noexcept
-{
-    const Position& at = positions_[position];
-    if (!finished_ || at.children > few) return find_hashed(position, wanted);
-    if (at.children == 0) return none;
-    const std::uint64_t head = head_of(wanted);
-    for (std::uint32_t i = at.edges; i < at.edges + at.children; ++i) {
-        const Edge& edge = edges_[i];
-        if (edge.head == head && edge.size == wanted.size() &&
-            (edge.size <= 8 || name(edge.child).substr(8) == wanted.substr(8)))
-            return edge.child;
-    }
-    return none;
 }
 
 std::size_t Names::bytes() const noexcept

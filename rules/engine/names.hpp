@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,23 @@ public:
 
     /// The child of `position` of that name, made when it is not there.
     std::uint32_t add(std::uint32_t position, std::string_view name);
-    /// As add(), or none.
-    [[nodiscard]] std::uint32_t find(std::uint32_t position, std::string_view name) const noexcept;
+    /// As add(), or none. `name` lies in a JSON text: eight bytes are readable from its start on.
+    [[nodiscard]] std::uint32_t find(std::uint32_t position, std::string_view name) const noexcept
+    {
+        const Position& at = positions_[position];
+        if ((at.sizes >> (name.size() & 63) & 1) == 0) return none;
+        if (at.children > few) return find_hashed(position, name);
+        std::uint64_t head;
+        std::memcpy(&head, name.data(), sizeof head);
+        if (name.size() < 8) head &= (std::uint64_t{1} << 8 * name.size()) - 1;
+        for (std::uint32_t i = at.edges; i < at.edges + at.children; ++i) {
+            const Edge& edge = edges_[i];
+            if (edge.head == head && edge.size == name.size() &&
+                (edge.size <= 8 || this->name(edge.child).substr(8) == name.substr(8)))
+                return edge.child;
+        }
+        return none;
+    }
     /// Once, after the last add(): lays children out for find().
     void finish();
 
@@ -30,6 +46,10 @@ public:
     [[nodiscard]] bool has_children(std::uint32_t position) const noexcept
     {
         return positions_[position].children != 0;
+    }
+    [[nodiscard]] bool has_grandchildren(std::uint32_t position) const noexcept
+    {
+        return positions_[position].grandchildren;
     }
     [[nodiscard]] std::uint32_t children(std::uint32_t position) const noexcept
     {
@@ -55,7 +75,9 @@ private:
         std::uint32_t depth = 0;                // names above, itself included
         std::uint32_t children = 0;
         std::uint32_t edges = 0;                // first of its edges_, when it has few
+        std::uint64_t sizes = 0;                // a bit for each size of a child's name, modulo 64
         bool field = false;
+        bool grandchildren = false;             // some child has children: dotted names may lead there
     };
     /// A child as find() compares it: size and first bytes before the rest.
     struct Edge {
@@ -77,7 +99,6 @@ private:
     std::vector<Edge> edges_;
     std::vector<std::uint32_t> slots_;  // of children by hash of parent and name; a power of two
     std::string text_;
-    bool finished_ = false;
 };
 
 }  // namespace eventyard::rules

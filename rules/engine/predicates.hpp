@@ -82,7 +82,7 @@ struct LeafView {
     }
     [[nodiscard]] const Approximate& number() const noexcept
     {
-        if (!facts.approximated) facts.number = approximate(value.text), facts.approximated = true;
+        if (!facts.approximated) facts.number = approximate_padded(value.text), facts.approximated = true;
         return facts.number;
     }
 

@@ -4,6 +4,25 @@ namespace eventyard::rules {
 
 using json::Kind;
 
+namespace {
+
+/// Eight bytes at a time: all of a JSON text's padding may be read.
+bool has_dot(std::string_view key) noexcept
+{
+    constexpr std::uint64_t ones = 0x0101010101010101;
+    for (std::size_t i = 0; i < key.size(); i += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, key.data() + i, sizeof word);
+        word ^= ones * '.';  // a dot becomes a zero byte
+        std::uint64_t zeros = (word - ones) & ~word & (ones << 7);
+        if (key.size() - i < 8) zeros &= (std::uint64_t{1} << 8 * (key.size() - i)) - 1;
+        if (zeros != 0) return true;  // perhaps only a byte above one: then nothing is found below
+    }
+    return false;
+}
+
+}  // namespace
+
 void Selection::start(const Names& names)
 {
     names_ = &names;
@@ -60,7 +79,7 @@ std::uint32_t Selection::enter(std::uint32_t object, std::uint32_t position, std
 {
     const std::uint32_t below = names_->find(position, key);
     if (below != Names::none) return make_child(object, below);
-    return key.find('.') == std::string_view::npos ? none : enter_dotted(object, position, key);
+    return names_->has_grandchildren(position) && has_dot(key) ? enter_dotted(object, position, key) : none;
 }
 
 std::uint32_t Selection::enter_dotted(std::uint32_t object, std::uint32_t position, std::string_view key)
@@ -141,8 +160,9 @@ void Selection::close_element(std::uint32_t node, std::uint32_t element)
 void Selection::add_leaf(std::uint32_t value, std::uint32_t node)
 {
     const auto leaf = static_cast<std::uint32_t>(leaves_.size());
-    leaves_.push_back({value, node, none});
     Node& at = nodes_[node];
+    leaves_.push_back({value, node, none, at.position});
+    ++at.leaf_count;
     (at.leaf_first == none ? at.leaf_first : leaves_[at.leaf_last].next) = leaf;
     at.leaf_last = leaf;
     at_[at.position].leaves = true;
@@ -233,10 +253,12 @@ private:
                 leaf.truth = in_.base[begin] == 't';
                 break;
             case 'n': break;
-            default:
+            default: {
                 leaf.kind = Kind::number;
-                (void)in_.read_number(begin, limit, leaf.end);
-                leaf.text = {in_.base + begin, leaf.end - begin};
+                std::uint32_t end = limit;  // only blanks can stand before the next token
+                while (static_cast<unsigned char>(in_.base[end - 1]) <= ' ') --end;
+                leaf.text = {in_.base + begin, end - begin};
+            }
         }
     }
 

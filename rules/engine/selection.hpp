@@ -23,12 +23,13 @@ public:
         std::uint32_t value = none;  // in values()
         std::uint32_t node = none;
         std::uint32_t next = none;   // of the same node
+        std::uint32_t position = 0;  // the node's
     };
     struct Node {
         std::uint32_t position = 0;
         std::uint32_t owner = none;                               // the object it is a member of
         std::uint32_t sibling = none;                             // the next node of that object
-        std::uint32_t leaf_first = none, leaf_last = none;
+        std::uint32_t leaf_first = none, leaf_last = none, leaf_count = 0;
         std::uint32_t direct = none;                              // the object outside any array
         std::uint32_t element_first = none, element_last = none;  // the objects in the array
         std::uint32_t chosen = none;  // while a rule is verified: the only element to look at

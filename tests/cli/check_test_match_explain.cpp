@@ -142,6 +142,17 @@ TEST_CASE("check --portable names the rules that AWS refuses or answers differen
     const Finished good = command({"check", "-c", "eventyard.yaml", "--portable"}, folder.path());
     CHECK(good.exit.code == 0);
     CHECK(holds(good.out, "portable: AWS EventBridge takes every rule"));
+    CHECK_FALSE(holds(good.out, "row 3"));
+    // What depends on the events alone is said once, and is no fault of any rule.
+    folder.write("rules/numbers.yaml", R"(rules:
+  - {name: above, pattern: {amount: [{numeric: [">", 100]}]}, targets: [dead]}
+  - {name: below, pattern: {amount: [{numeric: ["<=", 0.5]}, {numeric: ["=", 7]}]}, targets: [dead]}
+)");
+    const Finished numbers = command({"check", "-c", "eventyard.yaml", "--portable"}, folder.path());
+    CHECK(numbers.exit.code == 0);
+    CHECK(holds(numbers.out, "2 rules compare numbers"));
+    CHECK(numbers.out.find("row 3") == numbers.out.rfind("row 3"));
+    CHECK_FALSE(holds(numbers.out, "may differ"));
     folder.write("rules/ours.yaml", R"(rules:
   - {name: by-regex, pattern: {source: [{regex: "a+"}]}, targets: [dead]}
   - {name: all-of-two, pattern: {source: [{all-of: [a, b]}]}, targets: [dead]}
@@ -155,6 +166,7 @@ TEST_CASE("check --portable names the rules that AWS refuses or answers differen
     const Finished as_json =
         command({"check", "-c", "eventyard.yaml", "--portable", "--json"}, folder.path());
     CHECK(as_json.exit.code == 1);
+    CHECK(json::parse(as_json.out)["compare_numbers"] == 2);
     const json notes = json::parse(as_json.out)["portability"];
     REQUIRE(notes.size() == 2);
     CHECK(notes[0]["rule"] == "by-regex");

@@ -148,7 +148,7 @@ TEST_CASE("every setting is taken over")
 data_dir: /d
 threads: 3
 shutdown_grace: 1m30s
-limits: {body: 2MiB, headers: 4KiB, depth: 7, batch: 8, matches: 9, connections: 10, idle: 11s, request: 12s}
+limits: {body: 2MiB, headers: 4KiB, depth: 7, batch: 8, matches: 9, connections: 10, buffers: 13MiB, idle: 11s, request: 12s}
 journal: {segment_size: 1MiB, min_free: 1GiB}
 log: {format: json, level: debug}
 buses:
@@ -171,7 +171,7 @@ targets:
     CHECK(table->process.min_free == 1U << 30);
     CHECK(table->process.log.format == "json");
     CHECK(table->process.log.level == "debug");
-    CHECK(table->limits == router::IngestLimits{2U << 20, 4096, 7, 8, 9, 10, 11s, 12s});
+    CHECK(table->limits == router::IngestLimits{2U << 20, 4096, 7, 8, 9, 10, 13U << 20, 11s, 12s});
     CHECK(table->version->buses == std::vector<std::string>{"a", "b", "c", "default"});
     CHECK(table->buses.at("a").durability == router::Durability::os);
     CHECK(table->buses.at("a").unmatched == router::Unmatched::store);

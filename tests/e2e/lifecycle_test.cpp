@@ -54,6 +54,28 @@ TEST_CASE("an event goes in by HTTP and out to a webhook, and the ledger balance
     CHECK(daemon.terminate().code == 0);
 }
 
+TEST_CASE("kills while idle are no loss, and none is reported")
+{
+    TempDir directory;
+    Sink sink;
+    Daemon daemon{directory};
+    daemon.configure(to(sink.url()), one_rule);
+    daemon.start();
+    REQUIRE(post(daemon).status == 202);
+    daemon.settle();
+    for (int n = 0; n < 3; ++n) {
+        std::this_thread::sleep_for(n == 1 ? 4s : 300ms);  // time for totals; once, to let segments go
+        daemon.kill();
+        daemon.start();
+        INFO(daemon.process().err());
+        CHECK(daemon.process().err().find("are gone") == std::string::npos);
+        CHECK(daemon.status().at("journal").at("last") != 0);
+    }
+    CHECK(daemon.status().at("balanced") == true);
+    CHECK(sink.ids().size() == 1);
+    CHECK(daemon.terminate().code == 0);
+}
+
 TEST_CASE("failed deliveries are retried and then dead-lettered with their last answer")
 {
     TempDir directory;

@@ -144,3 +144,44 @@ TEST_CASE("a removed target's deliveries wait as orphans and go out when it retu
     CHECK(sink.ids().size() == 20);
     CHECK(daemon.terminate().code == 0);
 }
+
+TEST_CASE("a reload that moves the admin listener and an operator's requests do not wait for each other")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    const std::uint16_t ports[] = {daemon.admin(), support::free_port()};
+    const std::string rules = "rules:\n  - name: r\n    pattern: {source: [reload.test]}\n    targets: [out]\n";
+    const auto targets = [](int n) {  // a new one each time: its position has to be stored first
+        return "targets:\n  out:\n    webhook: {url: 'http://127.0.0.1:9/'}\n  new" + std::to_string(n) +
+               ":\n    webhook: {url: 'http://127.0.0.1:9/'}\n";
+    };
+    daemon.configure(targets(0), rules);
+    daemon.start();
+    std::atomic<bool> stop{false};
+    std::atomic<int> answered{0}, odd{0};
+    std::thread operators{[&] {
+        while (!stop)
+            for (const std::uint16_t port : ports) {
+                const int status = support::http_post(port, "/v1/targets/out/resume", "").status;
+                answered += status == 200 ? 1 : 0;
+                // 503: not while a reload is under way. 0: nobody listens there now.
+                odd += status != 200 && status != 503 && status != 0 ? 1 : 0;
+            }
+    }};
+    int moved = 0;
+    for (int n = 1; n <= 10; ++n) {
+        directory.write("eventyard.yaml", "listen: {http: 127.0.0.1:" + std::to_string(daemon.http()) +
+                                              ", admin: 127.0.0.1:" + std::to_string(ports[n % 2]) +
+                                              "}\ndata_dir: " + directory.file("data") +
+                                              "\nrules: [rules.yaml]\n" + targets(n));
+        daemon.process().signal(SIGHUP);
+        if (!eventually([&] { return support::http_get(ports[n % 2], "/healthz").status == 200; }, 15s)) break;
+        ++moved;
+    }
+    stop = true;
+    operators.join();
+    CHECK(moved == 10);
+    CHECK(answered > 0);
+    CHECK(odd == 0);
+    CHECK(daemon.terminate().code == 0);
+}

@@ -197,7 +197,10 @@ TEST_CASE("Portability names what AWS refuses or answers differently, with the r
     using Rows = std::vector<std::string>;
     CHECK(rows(R"({"a":["x",5,{"prefix":"y"}]})").empty());
     CHECK(rows(R"({"a":{"b":[{"exists":false}],"c":[1]}})") == Rows{"row 2"});
+    CHECK(rows(R"({"a":[{"numeric":[">=",100,"<",0.1e6]}],"b":[{"anything-but":[1,-2.5]}]})").empty());
     CHECK(rows(R"({"a":[{"numeric":["=",1e400]}]})") == Rows{"row 3 refused"});
+    CHECK(rows(R"({"a":[{"numeric":[">",9007199254740993]},9007199254740993]})") == Rows{"row 3 refused", "row 3"});
+    CHECK(rows(R"({"a":[{"anything-but":[1,9007199254740993]}]})") == Rows{"row 3 refused"});
     CHECK(rows(R"({"a":[{"cidr":"10.0.0.1/32"}]})") == Rows{"row 4 refused"});
     CHECK(rows(R"({"a":["10.0.0.1"]})") == Rows{"row 5"});
     CHECK(rows(R"({"a":[{"equals-ignore-case":"é"}]})") == Rows{"row 6"});
@@ -208,4 +211,14 @@ TEST_CASE("Portability names what AWS refuses or answers differently, with the r
     CHECK(rows(R"({"a":[{"regex":"x"}]})") == Rows{"regex refused"});
     CHECK(rows(R"({"a":[{"none-of":["x"]},{"all-of":["10.0.0.1"]}]})") ==
           Rows{"none-of refused", "all-of refused", "row 5"});
+
+    const auto compares = [](const std::string& pattern) {
+        Report report;
+        const auto tree = rules::read_pattern_text(pattern, {nullptr, 1, 1}, report);
+        REQUIRE(tree);
+        return rules::compares_numbers(*tree);
+    };
+    CHECK(compares(R"({"a":{"$or":[{"b":["x"]},{"c":[{"numeric":[">",1]}]}]}})"));
+    CHECK(compares(R"({"a":[{"anything-but":5}]})"));
+    CHECK_FALSE(compares(R"({"numeric":["x",5,{"anything-but":"5"}]})"));
 }

@@ -84,6 +84,22 @@ public:
         const std::lock_guard lock(mutex_);
         return log_;
     }
+    /// Single events are not read while set: reads wait.
+    void hold_events(bool on)
+    {
+        std::deque<std::function<void()>> late;
+        {
+            const std::lock_guard lock(mutex_);
+            holding_ = on;
+            if (!on) late.swap(held_);
+        }
+        for (auto& work : late) push(std::move(work));
+    }
+    [[nodiscard]] std::size_t events_held() const
+    {
+        const std::lock_guard lock(mutex_);
+        return held_.size();
+    }
     /// Commits one batch of these events.
     void commit(std::vector<std::shared_ptr<StoredEvent>> events)
     {
@@ -138,7 +154,7 @@ public:
     }
     void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) override
     {
-        push([this, sequence, done = std::move(done)] {
+        auto work = [this, sequence, done = std::move(done)] {
             StoredEventPtr event;
             bool damaged = false;
             {
@@ -148,7 +164,15 @@ public:
             }
             if (damaged) done(fail(Errc::corrupt, "checksum"));
             else done(std::move(event));
-        });
+        };
+        {
+            const std::lock_guard lock(mutex_);
+            if (holding_) {
+                held_.push_back(std::move(work));
+                return;
+            }
+        }
+        push(std::move(work));
     }
     Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally(Sequence after,
                                                                                Sequence through) override
@@ -165,8 +189,18 @@ public:
     {
         return contents().count_after(target, after);
     }
-    std::vector<SegmentInfo> segments() const override { return {}; }
-    void release(std::vector<std::string>) override {}
+    std::vector<SegmentInfo> segments() const override { return sealed; }
+    void release(std::vector<std::string> names) override
+    {
+        const std::lock_guard lock(mutex_);
+        released_.insert(names.begin(), names.end());
+    }
+    [[nodiscard]] std::set<std::string> released() const
+    {
+        const std::lock_guard lock(mutex_);
+        return released_;
+    }
+    std::vector<SegmentInfo> sealed;  // set before use
     void rewrite(std::string, std::function<bool(const StoredEvent&, std::uint32_t)>,
                  std::function<void(Result<void>)> done) override
     {
@@ -211,11 +245,12 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable wake_;
     EventLog log_;
+    std::set<std::string> released_;
     std::function<void(CommitBatchPtr)> listener_;
     RecoveryReport recovery_;
     Stats stats_;
-    std::deque<std::function<void()>> work_;
-    bool stopping_ = false;
+    std::deque<std::function<void()>> work_, held_;
+    bool stopping_ = false, holding_ = false;
     std::thread thread_;
 };
 

@@ -166,6 +166,8 @@ public:
         const std::lock_guard lock(mutex_);
         return durable_;
     }
+    /// As the state of a full disk: reads are answered from what is durable.
+    void set_failing(bool on) { stats_.failing = on; }
     /// No batch becomes durable while set; submits queue up.
     void stall(bool on)
     {
@@ -201,9 +203,19 @@ public:
     {
         push([=, this] { done(live_.forwards(target, after, limit)); }, nullptr);
     }
-    void needed(std::vector<NeededRange>, std::function<void(Result<Needed>)> done) override
+    void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) override
     {
-        push([done] { done(Needed{}); }, nullptr);
+        push([this, ranges = std::move(ranges), done] {
+            const StateModel model = durable();
+            Needed needed;
+            for (const auto& [name, position] : model.targets) needed.cursors.emplace_back(name, model.cursor(name));
+            for (NeededRange range : ranges) {
+                for (const auto& [key, row] : model.retries)
+                    if (row.key.sequence >= range.first && row.key.sequence <= range.last) ++range.retries;
+                needed.ranges.push_back(range);
+            }
+            done(std::move(needed));
+        }, nullptr);
     }
     void retry_keys(Sequence, Sequence, std::string,
                     std::function<void(Result<std::vector<DeliveryKey>>)> done) override

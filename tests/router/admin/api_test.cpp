@@ -105,6 +105,31 @@ TEST_CASE("the admin listener answers each of its paths")
     CHECK(support::http_request(f.port, "DELETE", "/v1/status", "").status == 405);
 }
 
+TEST_CASE("what is no request is refused with a sentence, then the connection ends")
+{
+    Fixture f;
+    const std::pair<std::string, unsigned> cases[] = {
+        {"GARBAGE\r\n\r\n", 400},
+        {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n", 413},
+        {"GET /healthz HTTP/1.1\r\nX: " + std::string(20'000, 'a') + "\r\n\r\n", 431},
+    };
+    for (const auto& [text, status] : cases) {
+        INFO(text.substr(0, 80));
+        const auto answer = support::parse_answer(support::raw_exchange(f.port, text, std::chrono::seconds{5}));
+        CHECK(answer.status == static_cast<int>(status));
+        CHECK(answer.header("connection") == "close");
+        REQUIRE(Json::accept(answer.body));
+        CHECK(Json::parse(answer.body).contains("error"));
+    }
+    // A request cut short is no request, and gets no answer.
+    const int fd = support::connect_loopback(f.port, std::chrono::seconds{5});
+    REQUIRE(support::send_all(fd, "POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"));
+    ::shutdown(fd, SHUT_WR);
+    CHECK(support::receive_all(fd).empty());
+    ::close(fd);
+    CHECK(support::http_get(f.port, "/healthz").status == 200);
+}
+
 TEST_CASE("a failed reload is a 422 with the whole report")
 {
     Fixture f;

@@ -36,6 +36,8 @@ StatusReport sample()
     report.ledger = {row};
     report.events = {{"default", "http", 18, 1, 2, 15, 3}};
     report.ingest.requests = {{202, 18}, {400, 2}};
+    report.ingest.connections_refused = 4;
+    report.ingest.buffered_bytes = 70'000;
     return report;
 }
 
@@ -68,6 +70,8 @@ TEST_CASE("status JSON says what is known, also when an error text is not UTF-8"
     CHECK(json.at("ledger")[0].at("expired") == 0);
     CHECK(json.at("events")[0].at("received") == 21);
     CHECK(json.at("ingest").at("requests").at("400") == 2);
+    CHECK(json.at("ingest").at("connections_refused") == 4);
+    CHECK(json.at("ingest").at("buffered_bytes") == 70'000);
 }
 
 TEST_CASE("metrics follow Prometheus' conventions")
@@ -77,6 +81,8 @@ TEST_CASE("metrics follow Prometheus' conventions")
              "eventyard_target_pending{target=\"orders\",where=\"waiting\"} 5",
              "eventyard_events_total{bus=\"default\",result=\"matched\"} 15",
              "eventyard_http_requests_total{status=\"400\"} 2",
+             "eventyard_http_connections_refused_total 4",
+             "eventyard_http_buffered_bytes 70000",
              "eventyard_target_attempt_seconds_bucket{target=\"orders\",le=\"0.005\"} 1",
              "eventyard_target_attempt_seconds_bucket{target=\"orders\",le=\"+Inf\"} 2",
              "eventyard_target_attempt_seconds_count{target=\"orders\"} 2",

@@ -224,7 +224,7 @@ TEST_CASE("what a dead target does not get within max_age ends, however long the
     one.retry.max_age = 300ms;
     life.start({one});
     send(life, version(1, {"a"}), {0}, 2000);
-    REQUIRE(eventually([&] { return life.settled(); }));
+    REQUIRE(eventually([&] { return life.journal.last() == 2000 && life.status("a").seen == 2000 && life.settled(); }));
     CHECK(a->attempts < 500);  // probes, not one for each
     const StateModel model = life.state.durable();
     check_model(model);
@@ -318,6 +318,26 @@ TEST_CASE("a state that stalls stops the lanes after a bounded number of deliver
     REQUIRE(eventually([&] { return a->distinct() == 2000 && life.settled(); }));
 }
 
+TEST_CASE("a state that stalls stops the lanes after a bounded volume of dead letters")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::reject;
+    Life life;
+    life.options.lane.window.bytes = 1U << 20;
+    life.options.lane.letter_bytes_max = 256U << 10;
+    life.start({spec("a", a)});
+    life.state.stall(true);
+    const auto routing = version(1, {"a"});
+    for (int i = 0; i < 200; ++i)
+        life.journal.commit({make_event(routing, {0}, life.random, life.clock.wall(), std::string(64U << 10, 'x'))});
+    std::this_thread::sleep_for(300ms);
+    CHECK(a->attempts <= 4 + 8 + 8);  // the limit, what was in flight, and one batch that was under way
+    life.state.stall(false);
+    REQUIRE(eventually([&] { return life.status("a").seen == 200 && life.settled(); }));
+    CHECK(life.state.durable().dead.size() == 200);
+    CHECK(a->attempts == 200);
+}
+
 TEST_CASE("a state that cannot write does not keep a start from delivering")
 {
     const auto a = std::make_shared<Receiver>();
@@ -365,6 +385,44 @@ TEST_CASE("a reload keeps what is unchanged, replaces what changed and orphans w
     CHECK(a->made == 2);
 }
 
+TEST_CASE("a retry whose event is being read survives a reload that takes its target away")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::fail;
+    Life life;
+    life.start({spec("a", a)});
+    life.journal.hold_events(true);
+    send(life, version(1, {"a"}), {0}, 1);
+    REQUIRE(eventually([&] { return life.journal.events_held() == 1; }));
+    const std::uint64_t before = a->attempts;
+    SECTION("removed")
+    {
+        REQUIRE(life.replace({}).has_value());
+        REQUIRE(eventually([&] { return life.status("a").state == TargetState::orphaned; }));
+        life.journal.hold_events(false);
+        std::this_thread::sleep_for(100ms);
+        CHECK(a->attempts == before);
+        CHECK(life.status("a").pending.retry == 1);
+        CHECK(life.status("a").in_flight == 0);
+        a->mode = Mode::ok;
+        REQUIRE(life.replace({spec("a", a)}).has_value());
+    }
+    SECTION("changed, and the former one still works at its address")
+    {
+        a->mode = Mode::ok;
+        a->delay_ms = 300;
+        send(life, version(1, {"a"}), {0}, 1);
+        REQUIRE(eventually([&] { return a->in_flight == 1; }));
+        REQUIRE(life.replace({spec("a", a, "2")}).has_value());
+        (void)life.status();  // the reload has taken effect
+        REQUIRE(a->made == 1);
+        life.journal.hold_events(false);
+    }
+    REQUIRE(eventually([&] { return life.settled(); }));
+    CHECK(life.status("a").counters.delivered == life.journal.last());
+    check_model(life.state.durable());
+}
+
 TEST_CASE("a kind may change only while nothing is pending, or when told to adopt it")
 {
     const auto a = std::make_shared<Receiver>();
@@ -384,6 +442,43 @@ TEST_CASE("a kind may change only while nothing is pending, or when told to adop
     REQUIRE(life.replace({other}).has_value());
     REQUIRE(eventually([&] { return a->distinct() == 20 && life.settled(); }));
     CHECK(life.status("a").kind == "file");
+}
+
+TEST_CASE("a reload that is dropped leaves the kind of a target as it was")
+{
+    const auto a = std::make_shared<Receiver>();
+    EventLog log;
+    StateModel model;
+    {
+        Life life;
+        life.start({spec("a", a)});
+        TargetSpec other = spec("a", a);
+        other.kind = "file";
+        SECTION("after it was prepared")
+        {
+            std::promise<Result<void>> done;
+            life.engine->prepare({other}, [&done](Result<void> result) { done.set_value(std::move(result)); });
+            REQUIRE(done.get_future().get().has_value());
+            life.engine->abandon();
+        }
+        SECTION("while the state has not stored it yet")
+        {
+            life.state.stall(true);
+            life.engine->prepare({other}, [](const Result<void>&) {});
+            life.engine->abandon();
+            life.state.stall(false);
+        }
+        a->mode = Mode::refuse;
+        send(life, version(1, {"a"}), {0}, 20);
+        REQUIRE(eventually([&] { return life.state.durable().retries.size() > 0; }));
+        model = life.state.durable();
+        log = life.journal.contents();
+    }
+    CHECK(model.targets.at("a").kind == "fake");
+    a->mode = Mode::ok;
+    Life life{log, model};
+    life.start({spec("a", a)});  // with what is pending: the file was never edited
+    REQUIRE(eventually([&] { return a->distinct() == 20 && life.settled(); }));
 }
 
 TEST_CASE("a start with an edited file refuses a change of kind as a reload does")

@@ -172,8 +172,8 @@ private:
 
     void flush()
     {
-        const std::uint64_t settled = lane_->take_unflushed();
-        if (settled > 0) todo_.changes.emplace_back(lane_->position(now()));
+        const Settled settled = lane_->take_unflushed();
+        if (settled.count > 0) todo_.changes.emplace_back(lane_->position(now()));
         if (todo_.changes.empty()) return;
         const auto changes = std::exchange(todo_.changes, {});
         for (const Change& change : changes) submitted_.apply(change);
@@ -303,9 +303,9 @@ private:
         if (event_reads_.empty()) return;
         const EventRead read = event_reads_.front();
         event_reads_.pop_front();
-        if (wild && pick(10) == 0) lane_->on_event(now(), read.ticket, fail(Errc::io, "read"), todo_);
-        else if (wild && pick(20) == 0) lane_->on_event(now(), read.ticket, fail(Errc::corrupt, "crc"), todo_);
-        else lane_->on_event(now(), read.ticket, log_.events[read.sequence - 1], todo_);
+        if (wild && pick(10) == 0) lane_->on_event(now(), read.ticket, true, fail(Errc::io, "read"), todo_);
+        else if (wild && pick(20) == 0) lane_->on_event(now(), read.ticket, true, fail(Errc::corrupt, "crc"), todo_);
+        else lane_->on_event(now(), read.ticket, !wild || pick(20) != 0, log_.events[read.sequence - 1], todo_);
         pump();
     }
 
@@ -356,7 +356,7 @@ private:
     std::unique_ptr<Lane> lane_;
     Todo todo_;
     StateModel submitted_, durable_;
-    std::deque<std::pair<StateModel, std::uint64_t>> unsynced_;
+    std::deque<std::pair<StateModel, Settled>> unsynced_;
     std::vector<Attempt> flying_;
     std::deque<EventRead> event_reads_;
     std::optional<LaneChunk> chunk_;

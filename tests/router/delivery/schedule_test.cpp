@@ -66,6 +66,37 @@ TEST_CASE("what does not fit stays in the state and is read when few are left")
     for (std::size_t i = 0; i < order.size(); ++i) CHECK(order[i] == 12 - i);
 }
 
+TEST_CASE("a retry that ends while the state is read does not come back with the answer")
+{
+    StateModel state;
+    Schedule schedule{4, 0};
+    const auto add = [&](Sequence sequence, std::chrono::seconds due) {
+        const RetryRow one = row(sequence, w0 + due, 60s);
+        state.apply(Retrying{one, {}});
+        schedule.add(one, s0 + due);
+    };
+    for (Sequence i = 1; i <= 4; ++i) add(i, 10s * i);
+    const auto flying = schedule.take(s0 + 10s);
+    REQUIRE(flying->key.sequence == 1);
+    for (Sequence i = 5; i <= 8; ++i) add(i, std::chrono::seconds{i});  // due earlier: 2, 3 and 4 are left to the state
+    for (const Sequence expected : {5U, 6U}) {
+        const auto due = schedule.take(s0 + 10s);
+        REQUIRE(due->key.sequence == expected);
+        state.apply(Ended{"t", due->key, "", Ending::delivered, std::nullopt, std::nullopt});
+        schedule.ended(due->key);
+    }
+    const auto read = schedule.want_read();
+    REQUIRE(read);
+    const auto rows = state.next("t", read->after_due, read->after_key, read->limit);
+    REQUIRE(rows.front().key.sequence == 1);  // it lies beyond what is held here
+    schedule.ended(flying->key);
+    schedule.took(rows, s0 + 10s, w0 + 10s);
+    std::set<Sequence> left;
+    while (const auto due = schedule.take(s0 + 1000s)) left.insert(due->key.sequence);
+    CHECK(left == std::set<Sequence>{2, 7, 8});
+    CHECK(schedule.waiting() == 2);
+}
+
 TEST_CASE("a start reads the rows of the state and clamps their waits")
 {
     Schedule schedule{4, 3};

@@ -1,112 +1,7 @@
-#include "router/ingest/server.hpp"
-
-#include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
-
-#include "table.hpp"
-#include "tests/support/fake_journal.hpp"
-#include "tests/support/http.hpp"
+#include "server_fixture.hpp"
 
 using namespace eventyard;
-using namespace eventyard::support;
-using Json = nlohmann::json;
-using namespace std::chrono_literals;
-
-namespace {
-
-/// Sockets of the test give up after this, so that a bug fails instead of hanging.
-constexpr auto patience = 20'000ms;
-
-struct Fixture {
-    explicit Fixture(const std::function<void(router::RouteTable&)>& change = {})
-    {
-        if (change) change(*table);
-        const auto listening = server.listen("127.0.0.1:0");
-        REQUIRE(listening.has_value());
-        port = server.port();
-        io.start();
-    }
-    ~Fixture()
-    {
-        journal.let_go();
-        server.stop(5s);
-        journal.stop();
-        io.finish();
-    }
-    HttpAnswer post(std::string_view body, const std::string& type = "application/json",
-                    const std::string& path = "/v1/events")
-    {
-        return http_post(port, path, body, type);
-    }
-
-    std::shared_ptr<router::RouteTable> table = test::make_table();
-    SystemClock clock;
-    SystemRandom random;
-    FakeJournal journal;
-    router::IoThreads io{2};
-    router::IngestServer server{io, journal, [this] { return router::RouteTablePtr(table); }, clock, random};
-    std::uint16_t port = 0;
-};
-
-/// A client that reads answer by answer on one connection.
-struct Client {
-    explicit Client(std::uint16_t port) : fd(connect_loopback(port, patience)) { REQUIRE(fd >= 0); }
-    ~Client() { ::close(fd); }
-    Client(const Client&) = delete;
-    Client& operator=(const Client&) = delete;
-    void send(std::string_view bytes) const { REQUIRE(send_all(fd, bytes)); }
-    /// Exactly one answer; 0 when the server closed instead.
-    HttpAnswer receive(bool without_body = false)
-    {
-        for (;;) {
-            const std::size_t head = held.find("\r\n\r\n");
-            if (head != std::string::npos) {
-                std::size_t length = 0;
-                const std::size_t field = held.find("Content-Length: ");
-                if (field < head && !without_body) length = std::stoul(held.substr(field + 16));
-                if (held.size() >= head + 4 + length) {
-                    const std::string text = held.substr(0, head + 4 + length);
-                    held.erase(0, head + 4 + length);
-                    return parse_answer(text, without_body);
-                }
-            }
-            if (!more()) return {};
-        }
-    }
-    bool more()
-    {
-        char buffer[4096];
-        const auto got = ::recv(fd, buffer, sizeof buffer, 0);
-        if (got <= 0) return false;
-        held.append(buffer, static_cast<std::size_t>(got));
-        return true;
-    }
-    /// Whether the server ends the connection without another byte.
-    bool closed() { return held.empty() && !more(); }
-    int fd;
-    std::string held;
-};
-
-std::string request(std::string_view body, const std::string& more_headers = "",
-                    const std::string& start = "POST /v1/events HTTP/1.1")
-{
-    return start + "\r\nHost: x\r\n" + more_headers + "Content-Length: " + std::to_string(body.size()) +
-           "\r\n\r\n" + std::string(body);
-}
-
-template <class Condition>
-bool eventually(Condition condition)
-{
-    for (int i = 0; i < 4000; ++i) {
-        if (condition()) return true;
-        std::this_thread::sleep_for(5ms);
-    }
-    return false;
-}
-
-const std::string order = R"({"kind":"order"})";
-
-}  // namespace
+using namespace eventyard::test;
 
 TEST_CASE("An accepted event is answered with its id and sequence, and lies in the journal")
 {
@@ -209,6 +104,25 @@ TEST_CASE("Pipelined requests are answered in order")
     REQUIRE(events.size() == 100);
     for (std::size_t i = 0; i < 100; ++i)
         CHECK(Json::parse(events[i]->event.body).at("n") == 3 * i);
+}
+
+TEST_CASE("Empty lines before a request are passed over, but not without end")
+{
+    Fixture f;
+    Client client{f.port};
+    client.send("\r\n" + request(order) + "\r\n\r\n" + request(order));  // as old clients end a body
+    CHECK(client.receive().status == 202);
+    CHECK(client.receive().status == 202);
+    client.send("\r");
+    client.send("\n" + request(order));
+    CHECK(client.receive().status == 202);
+    Client flood{f.port};
+    for (int i = 0; i < 100; ++i) flood.send("\r\n");
+    CHECK(flood.receive().status == 400);
+    Client lone{f.port};
+    lone.send("\r" + request(order));
+    CHECK(lone.receive().status == 400);
+    CHECK(f.journal.units() == 3);
 }
 
 TEST_CASE("A request cut into single bytes is the same request")
@@ -402,6 +316,12 @@ TEST_CASE("What is not HTTP, or not allowed by it, is refused and closed")
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+        // Two lines of one header are one list: a proxy in front may have read it so.
+        {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "2\r\n{}\r\n0\r\n\r\n", 501},
+        {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\nContent-Length: 2\r\n\r\n{}", 501},
+        {"POST /v1/events HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "2\r\n{}\r\n0\r\n\r\n", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nBad Name: 1\r\n\r\n", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'x'), 400},
     };
@@ -414,6 +334,7 @@ TEST_CASE("What is not HTTP, or not allowed by it, is refused and closed")
             const HttpAnswer answer = client.receive();
             CHECK(answer.status == status);
             if (answer.status != 0) CHECK(Json::parse(answer.body).at("error").contains("message"));
+            if (text.find("Transfer-Encoding") != std::string::npos) CHECK(answer.header("connection") == "close");
         }
     CHECK(f.journal.units() == 0);
 }
@@ -451,6 +372,8 @@ TEST_CASE("HEAD, GET, OPTIONS and unknown paths behave, and the connection lives
     client.send(request(order, "", "POST http://x/v1/events HTTP/1.1"));
     CHECK(client.receive().status == 202);
     client.send(request(order, "Content-Encoding: gzip\r\n"));
+    CHECK(client.receive().status == 415);
+    client.send(request(order, "Content-Encoding: gzip\r\nContent-Encoding: identity\r\n"));
     CHECK(client.receive().status == 415);
     client.send(request(order, "Content-Type: application/x-www-form-urlencoded\r\n"));
     const HttpAnswer form = client.receive();

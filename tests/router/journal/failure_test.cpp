@@ -128,6 +128,37 @@ TEST_CASE("start continues above the reservation and tells another store's state
     CHECK(second.error().code == Errc::conflict);
 }
 
+TEST_CASE("what was let go is not taken for lost when only an unused segment is left")
+{
+    Bench bench;
+    auto log = bench.open();
+    const Id store = (*log)->recovery().store;
+    auto version = (*log)->versions().store_version(two_targets());
+    std::vector<CommitUnit> units;
+    units.push_back(make_unit(1, 3, *version));
+    REQUIRE((*log)->commit(units).has_value());
+    const JournalMarks marks{store, 500, 3, 3};
+    log->reset();
+    log = bench.open(marks);
+    const auto infos = (*log)->segments().infos();
+    REQUIRE(infos.size() == 2);
+    (*log)->keeper().release({infos[0].name});
+    for (int start = 0; start < 3; ++start) {
+        log->reset();
+        log = bench.open(marks);
+        REQUIRE(log.has_value());
+        CHECK((*log)->recovery().lost_last == 0);
+        CHECK((*log)->appender().last() >= 500);
+    }
+    // With no segment at all something is missing.
+    log->reset();
+    for (const std::string& name : *bench.disk->list("/data/journal"))
+        if (name.ends_with(".seg")) REQUIRE(bench.disk->unlink("/data/journal/" + name).has_value());
+    log = bench.open(marks);
+    CHECK((*log)->recovery().lost_first == 1);
+    CHECK((*log)->recovery().lost_last == 3);
+}
+
 TEST_CASE("released segments are recycled unless linked, rewritten ones keep what is wanted")
 {
     Bench bench;
@@ -222,6 +253,37 @@ TEST_CASE("many threads submit, everything is answered once and read back")
     CHECK(cancelled);
 }
 
+TEST_CASE("events for which no numbers can be reserved are refused in the end, and taken again by themselves")
+{
+    Bench bench;
+    bench.options.reserve_patience = std::chrono::milliseconds{100};
+    SystemClock clock;
+    SystemRandom random;
+    auto journal = Journal::open(*bench.disk, clock, random, bench.options, {});
+    REQUIRE(journal.has_value());
+    auto version = (*journal)->store_version(two_targets());
+    std::atomic<Sequence> asked{0};
+    (*journal)->set_reserver([&](Sequence up_to) { asked = up_to; });  // a state that cannot write
+    const auto try_one = [&] {
+        std::promise<Result<CommitResult>> answer;
+        CommitUnit unit = make_unit(1, 1, *version);
+        unit.done = [&](const Result<CommitResult>& result) { answer.set_value(result); };
+        (*journal)->submit(std::move(unit));
+        auto future = answer.get_future();
+        REQUIRE(future.wait_for(std::chrono::seconds{10}) == std::future_status::ready);
+        return future.get();
+    };
+    for (int n = 0; n < 2; ++n) {
+        const auto refused = try_one();
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(refused.error().code == Errc::unavailable);
+    }
+    CHECK((*journal)->stats().queued_bytes == 0);
+    REQUIRE(asked > 0);
+    (*journal)->reserved(asked);
+    CHECK(try_one().has_value());
+}
+
 TEST_CASE("below min_free events are refused and taken again by themselves")
 {
     Bench bench;
@@ -246,4 +308,32 @@ TEST_CASE("below min_free events are refused and taken again by themselves")
     bench.disk->set_free(1U << 30);
     while (!(*journal)->stats().accepting) std::this_thread::yield();
     CHECK(try_one().has_value());
+}
+
+TEST_CASE("a unit above the queue's limit is taken into an empty queue, not refused for ever")
+{
+    Bench bench;
+    bench.options.max_queued_bytes = 4000;
+    SystemClock clock;
+    SystemRandom random;
+    auto journal = Journal::open(*bench.disk, clock, random, bench.options, {});
+    REQUIRE(journal.has_value());
+    const auto version = (*journal)->store_version(two_targets());
+    REQUIRE(version.has_value());
+    for (std::uint64_t n = 1; n <= 3; ++n) {
+        CommitUnit unit = make_unit(n, 1, *version);
+        auto large = std::make_shared<StoredEvent>(*unit.events.front());
+        large->event.body = std::string(50'000, 'x');  // above the segment's size, too
+        unit.events.front() = large;
+        std::promise<Result<CommitResult>> answer;
+        unit.done = [&](const Result<CommitResult>& result) { answer.set_value(result); };
+        (*journal)->submit(std::move(unit));
+        const auto result = answer.get_future().get();
+        REQUIRE(result.has_value());
+        CHECK(result->first == n);
+    }
+    journal->reset();
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK((*log)->appender().last() == 3);
 }

@@ -1,6 +1,10 @@
 // Batches, order over threads, crashes at any moment, a full disk, the bounds of the log.
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <atomic>
+#include <filesystem>
 #include <set>
 #include <thread>
 
@@ -186,6 +190,40 @@ TEST_CASE("flips in the log take back whole batches only")
         CHECK(target->retries == 40 * target->cursor);
         CHECK((target->cursor >= 4 && target->cursor <= 10));
     }
+}
+
+/// No file of this process grows beyond `bytes` meanwhile: the log finds no room, as on a full disk.
+class FileLimit {
+public:
+    explicit FileLimit(std::uintmax_t bytes)
+    {
+        ::signal(SIGXFSZ, SIG_IGN);
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit tight{static_cast<rlim_t>(bytes), before_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &tight);
+    }
+    FileLimit(const FileLimit&) = delete;
+    FileLimit& operator=(const FileLimit&) = delete;
+    ~FileLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+private:
+    rlimit before_{};
+};
+
+TEST_CASE("a log that cannot grow is merged, and its room used again")
+{
+    const support::TempDir dir;
+    const auto state = open_state(dir.file("state.db"));
+    Sequence n = 0;
+    while (state->stats().wal_bytes < (512U << 10)) REQUIRE(put(*state, {CursorMoved{"a", ++n, {}}}).has_value());
+    const FileLimit full{std::filesystem::file_size(dir.file("state.db-wal"))};
+    std::atomic<int> durable{0};
+    for (int i = 0; i < 20; ++i) {
+        state->submit({CursorMoved{"a", ++n, {}}}, [&durable](const Result<void>& result) { durable += result.has_value() ? 1 : 0; });
+        std::this_thread::sleep_for(50ms);
+    }
+    for (int i = 0; i < 100 && durable < 20; ++i) std::this_thread::sleep_for(20ms);
+    CHECK(durable == 20);
 }
 
 TEST_CASE("a full disk keeps the changes, says so, and they are durable once there is room")

@@ -1,12 +1,14 @@
 // Times AWS event-ruler on one thread and prints one line of JSON.
 //
-//     RulerPeer RULES EVENTS SECONDS LOAD_SECONDS
+//     RulerPeer RULES EVENTS SECONDS LOAD_SECONDS [plain]
 //
 // RULES holds one pattern a line, EVENTS one event a line; rule i is named "i". A rule that is refused
-// is listed and left out. First every event is answered once, for the answers and to warm up; then
-// rounds over all events follow until SECONDS have passed, at least three.
+// is listed and left out. Its structured matching is on, as it is by default; "plain" turns it off.
+// First every event is answered once, for the answers and to warm up; then rounds over all events
+// follow until SECONDS have passed, at least three unless they are very slow.
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +26,9 @@ public final class RulerPeer {
         final double loadSeconds = Double.parseDouble(arguments[3]);
 
         final StringBuilder refused = new StringBuilder();
-        final Machine machine = new Machine();
+        final boolean structured = arguments.length < 5 || !arguments[4].equals("plain");
+        final Machine machine = Machine.builder().withStructuredMatching(structured)
+            .withOverridesForDuplicateRules(false).build();
         final List<String> rules = readLines(rulesPath);
         final long memoryBefore = usedMemory();
         final long loadStart = System.nanoTime();
@@ -80,21 +84,23 @@ public final class RulerPeer {
         final long start = System.nanoTime();
         boolean complete = answered == events.size();
         long sink = 0;
-        while (rates.size() < 3 || (System.nanoTime() - start) / NANOS < seconds) {
+        final List<Double> cpuRates = new ArrayList<>();
+        while (goesOn(rates.size(), (System.nanoTime() - start) / NANOS, seconds)) {
             final long roundStart = System.nanoTime();
+            final long cpuStart = threadCpu();
             int done = 0;
             for (String event : events) {
                 sink += machine.rulesForJSONEvent(event).size();
                 ++done;
-                if ((done & 15) == 0 && (System.nanoTime() - roundStart) / NANOS > seconds) {
-                    break;
-                }
-                if (done < 16 && (System.nanoTime() - roundStart) / NANOS > seconds) {
+                final boolean look = done < 16 || done % 16 == 0;
+                if (look && (System.nanoTime() - roundStart) / NANOS > seconds) {
                     break;
                 }
             }
+            cpuRates.add(done / ((threadCpu() - cpuStart) / NANOS));
             rates.add(done / ((System.nanoTime() - roundStart) / NANOS));
         }
+        out.append(",\"cpu_rounds\":").append(cpuRates);
         out.append(",\"events\":").append(events.size()).append(",\"answered\":").append(answered)
             .append(",\"complete\":").append(complete).append(",\"matches\":").append(matches)
             .append(",\"digest\":\"").append(String.format("%016x", digest)).append("\",\"rounds\":")
@@ -109,12 +115,21 @@ public final class RulerPeer {
         out.append(']');
     }
 
+    private static boolean goesOn(int rounds, double spent, double seconds) {
+        return rounds == 0 || spent < seconds || (rounds < 3 && spent < 4 * seconds);
+    }
+
     /** As pair_mix() of cli/bench_run.cpp. */
     private static long mix(long pair) {
         long z = pair + 0x9e3779b97f4a7c15L;
         z = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9L;
         z = (z ^ (z >>> 27)) * 0x94d049bb133111ebL;
         return z ^ (z >>> 31);
+    }
+
+    /** Of this thread: neither the collector nor the compiler of the virtual machine. */
+    private static long threadCpu() {
+        return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
     }
 
     private static List<String> readLines(String path) throws IOException {

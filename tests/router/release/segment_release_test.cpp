@@ -1,0 +1,93 @@
+// Which segments are let go: those of which nothing is needed by durable rows, and no other.
+#include <catch2/catch.hpp>
+
+#include <future>
+
+#include "router/segment_release.hpp"
+#include "tests/support/fake_journal_lanes.hpp"
+#include "tests/support/fake_state.hpp"
+
+using namespace eventyard;
+using namespace eventyard::router;
+using namespace eventyard::router::testing;
+
+namespace {
+
+/// Two sealed segments of ten events each, the first for target "a" alone, the second for "a" and "b".
+struct Round {
+    explicit Round(StateModel model) : journal(make_log()), state(std::move(model))
+    {
+        for (Sequence first : {1U, 11U}) {
+            SegmentInfo info;
+            info.name = first == 1 ? "one" : "two";
+            info.first = first;
+            info.last = first + 9;
+            info.bytes = 1U << 20;
+            info.sealed = true;
+            journal.sealed.push_back(info);
+        }
+    }
+    static EventLog make_log()
+    {
+        RoutingVersion made;
+        made.number = 1;
+        made.buses = {"default"};
+        for (const char* const target : {"a", "b"})
+            made.routes.push_back({std::string{"to-"} + target, target, {}, {}, {}, {}});
+        const auto version = std::make_shared<const RoutingVersion>(made);
+        SeededRandom random{1};
+        EventLog log;
+        for (Sequence n = 1; n <= 20; ++n) {
+            auto event = make_event(version, n <= 10 ? std::vector<std::uint32_t>{0} : std::vector<std::uint32_t>{0, 1},
+                                    random, WallTime{});
+            event->sequence = n;
+            log.events.push_back(event);
+        }
+        return log;
+    }
+    std::set<std::string> released()
+    {
+        SegmentRelease release{journal, state};
+        release.tick();
+        std::promise<void> after;  // the state answers in order
+        state.needed({}, [&after](const Result<Needed>&) { after.set_value(); });
+        after.get_future().wait();
+        return journal.released();
+    }
+
+    FakeJournalLanes journal;
+    FakeState state;
+};
+
+StateModel with(std::map<std::string, Sequence> cursors)
+{
+    StateModel model;
+    for (const auto& [name, cursor] : cursors) model.targets[name].cursor = cursor;
+    return model;
+}
+
+using Names = std::set<std::string>;
+
+}  // namespace
+
+TEST_CASE("a segment is let go when every target is past it and no retry needs it")
+{
+    CHECK(Round{with({{"a", 20}, {"b", 20}})}.released() == Names{"one", "two"});
+    CHECK(Round{with({{"a", 20}, {"b", 19}})}.released() == Names{"one"});
+    CHECK(Round{with({{"a", 9}, {"b", 20}})}.released().empty());
+    StateModel model = with({{"a", 20}, {"b", 20}});
+    RetryRow row;
+    row.target = "a";
+    row.key = {5, 0};
+    model.retries[{"a", row.key}] = row;
+    CHECK(Round{model}.released() == Names{"two"});
+}
+
+TEST_CASE("a target that a failing state could not store yet keeps its segments")
+{
+    for (const auto& [model, expected] : {std::pair{with({{"a", 20}}), Names{"one"}}, std::pair{StateModel{}, Names{}}}) {
+        Round round{model};
+        round.state.set_failing(true);
+        CHECK(round.released() == expected);
+    }
+}
