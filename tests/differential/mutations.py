@@ -42,7 +42,7 @@ MUTATIONS = [
      "a regex's optional letter is taken for a required one"),
     ("if (depth == 0) return {};\n            continue;", "end_run();\n            continue;",
      "a regex's alternatives are taken for required text"),
-    ("(edge.size <= 8 || name(edge.child).substr(8) == wanted.substr(8))", "true",
+    ("(edge.size <= 8 || this->name(edge.child).substr(8) == name.substr(8))", "true",
      "long names that begin alike are one"),
     ("was the last one to have a node here, unless objects and elements mix.\n        if (nodes_[at.last].owner == object) return at.last;",
      "was the last one to have a node here, unless objects and elements mix.\n        return at.last;",

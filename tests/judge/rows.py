@@ -193,12 +193,17 @@ def row_4(rule, event):
 
 
 def row_5(rule, event):
-    """A plain string that is an address, and another spelling of one among the values; or a prefix that
-    ends (a suffix that begins) with a quotation mark, and a value that is the rest: values are stored
-    with their quotes there."""
+    """A plain string that is an address, and another spelling of one among the values. Or quotation
+    marks, with which values are stored there: a prefix that ends (a suffix that begins) with one, and a
+    value that is the rest; a string that begins with one in a list with a range of numbers."""
     for path, items in rule.fields:
         values = event.at(path)
-        for operator, operand in rule.operators(items):
+        operators = list(rule.operators(items))
+        if any(operator == "numeric" for operator, _ in operators) and \
+                any(operator in ("=", "exactly") and text.startswith('"')
+                    for operator, operand in operators for text in strings_in(operand)):
+            return True
+        for operator, operand in operators:
             if operator == "=" and not isinstance(operand, Number) and address(operand) is not None and \
                     any(value != operand and looks_like_address(value) for value in values):
                 return True
