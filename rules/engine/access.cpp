@@ -72,12 +72,13 @@ std::uint32_t Access::add_chain(const std::vector<std::uint32_t>& positions)
     return first;
 }
 
-void Access::add_key(const Predicates& predicates, std::uint32_t position, const Key& key, Ref ref, bool decides)
+void Access::add_key(const Predicates& predicates, std::uint32_t position, const Key& key, Ref ref,
+                     std::uint32_t only)
 {
     Path& path = path_at(position);
     ++keys_;
     if (key.kind == KeyKind::exact && predicates.op(key.predicate) == Op::number) {
-        numbers_.push_back({position, predicates.number(key.predicate).number, ref, decides});
+        numbers_.push_back({position, predicates.number(key.predicate).number, ref});
         return;
     }
     path.kinds |= static_cast<std::uint16_t>(1U << static_cast<int>(key.kind));
@@ -95,7 +96,8 @@ void Access::add_key(const Predicates& predicates, std::uint32_t position, const
         case KeyKind::folded_suffix: affix(folded_suffixes, true); break;
         case KeyKind::piece:
             path.piece_sizes |= static_cast<std::uint8_t>(1U << (key.text.size() - 1));
-            hashed_.emplace_back(piece_hash(piece_word(key.text.data(), key.text.size()), key.text.size(), seeded), ref);
+            piece_hashes_.push_back(piece_hash(piece_word(key.text.data(), key.text.size()), key.text.size(), seeded));
+            hashed_.emplace_back(piece_hashes_.back(), ref);
             break;
         case KeyKind::range: {
             const Range& range = predicates.range(key.predicate);
@@ -105,7 +107,7 @@ void Access::add_key(const Predicates& predicates, std::uint32_t position, const
             }
             constexpr double infinite = std::numeric_limits<double>::infinity();
             intervals_[path.intervals].add({range.low.text_size != 0 ? moved(range.low.number, -1) : -infinite,
-                                            range.high.text_size != 0 ? moved(range.high.number, 1) : infinite, ref, decides});
+                                            range.high.text_size != 0 ? moved(range.high.number, 1) : infinite, ref, only});
             break;
         }
         case KeyKind::cidr: {
@@ -123,12 +125,33 @@ void Access::add_branch(const Predicates& predicates, Ref node, std::uint32_t po
     hashed_.emplace_back(mix(exact_hash(position, predicates, predicate), node), ref);
 }
 
+void Access::add_negatives(std::uint32_t position, const std::vector<std::uint32_t>& rules)
+{
+    path_at(position).negatives = {static_cast<std::uint32_t>(negatives_.size()), static_cast<std::uint32_t>(rules.size())};
+    negatives_.insert(negatives_.end(), rules.begin(), rules.end());
+    ++keys_;
+}
+
+void Access::add_excluded(const Predicates& predicates, std::uint32_t position, std::uint32_t predicate, Ref ref)
+{
+    hashed_.emplace_back(mix(exact_hash(position, predicates, predicate), excluded_seed), ref);
+}
+
 void Access::finish()
 {
+    std::size_t bits = 64;
+    while (bits < piece_hashes_.size() * 16) bits *= 2;
+    pieces_mask_ = bits - 1;
+    pieces_.assign(bits / 64, 0);
+    for (const std::uint64_t hash : piece_hashes_) {
+        const std::size_t bit = hash >> 24 & pieces_mask_;
+        pieces_[bit / 64] |= std::uint64_t{1} << bit % 64;
+    }
+    piece_hashes_ = {};
     for (const ExactNumber& one : numbers_) {
         Path& path = path_at(one.position);
         if (path.intervals != none) {  // one search then finds both
-            intervals_[path.intervals].add({moved(one.number, -1), moved(one.number, 1), one.ref, false});
+            intervals_[path.intervals].add({moved(one.number, -1), moved(one.number, 1), one.ref, none});
         } else {
             path.kinds |= static_cast<std::uint16_t>(1U << static_cast<int>(KeyKind::exact));
             hashed_.emplace_back(number_hash(one.number, one.position), one.ref);
@@ -167,6 +190,7 @@ std::size_t Access::bytes() const noexcept
     std::size_t sum = path_of_.capacity() * 4 + paths_.capacity() * sizeof(Path) + lengths_.capacity() * 4 +
                       slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node) + programs_.capacity() * 4 +
                       branchings_.capacity() * sizeof(Branching) + chains_.capacity() * 4 +
+                      negatives_.capacity() * 4 + pieces_.capacity() * 8 +
                       absent_.capacity() * sizeof(Absent);
     for (const IntervalIndex& index : intervals_) sum += index.bytes();
     return sum;

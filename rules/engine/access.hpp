@@ -61,7 +61,12 @@ public:
     // ---- building
     void start(std::size_t positions) { path_of_.assign(positions, none); }
     Ref add_node(const std::vector<std::uint32_t>& programs, const std::vector<Branching>& branchings);
-    void add_key(const Predicates& predicates, std::uint32_t position, const Key& key, Ref ref, bool decides);
+    /// `only`: the rule that asks for nothing but this key's predicate, or none.
+    void add_key(const Predicates& predicates, std::uint32_t position, const Key& key, Ref ref, std::uint32_t only);
+    /// Rules that ask for nothing but a value at the position that is none of a few; ascending.
+    void add_negatives(std::uint32_t position, const std::vector<std::uint32_t>& rules);
+    /// The programs of those rules that such a value excludes.
+    void add_excluded(const Predicates& predicates, std::uint32_t position, std::uint32_t predicate, Ref ref);
     void add_branch(const Predicates& predicates, Ref node, std::uint32_t position, std::uint32_t predicate, Ref ref);
     void set_always(Ref ref) { always_ = ref; }
     void add_absent(std::uint32_t position, Ref ref) { absent_.push_back({position, ref}); }
@@ -69,9 +74,15 @@ public:
     void finish();
 
     // ---- asking
-    /// Calls found(ref) for what the leaf's value touches, and decided(ref) where that is all the rule asks.
-    template <class Found, class Decided>
-    void touch(const Verification& at, std::uint32_t leaf, const Found& found, const Decided& decided) const;
+    /// Tells the visitor what the leaf's value touches: found(ref, leaf), decided(rule) where that is all
+    /// the rule asks for, negatives(rules, count, leaf) where any value but those excluded() finds is.
+    template <class Visitor>
+    void touch(const Verification& at, std::uint32_t leaf, Visitor& visitor) const;
+    template <class Found>
+    void excluded(const Verification& at, std::uint32_t leaf, const Found& found) const
+    {
+        probe(mix(exact_hash(at.selection.leaves()[leaf].position, at.leaf(leaf)), excluded_seed), found);
+    }
     /// Announces the look-ups of touch().
     void prefetch(const Verification& at, std::uint32_t leaf) const;
     /// What is touched whatever the event holds, or because it lacks something.
@@ -105,6 +116,7 @@ private:
         Lengths prefix, suffix, folded_prefix, folded_suffix, v4, v6;
         std::uint32_t intervals = none;   // also of exact numbers, where there are ranges
         Ref present = none;
+        Lengths negatives;                // in negatives_
     };
     /// A length and where it belongs, while keys are added.
     struct Pending {
@@ -133,6 +145,7 @@ private:
             if (slots_[at].tag == tag) found(slots_[at].ref);
     }
     Path& path_at(std::uint32_t position);
+    static constexpr std::uint64_t excluded_seed = 0x6e6f7420746869;
     static constexpr unsigned affix_kinds =
         1U << static_cast<int>(KeyKind::prefix) | 1U << static_cast<int>(KeyKind::suffix) |
         1U << static_cast<int>(KeyKind::folded_prefix) | 1U << static_cast<int>(KeyKind::folded_suffix);
@@ -153,6 +166,9 @@ private:
     std::vector<std::uint32_t> programs_;
     std::vector<Branching> branchings_;
     std::vector<std::uint32_t> chains_;
+    std::vector<std::uint32_t> negatives_;  // rules
+    std::vector<std::uint64_t> pieces_;     // bits of the hashes of all pieces: most that are asked for are none
+    std::size_t pieces_mask_ = 0;
     struct Absent {
         std::uint32_t position;
         Ref ref;
@@ -167,9 +183,9 @@ private:
         std::uint32_t position;
         Approximate number;
         Ref ref;
-        bool decides;
     };
     std::vector<ExactNumber> numbers_;
+    std::vector<std::uint64_t> piece_hashes_;
 };
 
 }  // namespace eventyard::rules

@@ -50,7 +50,9 @@ void Access::find_pieces(std::uint32_t position, std::uint8_t sizes, std::string
         for (std::size_t size = 1; size <= left; ++size) {
             if ((sizes >> (size - 1) & 1) == 0) continue;
             const std::uint64_t kept = size == 8 ? word : word & ((std::uint64_t{1} << 8 * size) - 1);
-            probe(piece_hash(kept, size, seeded), found);
+            const std::uint64_t hash = piece_hash(kept, size, seeded);
+            const std::size_t bit = hash >> 24 & pieces_mask_;
+            if ((pieces_[bit / 64] >> bit % 64 & 1) != 0) probe(hash, found);
         }
     }
 }
@@ -73,8 +75,8 @@ inline void Access::prefetch(const Verification& at, std::uint32_t leaf) const
     __builtin_prefetch(&slots_[exact_hash(position, at.leaf(leaf)) & mask_]);
 }
 
-template <class Found, class Decided>
-void Access::touch(const Verification& at, std::uint32_t leaf, const Found& found, const Decided& decided) const
+template <class Visitor>
+void Access::touch(const Verification& at, std::uint32_t leaf, Visitor& visitor) const
 {
     const Selection::Leaf& of = at.selection.leaves()[leaf];
     const std::uint32_t position = of.position;
@@ -82,15 +84,21 @@ void Access::touch(const Verification& at, std::uint32_t leaf, const Found& foun
     if (index == none) return;
     const Path& path = paths_[index];
     const LeafView view = at.leaf(leaf);
-    if (path.present != none && at.selection.node(of.node).leaf_first == leaf) found(path.present);
+    const auto found = [&visitor, leaf](Ref ref) { visitor.found(ref, leaf); };
+    if (at.selection.node(of.node).leaf_first == leaf) {
+        if (path.present != none) found(path.present);
+        if (path.negatives.count != 0) visitor.negatives(&negatives_[path.negatives.first], path.negatives.count, leaf);
+    }
     if (view.value.kind == json::Kind::number && path.intervals != none) {
         const Approximate& number = view.number();
         const double margin = std::abs(number.value) * 2 * approximate_slack;
+        const double below = number.value - margin, above = number.value + margin;
         intervals_[path.intervals].find(number.value, [&](const IntervalIndex::Interval& interval) {
-            const bool inside = number.in_range && interval.decides && interval.low < number.value - margin &&
-                                number.value + margin < interval.high;
-            if (inside) decided(interval.ref);
-            else found(interval.ref);
+            // Well inside, nothing else needs to be looked at.
+            if (interval.only != none && number.in_range && interval.low < below && above < interval.high)
+                visitor.decided(interval.only);
+            else
+                found(interval.ref);
         });
         return;
     }

@@ -318,15 +318,16 @@ void Builder::choose(Tree& tree, Choice& best, bool with_alternatives) const
         double cost = 0;
         for (Tree& branch : tree.alternatives[i]) {
             Choice of_branch;
-            of_branch.cost = best.cost - cost;
+            of_branch.cost = unlimited;
             choose(branch, of_branch, true);
             if (!of_branch.found()) {
-                cost = best.cost;
+                cost = unlimited;
                 break;
             }
             cost += of_branch.cost;
-            if (cost >= best.cost) break;
         }
+        // Verifying a rule looks at all its branches unless it was found by one of them.
+        if (cost < unlimited) cost /= 1 + static_cast<double>(tree.alternatives[i].size()) / 8;
         if (cost < best.cost) best = {cost, {}, &tree, i};
     }
 }
@@ -394,13 +395,15 @@ void Builder::make_keys()
             all.insert(all.end(), programs.begin(), programs.end());
             continue;
         }
-        const bool decides = programs.size() == 1 && programs_.is_only(programs.front(), predicate);
-        access_.add_key(predicates_, position, key, make_node(std::move(programs), {position}), decides);
+        const bool only = programs.size() == 1 && programs_.only(programs.front()) == predicate;
+        const std::uint32_t rule = only ? programs_.rule(programs.front()) : none;
+        access_.add_key(predicates_, position, key, make_node(std::move(programs), {position}), rule);
     }
     for (auto& [position, programs] : present) {
         std::sort(programs.begin(), programs.end());
         programs.erase(std::unique(programs.begin(), programs.end()), programs.end());
-        access_.add_key(predicates_, position, {}, make_node(std::move(programs), {position}), false);
+        take_negatives(position, programs);
+        if (!programs.empty()) access_.add_key(predicates_, position, {}, make_node(std::move(programs), {position}), none);
     }
     std::sort(absent_.begin(), absent_.end());
     for (std::size_t i = 0; i < absent_.size();) {
@@ -410,6 +413,47 @@ void Builder::make_keys()
         access_.add_absent(position, access_.add_node(programs, {}));
     }
     if (!always_.empty()) access_.set_always(access_.add_node(always_, {}));
+}
+
+/// Rules that are no more than "anything but these values" match nearly every event: they are
+/// answered all at once, those that exclude the value at hand excepted.
+void Builder::take_negatives(std::uint32_t position, Programs_& programs)
+{
+    constexpr std::size_t worth_it = 32;
+    const auto excludes = [this](std::uint32_t program, std::uint32_t& count) -> const std::uint32_t* {
+        const std::uint32_t predicate = programs_.only(program);
+        if (predicate == none || predicates_.op(predicate) != Op::none_of_these) return nullptr;
+        const std::uint32_t* const list = predicates_.listed(predicate, count);
+        const bool exact = std::all_of(list, list + count, [this](std::uint32_t item) {
+            return kind_of(predicates_.op(item)) == KeyKind::exact;
+        });
+        return exact ? list : nullptr;
+    };
+    std::uint32_t count = 0;
+    // Branches of one rule may stand here each by itself: what one excludes, another may allow.
+    std::unordered_map<std::uint32_t, std::uint32_t> programs_of;
+    for (const std::uint32_t program : programs) ++programs_of[programs_.rule(program)];
+    const auto rest = std::stable_partition(programs.begin(), programs.end(), [&](std::uint32_t program) {
+        return programs_of[programs_.rule(program)] > 1 || excludes(program, count) == nullptr;
+    });
+    if (static_cast<std::size_t>(programs.end() - rest) < worth_it) return;
+    std::vector<std::uint32_t> negatives;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> excluded;  // predicate, program
+    for (auto program = rest; program != programs.end(); ++program) {
+        negatives.push_back(programs_.rule(*program));
+        const std::uint32_t* const list = excludes(*program, count);
+        for (std::uint32_t i = 0; i < count; ++i) excluded.emplace_back(list[i], *program);
+    }
+    programs.erase(rest, programs.end());
+    std::sort(negatives.begin(), negatives.end());
+    access_.add_negatives(position, negatives);
+    std::sort(excluded.begin(), excluded.end());
+    for (std::size_t i = 0; i < excluded.size();) {
+        const std::uint32_t predicate = excluded[i].first;
+        Programs_ of_it;
+        for (; i < excluded.size() && excluded[i].first == predicate; ++i) of_it.push_back(excluded[i].second);
+        access_.add_excluded(predicates_, position, predicate, access_.add_node(of_it, {}));
+    }
 }
 
 Ref Builder::make_node(Programs_ programs, const std::vector<std::uint32_t>& path)

@@ -59,6 +59,7 @@ private:
     void list_without_witness(std::uint32_t program, const Tree& tree);
 
     void make_keys();
+    void take_negatives(std::uint32_t position, Programs_& programs);
     /// `path`: the positions whose values lead to the node.
     Ref make_node(Programs_ programs, const std::vector<std::uint32_t>& path);
     [[nodiscard]] Access::Branching branching_to(std::uint32_t position, const std::vector<std::uint32_t>& path);

@@ -28,14 +28,7 @@ public:
         for (std::uint32_t leaf = 0; leaf < count; ++leaf) access_.prefetch(at_, leaf);
         access_.touch_without_value(selection_, memory_.touched);
         for (std::uint32_t leaf = 0; leaf < count; ++leaf)
-            if (!repeated(leaf))
-                access_.touch(
-                    at_, leaf, [&](Ref ref) { memory_.touched.push_back({ref, leaf}); },
-                    [&](Ref ref) {
-                        ++cost_.touched;
-                        ++cost_.candidates;
-                        accept(engine_.programs_.rule(ref & ~Access::single));
-                    });
+            if (!repeated(leaf)) access_.touch(at_, leaf, *this);
         cost_.touched += memory_.touched.size();
         for (const Touch& touch : memory_.touched)
             if ((touch.ref & Access::single) != 0) engine_.programs_.prefetch(touch.ref & ~Access::single);
@@ -46,7 +39,45 @@ public:
         finish();
     }
 
+    // What Access::touch() tells.
+    void found(Ref ref, std::uint32_t leaf) { memory_.touched.push_back({ref, leaf}); }
+    void decided(std::uint32_t rule)
+    {
+        ++cost_.touched;
+        ++cost_.candidates;
+        accept(rule);
+    }
+    /// All of the rules match but those that exclude this value; these are looked at one by one.
+    void negatives(const std::uint32_t* rules, std::uint32_t count, std::uint32_t leaf)
+    {
+        ++cost_.touched;
+        auto& doubtful = memory_.doubtful;
+        doubtful.clear();
+        access_.excluded(at_, leaf, [&](Ref ref) {
+            const auto add = [&](std::uint32_t program) {
+                if (!is_matched(engine_.programs_.rule(program))) doubtful.push_back(program);
+            };
+            if ((ref & Access::single) != 0) return add(ref & ~Access::single);
+            const Access::Node& node = access_.node(ref);
+            for (std::uint32_t i = node.program_first; i < node.program_first + node.program_count; ++i)
+                add(access_.program(i));
+        });
+        for (std::uint32_t i = 0; i < count; ++i)
+            memory_.matched[rules[i] / 64] |= std::uint64_t{1} << rules[i] % 64;
+        for (const std::uint32_t program : doubtful) {
+            const std::uint32_t rule = engine_.programs_.rule(program);
+            memory_.matched[rule / 64] &= ~(std::uint64_t{1} << rule % 64);
+        }
+        for (const std::uint32_t program : doubtful) candidate(program);
+        many_ = true;
+    }
+
 private:
+    [[nodiscard]] bool is_matched(std::uint32_t rule) const noexcept
+    {
+        return (memory_.matched[rule / 64] >> rule % 64 & 1) != 0;
+    }
+
     /// A value that its array has held before touches nothing new. Long arrays only.
     bool repeated(std::uint32_t leaf)
     {
@@ -151,7 +182,7 @@ private:
     void candidate(std::uint32_t program)
     {
         const std::uint32_t rule = engine_.programs_.rule(program);
-        if ((memory_.matched[rule / 64] >> rule % 64 & 1) != 0) return;
+        if (is_matched(rule)) return;
         ++cost_.candidates;
         const bool holds = selection_.mixed() ? matches(engine_.patterns_[rule], *event_)
                                               : engine_.programs_.holds(program, at_);
@@ -170,23 +201,22 @@ private:
     /// Puts what was found in order and forgets the bits.
     void finish()
     {
-        const std::size_t found = out_.size() - first_;
-        cost_.matches += found;
         const auto begin = out_.begin() + static_cast<std::ptrdiff_t>(first_);
         const std::size_t words = (engine_.size() + 63) / 64;
-        if (found < words / 16) {
+        if (!many_ && out_.size() - first_ < words / 16) {
             for (auto i = begin; i != out_.end(); ++i) memory_.matched[*i / 64] = 0;
             std::sort(begin, out_.end());
-            return;
+        } else {
+            // Reading the bits costs less than sorting.
+            out_.resize(first_);
+            for (std::size_t w = 0; w < words; ++w) {
+                std::uint64_t word = memory_.matched[w];
+                memory_.matched[w] = 0;
+                for (; word != 0; word &= word - 1)
+                    out_.push_back(static_cast<std::uint32_t>(w * 64 + static_cast<unsigned>(__builtin_ctzll(word))));
+            }
         }
-        // Reading the bits costs less than sorting.
-        std::size_t at = first_;
-        for (std::size_t w = 0; w < words; ++w) {
-            std::uint64_t word = memory_.matched[w];
-            memory_.matched[w] = 0;
-            for (; word != 0; word &= word - 1)
-                out_[at++] = static_cast<std::uint32_t>(w * 64 + static_cast<unsigned>(__builtin_ctzll(word)));
-        }
+        cost_.matches += out_.size() - first_;
     }
 
     const Engine& engine_;
@@ -199,6 +229,7 @@ private:
     Selection& selection_;
     std::size_t first_;
     std::uint32_t long_node_ = none;
+    bool many_ = false;  // rules were matched that are not in out_
     std::array<std::uint32_t, levels_max + 1> leaves_{};  // the leaves whose values led here
 };
 

@@ -22,6 +22,7 @@ struct EngineMemory {
     FactMemory facts;
     std::vector<Touch> touched;
     std::vector<std::uint32_t> stack;
+    std::vector<std::uint32_t> doubtful; // programs whose rules may exclude a value
     std::vector<std::uint64_t> matched;  // a bit a rule; all zero between events
     std::vector<std::uint32_t> seen;     // leaves of one node by their hash
 };

@@ -16,7 +16,7 @@ public:
     struct Interval {
         double low, high;  // both ends included; infinite where there is no end
         std::uint32_t ref;
-        bool decides;      // well inside, nothing else needs to be looked at
+        std::uint32_t only;  // the rule that asks for nothing but a number in here, or UINT32_MAX
     };
 
     void add(const Interval& interval) { all_.push_back(interval); }

@@ -207,10 +207,11 @@ void Programs::finish()
     lists_.shrink_to_fit();
 }
 
-bool Programs::is_only(std::uint32_t program, std::uint32_t predicate) const noexcept
+std::uint32_t Programs::only(std::uint32_t program) const noexcept
 {
     const Shape& shape = shapes_[words_[program + 1]];
-    return shape.flat_count == 1 && shape.flat_either_count == 0 && words_[program + 2] == predicate;
+    const std::uint32_t slot = words_[program + 2];
+    return shape.flat_count == 1 && shape.flat_either_count == 0 && (slot & list_bit) == 0 ? slot : none;
 }
 
 std::size_t Programs::bytes() const noexcept

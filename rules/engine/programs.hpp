@@ -67,8 +67,8 @@ public:
     [[nodiscard]] std::uint32_t rule(std::uint32_t program) const noexcept { return words_[program]; }
     /// Whether the event satisfies the program. Nodes with a `chosen` element are looked at there only.
     [[nodiscard]] bool holds(std::uint32_t program, const Verification& at) const;
-    /// Whether the rule is no more than this one predicate.
-    [[nodiscard]] bool is_only(std::uint32_t program, std::uint32_t predicate) const noexcept;
+    /// The one predicate that is all a program asks for, or none.
+    [[nodiscard]] std::uint32_t only(std::uint32_t program) const noexcept;
 
     /// The predicates of a slot that a witness may satisfy; an all-of is held by any of its own.
     struct Witnesses {
