@@ -114,7 +114,8 @@ def run(seconds):
     if done.returncode == 0:
         return "survived"
     names = [line for line in done.stdout.splitlines() if " as the reference does" in line or " share one rule set" in line]
-    return "found by: " + (names[0].strip() if names else f"exit {done.returncode}")
+    crash = f"a crash, signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+    return "found by: " + (names[0].strip() if names else crash)
 
 
 def main():
