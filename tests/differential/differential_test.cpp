@@ -59,7 +59,7 @@ TEST_CASE("a rule set answers as the reference does, rule by rule")
         if (!wrong.empty()) FAIL(wrong);
     }
     const std::uint64_t lowest = tally.lowest(long_run(), whose);
-    const std::uint64_t least = long_run() ? each_at_least : 400 / slower;
+    const std::uint64_t least = long_run() ? each_at_least : 200 / slower;
     if (long_run() || lowest < least) std::cout << tally.table();
     INFO("lowest: " << lowest << " (" << whose << ")");
     CHECK(lowest >= least);
