@@ -159,9 +159,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     rest.remove_prefix(1);
     const auto disk = base.bench.disk->clone();
     bool removed = false;
-    for (int edits = 0; edits < 8 && rest.size() >= edit_size && rest.front() % 8 != 0; ++edits) {
+    for (int edits = 0; edits < 8 && rest.size() >= edit_size; ++edits) {
+        const unsigned kind = static_cast<unsigned char>(rest.front()) % 8U;
+        if (kind == 0) break;
         // A segment that is gone may have been released: only the state knows what was still needed.
-        removed = removed || rest.front() % 8 == 6;
+        removed = removed || kind == 6;
         edit(*disk, paths, rest.substr(0, edit_size));
         rest.remove_prefix(edit_size);
     }
