@@ -42,7 +42,7 @@ MUTATIONS = [
      "a regex's optional letter is taken for a required one"),
     ("if (depth == 0) return {};\n            continue;", "end_run();\n            continue;",
      "a regex's alternatives are taken for required text"),
-    ("(edge.size <= 8 || name(edge.child).substr(8) == wanted.substr(8))", "true",
+    ("(edge.size <= 8 || this->name(edge.child).substr(8) == name.substr(8))", "true",
      "long names that begin alike are one"),
     ("was the last one to have a node here, unless objects and elements mix.\n        if (nodes_[at.last].owner == object) return at.last;",
      "was the last one to have a node here, unless objects and elements mix.\n        return at.last;",
@@ -114,7 +114,8 @@ def run(seconds):
     if done.returncode == 0:
         return "survived"
     names = [line for line in done.stdout.splitlines() if " as the reference does" in line or " share one rule set" in line]
-    return "found by: " + (names[0].strip() if names else f"exit {done.returncode}")
+    crash = f"a crash, signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+    return "found by: " + (names[0].strip() if names else crash)
 
 
 def main():

@@ -146,8 +146,11 @@ bool prune(Tree& tree, const std::function<bool()>& still)
     return any;
 }
 
-bool goes_wrong(const std::vector<Tree>& patterns, const Tree& event, std::string& what)
+/// @param effort  rules that may still be compiled; when it is used up nothing goes wrong any more
+bool goes_wrong(const std::vector<Tree>& patterns, const Tree& event, std::string& what, std::size_t& effort)
 {
+    if (effort < patterns.size()) return false;
+    effort -= patterns.size();
     Rules rules(patterns, patterns.size() < 50 ? patterns.size() : 2);
     if (!rules.refused.empty()) return false;
     rules::Matching used;
@@ -164,25 +167,30 @@ bool goes_wrong(const std::vector<Tree>& patterns, const Tree& event, std::strin
 std::string shrink(std::vector<Tree> patterns, Tree event)
 {
     std::string what;
-    if (!goes_wrong(patterns, event, what)) return "not found again by itself: the memory of earlier events matters";
+    std::size_t effort = 400'000;
+    if (!goes_wrong(patterns, event, what, effort)) return "not found again by itself: the memory of earlier events matters";
     for (std::size_t size = std::max<std::size_t>(patterns.size() / 2, 1); size > 0; size /= 2) {
         for (std::size_t at = 0; at < patterns.size();) {
             std::vector<Tree> fewer = patterns;
             fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(at),
                         fewer.begin() + static_cast<std::ptrdiff_t>(std::min(at + size, fewer.size())));
-            if (!fewer.empty() && goes_wrong(fewer, event, what)) patterns = std::move(fewer);
+            if (!fewer.empty() && goes_wrong(fewer, event, what, effort)) patterns = std::move(fewer);
             else at += size;
         }
     }
-    const auto still = [&] { return goes_wrong(patterns, event, what); };
+    const auto still = [&] { return goes_wrong(patterns, event, what, effort); };
     for (int round = 0; round < 5; ++round) {
         bool any = prune(event, still);
         for (std::size_t i = 0; i < patterns.size(); ++i) any = prune(patterns[i], still) || any;
         if (!any) break;
     }
-    (void)goes_wrong(patterns, event, what);
+    effort = patterns.size();
+    (void)goes_wrong(patterns, event, what, effort);
     std::string out = what + "\n";
-    for (std::size_t i = 0; i < patterns.size(); ++i) out += fmt::format("pattern {}: {}\n", i, patterns[i].json());
+    constexpr std::size_t shown = 40;
+    for (std::size_t i = 0; i < patterns.size() && i < shown; ++i)
+        out += fmt::format("pattern {}: {}\n", i, patterns[i].json());
+    if (patterns.size() > shown) out += fmt::format("and {} patterns more\n", patterns.size() - shown);
     return out + "event: " + event.json() + "\n";
 }
 

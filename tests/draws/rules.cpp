@@ -204,7 +204,24 @@ std::vector<Tree> draw_family(std::size_t family, std::size_t size, Random& rand
             case 10:
                 detail.add("ip", with("cidr", fmt::format("10.{}.{}.0/{}", some(256), some(256), 16 + some(17))));
                 break;
-            default:  // pairs of exact values
+            // Pairs and triples of exact values, none of which tells many rules apart by itself.
+            case 11:  // at a path and below it
+                detail.add("items", equal(fmt::format("v{}", some(40))));
+                detail.add("items.id", equal(fmt::format("i{}", some(40))));
+                break;
+            case 12: {  // in one element of an array
+                Tree element = Tree::object("id", equal(fmt::format("i{}", some(40))));
+                element.add("state", equal(fmt::format("s{}", some(40))));
+                if (some(3) == 0) element.add("tags", Tree::object("id", equal(fmt::format("t{}", some(10)))));
+                detail.add("items", std::move(element));
+                break;
+            }
+            case 13:  // in two arrays
+                detail.add("items", Tree::object("id", equal(fmt::format("i{}", some(40)))));
+                detail.add("tags", Tree::object("id", equal(fmt::format("t{}", some(40)))));
+                if (some(2) == 0) rule.add("source", equal(fmt::format("s{}", some(10))));
+                break;
+            default:
                 detail.add("a", equal(fmt::format("a{}", some(100))));
                 detail.add("b", equal(fmt::format("b{}", some(size / 100 + 1))));
                 break;

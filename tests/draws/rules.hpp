@@ -11,7 +11,7 @@ namespace eventyard::draws {
 /// Patterns of one shape, for index structures of any size. Patterns of one family differ in
 /// operands alone.
 [[nodiscard]] std::vector<Tree> draw_family(std::size_t family, std::size_t size, Random& random);
-inline constexpr std::size_t families = 12;
+inline constexpr std::size_t families = 15;
 
 /// One field whose `$or` has that many branches.
 [[nodiscard]] Tree draw_wide_or(std::size_t branches, const Vocabulary& words, Random& random);

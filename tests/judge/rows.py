@@ -193,15 +193,23 @@ def row_4(rule, event):
 
 
 def row_5(rule, event):
-    """A plain string that is an address, and another spelling of one among the values; or a prefix or
-    suffix that is a quotation mark, and an empty string: values are stored with their quotes there."""
+    """A plain string that is an address, and another spelling of one among the values. Or quotation
+    marks, with which values are stored there: a prefix that ends (a suffix that begins) with one, and a
+    value that is the rest; a string that begins with one in a list with a range of numbers."""
     for path, items in rule.fields:
-        for operator, operand in rule.operators(items):
+        values = event.at(path)
+        operators = list(rule.operators(items))
+        if any(operator == "numeric" for operator, _ in operators) and \
+                any(operator in ("=", "exactly") and text.startswith('"')
+                    for operator, operand in operators for text in strings_in(operand)):
+            return True
+        for operator, operand in operators:
             if operator == "=" and not isinstance(operand, Number) and address(operand) is not None and \
-                    any(value != operand and looks_like_address(value) for value in event.at(path)):
+                    any(value != operand and looks_like_address(value) for value in values):
                 return True
-            if operator in ("prefix", "suffix", "anything-but") and "" in event.at(path) and \
-                    '"' in strings_in(operand):
+            if operator in ("prefix", "suffix", "anything-but") and \
+                    any('"' in (text[:1], text[-1:]) and (text[1:] in values or text[:-1] in values)
+                        for text in strings_in(operand)):
                 return True
     return False
 
@@ -280,4 +288,7 @@ def refusal(pattern, reason):
         return 11
     if any("" in path for path, _ in rule.fields):
         return 10
+    if "cannot be cast" in reason and any(not plain(text) for operator, operand in operators
+                                          for text in strings_in(mentions_case(operator, operand) or [])):
+        return 6  # it crashes on letters whose cases have several bytes
     return None
