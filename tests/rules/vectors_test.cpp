@@ -4,8 +4,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "rules/rule_set.hpp"
 #include "rules/cases.hpp"
+#include "rules/rule_set.hpp"
 
 using namespace eventyard;
 using Line = nlohmann::json;
