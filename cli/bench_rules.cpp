@@ -132,19 +132,20 @@ CompiledRules compile(const PatternTexts& texts, Report& report)
     const Costs costs;
     {
         Progress progress("compiling rules", texts.patterns.size());
-        std::vector<rules::Pattern> patterns;
-        patterns.reserve(texts.patterns.size());
+        rules::RuleSetBuilder builder;
+        std::size_t done = 0;
         for (const PatternText& text : texts.patterns) {
+            progress.at(++done);
+            if (!report.has_errors() && builder.add_plain(text.text)) continue;
             if (const auto node = rules::read_pattern_text(text.text, {file, text.line, text.column}, report))
-                if (auto pattern = rules::compile_pattern(*node, report)) patterns.push_back(std::move(*pattern));
+                if (auto pattern = rules::compile_pattern(*node, report)) builder.add(std::move(*pattern));
             if (report.errors() >= errors_shown) break;
-            progress.at(patterns.size());
         }
         if (report.has_errors()) {
             report.add_source(texts.name, texts.content);
             return out;
         }
-        out.set = rules::RuleSet(std::move(patterns));
+        out.set = builder.build();
     }
     costs.write(out);
     return out;

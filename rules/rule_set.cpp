@@ -1,5 +1,6 @@
 #include "rules/rule_set.hpp"
 
+#include "rules/engine/builder.hpp"
 #include "rules/engine/engine.hpp"
 
 namespace eventyard::rules {
@@ -10,7 +11,38 @@ Matching::Matching(Matching&&) noexcept = default;
 Matching& Matching::operator=(Matching&&) noexcept = default;
 
 RuleSet::RuleSet() : RuleSet(std::vector<Pattern>{}) {}
-RuleSet::RuleSet(std::vector<Pattern> patterns) : engine_(std::make_shared<const Engine>(std::move(patterns))) {}
+RuleSet::RuleSet(std::vector<Pattern> patterns)
+{
+    RuleSetBuilder builder;
+    for (Pattern& pattern : patterns) builder.add(std::move(pattern));
+    *this = builder.build();
+}
+
+RuleSetBuilder::RuleSetBuilder() : engine_(std::make_shared<Engine>()), builder_(std::make_unique<Builder>(*engine_)) {}
+RuleSetBuilder::~RuleSetBuilder() = default;
+
+void RuleSetBuilder::add(Pattern pattern)
+{
+    builder_->add(static_cast<std::uint32_t>(engine_->references_.size()), pattern);
+    engine_->references_.add(std::move(pattern));
+}
+
+bool RuleSetBuilder::add_plain(std::string_view json)
+{
+    json::SyntaxError error;
+    if (!text_.parse(json, {}, error)) return false;
+    if (!builder_->add(static_cast<std::uint32_t>(engine_->references_.size()), text_)) return false;
+    engine_->references_.add(json);
+    return true;
+}
+
+RuleSet RuleSetBuilder::build()
+{
+    builder_->finish();
+    engine_->references_.finish();
+    builder_.reset();
+    return RuleSet(std::shared_ptr<const Engine>(std::move(engine_)));
+}
 
 void RuleSet::match(const json::Document& event, Matching& matching, std::vector<std::uint32_t>& out) const
 {

@@ -62,7 +62,34 @@ public:
     [[nodiscard]] RuleSetFigures figures() const noexcept;
 
 private:
+    friend class RuleSetBuilder;
+    explicit RuleSet(std::shared_ptr<const Engine> engine) : engine_(std::move(engine)) {}
+
     std::shared_ptr<const Engine> engine_;
+};
+
+class Builder;
+
+/// Builds a RuleSet rule by rule. Of a plain pattern no more is kept than its text.
+class RuleSetBuilder {
+public:
+    RuleSetBuilder();
+    ~RuleSetBuilder();
+    RuleSetBuilder(const RuleSetBuilder&) = delete;
+    RuleSetBuilder& operator=(const RuleSetBuilder&) = delete;
+
+    void add(Pattern pattern);
+    /// Adds a pattern given as JSON text when it is of the plain form that large sets mostly have, and so
+    /// is valid (rules/engine/plain_patterns.hpp). False: nothing was added; read_pattern_text() and
+    /// compile_pattern() know the whole language.
+    [[nodiscard]] bool add_plain(std::string_view json);
+    /// Once.
+    [[nodiscard]] RuleSet build();
+
+private:
+    std::shared_ptr<Engine> engine_;
+    std::unique_ptr<Builder> builder_;
+    json::Document text_;
 };
 
 }  // namespace eventyard::rules

@@ -44,6 +44,8 @@ class Access {
 public:
     static constexpr std::uint32_t none = UINT32_MAX;
     static constexpr Ref single = 1U << 31;
+    /// Paths after the first by which rules under one predicate are told apart.
+    static constexpr std::uint32_t levels_max = 3;
 
     /// Rules are told apart at another path, whose values must agree with those found so far.
     struct Branching {

@@ -57,25 +57,52 @@ std::uint64_t literal_id(std::uint32_t position, const Key& key) noexcept
 
 Builder::Builder(Engine& engine)
     : engine_(engine), names_(engine.names_), predicates_(engine.predicates_), programs_(engine.programs_),
-      access_(engine.access_)
+      access_(engine.access_), plain_(names_, predicates_, programs_)
 {}
 
-void Builder::build()
+namespace {
+
+bool has_alternatives(const Tree& tree)
 {
-    std::vector<Tree> trees;
-    for (const Pattern& pattern : engine_.patterns_) {
-        trees.push_back(tree_of(pattern.body()));
-        count(trees.back());
-    }
+    return !tree.alternatives.empty() || std::any_of(tree.parts.begin(), tree.parts.end(), [](const Tree::Part& part) {
+        return part.below && has_alternatives(*part.below);
+    });
+}
+
+}  // namespace
+
+void Builder::add(std::uint32_t rule, const Pattern& pattern)
+{
+    Tree tree = tree_of(pattern.body());
+    if (has_alternatives(tree)) trees_.emplace_back(rule, std::move(tree));
+    else programs_without_alternatives_.push_back(programs_.add(rule, tree));
+}
+
+bool Builder::add(std::uint32_t rule, const json::Document& pattern)
+{
+    const auto program = plain_.add(rule, pattern);
+    if (program) programs_without_alternatives_.push_back(*program);
+    return program.has_value();
+}
+
+void Builder::finish()
+{
     names_.finish();
+    uses_.resize(predicates_.size(), 0);
+    for (const std::uint32_t program : programs_without_alternatives_)
+        programs_.each_field(program, [this](std::uint32_t, std::uint32_t slot) { count_slot(slot); });
+    for (const auto& [rule, tree] : trees_) count(tree);
+    totals_.resize(names_.size());
     for (std::uint32_t i = 0; i < predicates_.size(); ++i) count_predicate(i);
     spread_ranges();
-    for (std::uint32_t rule = 0; rule < trees.size(); ++rule) {
+    expected_.assign(predicates_.size(), -1);
+    for (const std::uint32_t program : programs_without_alternatives_) list(program);
+    for (auto& [rule, tree] : trees_) {
         std::size_t clauses = 0;
-        list(rule, std::move(trees[rule]), clauses);
+        list(rule, std::move(tree), clauses);
     }
-    trees.clear();
-    trees.shrink_to_fit();
+    trees_.clear();
+    trees_.shrink_to_fit();
     make_keys();
     access_.finish();
     programs_.finish();
@@ -143,26 +170,27 @@ std::uint32_t Builder::slot_of(const Field& field, std::uint32_t position)
 void Builder::count(const Tree& tree)
 {
     for (const auto& part : tree.parts) {
-        if (part.field && !part.absentable) {
-            const auto use = [this](std::uint32_t predicate) {
-                if (uses_.size() <= predicate) uses_.resize(predicates_.size(), 0);
-                ++uses_[predicate];
-            };
-            const auto witnesses = programs_.witnesses(part.slot);
-            for (const std::uint32_t predicate : witnesses.any) use(predicate);
-            for (const auto& all : witnesses.all_of)
-                for (const std::uint32_t predicate : all) use(predicate);
-        }
+        if (part.field && !part.absentable) count_slot(part.slot);
         if (part.below) count(*part.below);
     }
     for (const auto& branches : tree.alternatives)
         for (const Tree& branch : branches) count(branch);
 }
 
+void Builder::count_slot(std::uint32_t slot)
+{
+    if (Programs::is_predicate(slot)) {
+        ++uses_[slot];
+        return;
+    }
+    const auto witnesses = programs_.witnesses(slot);
+    for (const std::uint32_t predicate : witnesses.any) ++uses_[predicate];
+    for (const auto& all : witnesses.all_of)
+        for (const std::uint32_t predicate : all) ++uses_[predicate];
+}
+
 void Builder::count_predicate(std::uint32_t predicate)
 {
-    uses_.resize(predicates_.size(), 0);
-    totals_.resize(names_.size());
     const std::uint32_t position = predicates_.position(predicate);
     const KeyKind kind = kind_of(predicates_.op(predicate));
     totals_[position][static_cast<std::size_t>(kind)] += uses_[predicate];
@@ -243,6 +271,13 @@ double Builder::expected_of(const Key& key) const
 
 double Builder::expected(std::uint32_t predicate) const
 {
+    float& known = expected_[predicate];
+    if (known < 0) known = static_cast<float>(work_out(predicate));
+    return known;
+}
+
+double Builder::work_out(std::uint32_t predicate) const
+{
     const std::uint32_t position = predicates_.position(predicate);
     const KeyKind kind = kind_of(predicates_.op(predicate));
     const double share = uses_[predicate] / (totals_[position][static_cast<std::size_t>(kind)] + others);
@@ -286,6 +321,15 @@ double Builder::expected(std::uint32_t predicate) const
 
 void Builder::consider_field(std::uint32_t slot, Choice& best) const
 {
+    if (Programs::is_predicate(slot)) {
+        const double cost = expected(slot);
+        if (cost < best.cost) {
+            best.cost = cost;
+            best.predicates.assign(1, slot);
+            best.scope = nullptr;
+        }
+        return;
+    }
     double cost = 0;
     std::vector<std::uint32_t> chosen;
     const auto witnesses = programs_.witnesses(slot);
@@ -338,10 +382,8 @@ void Builder::list(std::uint32_t rule, Tree tree, std::size_t& clauses)
     best.cost = unlimited;
     choose(tree, best, clauses < clauses_max);
     if (best.scope == nullptr) {
-        const std::uint32_t program = programs_.add(rule, tree);
         ++clauses;
-        for (const std::uint32_t predicate : best.predicates) listed_.emplace_back(predicate, program);
-        if (best.predicates.empty()) list_without_witness(program, tree);
+        list_under(programs_.add(rule, tree), best);
         return;
     }
     // Each branch with all that stands beside the alternatives, by itself.
@@ -360,33 +402,46 @@ void Builder::list(std::uint32_t rule, Tree tree, std::size_t& clauses)
     }
 }
 
+void Builder::list(std::uint32_t program)
+{
+    best_.cost = unlimited;
+    best_.predicates.clear();
+    programs_.each_field(program, [this](std::uint32_t, std::uint32_t slot) { consider_field(slot, best_); });
+    list_under(program, best_);
+}
+
 /// A rule that may hold without any value has nothing to be found by, unless it asks for nothing
 /// but the absence of one path's values.
-void Builder::list_without_witness(std::uint32_t program, const Tree& tree)
+void Builder::list_under(std::uint32_t program, const Choice& choice)
 {
-    const Tree* at = &tree;
-    while (at->parts.size() == 1 && at->alternatives.empty()) {
-        const Tree::Part& part = at->parts.front();
-        if (part.field && !part.below && programs_.is_exists_false(part.slot)) {
-            absent_.emplace_back(part.position, program);
-            return;
-        }
-        if (part.field || !part.below) break;
-        at = part.below.get();
-    }
-    always_.push_back(program);
+    for (const std::uint32_t predicate : choice.predicates) listed_.emplace_back(predicate, program);
+    if (!choice.predicates.empty()) return;
+    if (const auto position = programs_.only_absence(program)) absent_.emplace_back(*position, program);
+    else always_.push_back(program);
 }
 
 // ---- keys and nodes -----------------------------------------------------------------------------
 
+/// Programs stay in order under each predicate.
+void Builder::sort_by_predicate()
+{
+    std::vector<std::uint32_t> first(predicates_.size() + 1, 0);
+    for (const auto& [predicate, program] : listed_) ++first[predicate + 1];
+    for (std::size_t i = 1; i < first.size(); ++i) first[i] += first[i - 1];
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> sorted(listed_.size());
+    for (const auto& one : listed_) sorted[first[one.first]++] = one;
+    listed_.swap(sorted);
+}
+
 void Builder::make_keys()
 {
     access_.start(names_.size());
-    std::sort(listed_.begin(), listed_.end());
+    sort_by_predicate();
     std::unordered_map<std::uint32_t, Programs_> present;  // by position
+    Programs_ programs;
     for (std::size_t i = 0; i < listed_.size();) {
         const std::uint32_t predicate = listed_[i].first;
-        Programs_ programs;
+        programs.clear();
         for (; i < listed_.size() && listed_[i].first == predicate; ++i) programs.push_back(listed_[i].second);
         const std::uint32_t position = predicates_.position(predicate);
         const Key key = key_of(predicate);
@@ -397,18 +452,18 @@ void Builder::make_keys()
         }
         const bool only = programs.size() == 1 && programs_.only(programs.front()) == predicate;
         const std::uint32_t rule = only ? programs_.rule(programs.front()) : none;
-        access_.add_key(predicates_, position, key, make_node(std::move(programs), {position}), rule);
+        access_.add_key(predicates_, position, key, make_node(programs, {position}), rule);
     }
-    for (auto& [position, programs] : present) {
-        std::sort(programs.begin(), programs.end());
-        programs.erase(std::unique(programs.begin(), programs.end()), programs.end());
-        take_negatives(position, programs);
-        if (!programs.empty()) access_.add_key(predicates_, position, {}, make_node(std::move(programs), {position}), none);
+    for (auto& [position, all] : present) {
+        std::sort(all.begin(), all.end());
+        all.erase(std::unique(all.begin(), all.end()), all.end());
+        take_negatives(position, all);
+        if (!all.empty()) access_.add_key(predicates_, position, {}, make_node(all, {position}), none);
     }
     std::sort(absent_.begin(), absent_.end());
     for (std::size_t i = 0; i < absent_.size();) {
         const std::uint32_t position = absent_[i].first;
-        Programs_ programs;
+        programs.clear();
         for (; i < absent_.size() && absent_[i].first == position; ++i) programs.push_back(absent_[i].second);
         access_.add_absent(position, access_.add_node(programs, {}));
     }
@@ -456,9 +511,9 @@ void Builder::take_negatives(std::uint32_t position, Programs_& programs)
     }
 }
 
-Ref Builder::make_node(Programs_ programs, const std::vector<std::uint32_t>& path)
+Ref Builder::make_node(const Programs_& programs, const std::vector<std::uint32_t>& path)
 {
-    if (programs.size() <= bucket_max || path.size() > levels_max) return access_.add_node(programs, {});
+    if (programs.size() <= bucket_max || path.size() > Access::levels_max) return access_.add_node(programs, {});
 
     // Fields of single values at other paths, and how often each value is asked for here.
     struct Option {
@@ -508,7 +563,7 @@ Ref Builder::make_node(Programs_ programs, const std::vector<std::uint32_t>& pat
         if (std::find(positions.begin(), positions.end(), position) == positions.end()) positions.push_back(position);
         std::vector<std::uint32_t> further = path;
         further.push_back(position);
-        children.emplace_back(predicate, make_node(std::move(of_it), further));
+        children.emplace_back(predicate, make_node(of_it, further));
     }
     for (const std::uint32_t position : positions) branchings.push_back(branching_to(position, path));
     const Ref node = access_.add_node(here, branchings);

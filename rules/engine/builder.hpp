@@ -15,17 +15,20 @@
 #include <vector>
 
 #include "rules/engine/engine.hpp"
+#include "rules/engine/plain_patterns.hpp"
 #include "rules/pattern_body.hpp"
 
 namespace eventyard::rules {
 
-/// Paths after the first by which rules under one predicate are told apart.
-inline constexpr std::uint32_t levels_max = 3;
-
 class Builder {
 public:
     explicit Builder(Engine& engine);
-    void build();
+    /// The rule's pattern; each rule once, ids ascending from 0.
+    void add(std::uint32_t rule, const Pattern& pattern);
+    /// As above, when the text is a plain pattern; else false.
+    [[nodiscard]] bool add(std::uint32_t rule, const json::Document& pattern);
+    /// Once, after all rules.
+    void finish();
 
 private:
     /// Rules to be listed together, as programs.
@@ -46,22 +49,26 @@ private:
     std::uint32_t slot_of(const Field& field, std::uint32_t position);
 
     void count(const Tree& tree);
+    void count_slot(std::uint32_t slot);
     void count_predicate(std::uint32_t predicate);
     void spread_ranges();
     [[nodiscard]] std::vector<Key> literal_keys(std::uint32_t predicate) const;
     [[nodiscard]] Key key_of(std::uint32_t predicate) const;
     [[nodiscard]] double expected_of(const Key& literal) const;
     [[nodiscard]] double expected(std::uint32_t predicate) const;
+    [[nodiscard]] double work_out(std::uint32_t predicate) const;
 
     void consider_field(std::uint32_t slot, Choice& best) const;
     void choose(Tree& tree, Choice& best, bool with_alternatives) const;
     void list(std::uint32_t rule, Tree tree, std::size_t& clauses);
-    void list_without_witness(std::uint32_t program, const Tree& tree);
+    void list(std::uint32_t program);
+    void list_under(std::uint32_t program, const Choice& choice);
 
+    void sort_by_predicate();
     void make_keys();
     void take_negatives(std::uint32_t position, Programs_& programs);
     /// `path`: the positions whose values lead to the node.
-    Ref make_node(Programs_ programs, const std::vector<std::uint32_t>& path);
+    Ref make_node(const Programs_& programs, const std::vector<std::uint32_t>& path);
     [[nodiscard]] Access::Branching branching_to(std::uint32_t position, const std::vector<std::uint32_t>& path);
 
     Engine& engine_;
@@ -69,6 +76,11 @@ private:
     Predicates& predicates_;
     Programs& programs_;
     Access& access_;
+    PlainPatterns plain_;
+    std::vector<std::uint32_t> programs_without_alternatives_;
+    std::vector<std::pair<std::uint32_t, Tree>> trees_;      // rules that have some
+    Choice best_;                                            // of the program at hand
+    mutable std::vector<float> expected_;                    // by predicate; negative: not worked out yet
     std::vector<std::uint32_t> uses_;                        // of each predicate, by fields that need a witness
     std::vector<std::array<std::uint32_t, kinds>> totals_;   // by position and kind
     std::unordered_map<std::uint64_t, std::uint32_t> literals_;  // uses of each piece a wildcard could be found by

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "rules/engine/access_find.hpp"
-#include "rules/engine/builder.hpp"
 
 namespace eventyard::rules {
 /// One event's way through the rule set.
@@ -73,6 +72,8 @@ public:
     }
 
 private:
+    static constexpr std::uint32_t none = Selection::none;
+
     [[nodiscard]] bool is_matched(std::uint32_t rule) const noexcept
     {
         return (memory_.matched[rule / 64] >> rule % 64 & 1) != 0;
@@ -184,7 +185,7 @@ private:
         const std::uint32_t rule = engine_.programs_.rule(program);
         if (is_matched(rule)) return;
         ++cost_.candidates;
-        const bool holds = selection_.mixed() ? matches(engine_.patterns_[rule], *event_)
+        const bool holds = selection_.mixed() ? engine_.references_.match(rule, *event_)
                                               : engine_.programs_.holds(program, at_);
         if (holds) accept(rule);
     }
@@ -230,10 +231,8 @@ private:
     std::size_t first_;
     std::uint32_t long_node_ = none;
     bool many_ = false;  // rules were matched that are not in out_
-    std::array<std::uint32_t, levels_max + 1> leaves_{};  // the leaves whose values led here
+    std::array<std::uint32_t, Access::levels_max + 1> leaves_{};  // the leaves whose values led here
 };
-
-Engine::Engine(std::vector<Pattern> patterns) : patterns_(std::move(patterns)) { Builder(*this).build(); }
 
 void Engine::match(const json::Document& event, EngineMemory& memory, MatchCost& cost, std::vector<std::uint32_t>& out) const
 {
@@ -257,7 +256,7 @@ void Engine::match_unchecked(std::string_view event, EngineMemory& memory, Match
 RuleSetFigures Engine::figures() const noexcept
 {
     RuleSetFigures figures;
-    figures.rules = patterns_.size();
+    figures.rules = size();
     figures.predicates = predicates_.size();
     figures.keys = access_.keys();
     figures.bytes = names_.bytes() + predicates_.bytes() + programs_.bytes() + access_.bytes();

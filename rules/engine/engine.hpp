@@ -11,6 +11,7 @@
 #include "rules/engine/names.hpp"
 #include "rules/engine/predicates.hpp"
 #include "rules/engine/programs.hpp"
+#include "rules/engine/references.hpp"
 #include "rules/engine/selection.hpp"
 #include "rules/rule_set.hpp"
 
@@ -29,19 +30,22 @@ struct EngineMemory {
 
 class Engine {
 public:
-    explicit Engine(std::vector<Pattern> patterns);
+    Engine() = default;
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
 
     void match(const json::Document& event, EngineMemory& memory, MatchCost& cost, std::vector<std::uint32_t>& out) const;
     void match_unchecked(std::string_view event, EngineMemory& memory, MatchCost& cost,
                          std::vector<std::uint32_t>& out) const;
-    [[nodiscard]] std::size_t size() const noexcept { return patterns_.size(); }
+    [[nodiscard]] std::size_t size() const noexcept { return references_.size(); }
     [[nodiscard]] RuleSetFigures figures() const noexcept;
 
 private:
     friend class Builder;
+    friend class RuleSetBuilder;
     class Run;
 
-    std::vector<Pattern> patterns_;
+    References references_;
     Names names_;
     Predicates predicates_;
     Programs programs_{predicates_};

@@ -142,45 +142,42 @@ std::string_view Predicates::bound_text(const Bound& bound) const noexcept
     return std::string_view(texts_).substr(bound.text, bound.text_size);
 }
 
-std::uint32_t Predicates::add_number(std::uint32_t position, Op op, const Number& number)
+std::uint32_t Predicates::add_number(std::uint32_t position, Op op, std::string_view number)
 {
     return intern(
-        hash_of(number.text(), seed(position, op)),
+        hash_of(number, seed(position, op)),
         [&](std::uint32_t i) {
-            return all_[i].op == op && positions_[i] == position && bound_text(this->number(i)) == number.text();
+            return all_[i].op == op && positions_[i] == position && bound_text(this->number(i)) == number;
         },
         [&] {
             Predicate made;
             made.op = op;
             made.set_word(2, bounds_.size());
-            bounds_.push_back(make_bound(number.text()));
+            bounds_.push_back(make_bound(number));
             all_.push_back(made);
             positions_.push_back(position);
         });
 }
 
-std::uint32_t Predicates::add_range(std::uint32_t position, const NumericRange& range)
+std::uint32_t Predicates::add_range(std::uint32_t position, const Ends& ends)
 {
-    static const std::string nothing;
-    const std::string& low = range.low ? range.low->text() : nothing;
-    const std::string& high = range.high ? range.high->text() : nothing;
-    if (range.low && range.high && range.low_included && range.high_included && low == high)
-        return add_number(position, Op::number, *range.low);
-    const std::uint64_t flags = (range.low_included ? 2U : 0U) | (range.high_included ? 1U : 0U);
+    if (!ends.low.empty() && ends.low == ends.high && ends.low_included && ends.high_included)
+        return add_number(position, Op::number, ends.low);
+    const std::uint64_t flags = (ends.low_included ? 2U : 0U) | (ends.high_included ? 1U : 0U);
     return intern(
-        hash_of(low, hash_of(high, seed(position, Op::range) << 2 | flags)),
+        hash_of(ends.low, hash_of(ends.high, seed(position, Op::range) << 2 | flags)),
         [&](std::uint32_t i) {
             if (all_[i].op != Op::range || positions_[i] != position) return false;
-            const Range& other = this->range(i);
-            return other.low_included == range.low_included && other.high_included == range.high_included &&
-                   bound_text(other.low) == low && bound_text(other.high) == high;
+            const Range& other = range(i);
+            return other.low_included == ends.low_included && other.high_included == ends.high_included &&
+                   bound_text(other.low) == ends.low && bound_text(other.high) == ends.high;
         },
         [&] {
             Range made_range;
-            made_range.low_included = range.low_included;
-            made_range.high_included = range.high_included;
-            if (range.low) made_range.low = make_bound(low);
-            if (range.high) made_range.high = make_bound(high);
+            made_range.low_included = ends.low_included;
+            made_range.high_included = ends.high_included;
+            if (!ends.low.empty()) made_range.low = make_bound(ends.low);
+            if (!ends.high.empty()) made_range.high = make_bound(ends.high);
             Predicate made;
             made.op = Op::range;
             made.set_word(2, ranges_.size());
@@ -190,10 +187,8 @@ std::uint32_t Predicates::add_range(std::uint32_t position, const NumericRange& 
         });
 }
 
-std::uint32_t Predicates::add_list(std::uint32_t position, const std::vector<Matcher>& items)
+std::uint32_t Predicates::add_none_of(std::uint32_t position, std::vector<std::uint32_t>& list)
 {
-    std::vector<std::uint32_t> list;
-    for (const Matcher& item : items) list.push_back(add(position, item));
     std::sort(list.begin(), list.end());
     list.erase(std::unique(list.begin(), list.end()), list.end());
     return intern(
@@ -229,7 +224,7 @@ std::uint32_t Predicates::add(std::uint32_t position, const Matcher& matcher)
             return table.add_text(position, m.kind == Kind::null ? Op::null : m.truth ? Op::yes : Op::no, {});
         }
         std::uint32_t operator()(const EqualsString& m) { return table.add_text(position, Op::string, m.text); }
-        std::uint32_t operator()(const EqualsNumber& m) { return table.add_number(position, Op::number, m.number); }
+        std::uint32_t operator()(const EqualsNumber& m) { return table.add_number(position, Op::number, m.number.text()); }
         std::uint32_t operator()(const Prefix& m) { return table.add_text(position, Op::prefix, m.text); }
         std::uint32_t operator()(const Suffix& m) { return table.add_text(position, Op::suffix, m.text); }
         std::uint32_t operator()(const EqualsFolded& m)
@@ -249,8 +244,15 @@ std::uint32_t Predicates::add(std::uint32_t position, const Matcher& matcher)
             if (m.stars() == 0) return table.add_text(position, Op::string, m.pieces().front());
             return table.add_text(position, Op::wildcard, packed(m.pieces()));
         }
-        std::uint32_t operator()(const NumericRange& m) { return table.add_range(position, m); }
-        std::uint32_t operator()(const NumericNot& m) { return table.add_number(position, Op::number_not, m.number); }
+        std::uint32_t operator()(const NumericRange& m)
+        {
+            const auto text = [](const std::optional<Number>& n) { return n ? std::string_view(n->text()) : std::string_view(); };
+            return table.add_range(position, {text(m.low), text(m.high), m.low_included, m.high_included});
+        }
+        std::uint32_t operator()(const NumericNot& m)
+        {
+            return table.add_number(position, Op::number_not, m.number.text());
+        }
         std::uint32_t operator()(const Cidr& m)
         {
             const std::size_t before = table.all_.size();
@@ -266,7 +268,12 @@ std::uint32_t Predicates::add(std::uint32_t position, const Matcher& matcher)
             if (table.all_.size() > before) table.regexes_.push_back(m.expression);
             return i;
         }
-        std::uint32_t operator()(const AnythingBut& m) { return table.add_list(position, m.items); }
+        std::uint32_t operator()(const AnythingBut& m)
+        {
+            std::vector<std::uint32_t> list;
+            for (const Matcher& item : m.items) list.push_back(table.add(position, item));
+            return table.add_none_of(position, list);
+        }
     };
     return std::visit(Add{*this, position, matcher}, matcher.test);
 }

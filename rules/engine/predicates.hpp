@@ -98,6 +98,16 @@ public:
 
     /// The predicate of that test at that position: an equal one that is there, or a new one.
     std::uint32_t add(std::uint32_t position, const Matcher& matcher);
+    /// The parts of add(), for those who have no Matcher. `pool_index`: of a cidr or regex.
+    std::uint32_t add_text(std::uint32_t position, Op op, std::string_view text, std::uint32_t pool_index = none);
+    std::uint32_t add_number(std::uint32_t position, Op op, std::string_view number);
+    struct Ends {
+        std::string_view low, high;  // numbers; empty: no end on that side
+        bool low_included = false, high_included = false;
+    };
+    std::uint32_t add_range(std::uint32_t position, const Ends& ends);
+    /// None of the predicates, which are put in order.
+    std::uint32_t add_none_of(std::uint32_t position, std::vector<std::uint32_t>& predicates);
     /// Once, after the last add(): drops what only add() needs.
     void finish();
 
@@ -149,10 +159,6 @@ private:
 
     template <class Equal, class Make>
     std::uint32_t intern(std::uint64_t hash, const Equal& equal, const Make& make);
-    std::uint32_t add_text(std::uint32_t position, Op op, std::string_view text, std::uint32_t pool_index = none);
-    std::uint32_t add_number(std::uint32_t position, Op op, const Number& number);
-    std::uint32_t add_range(std::uint32_t position, const NumericRange& range);
-    std::uint32_t add_list(std::uint32_t position, const std::vector<Matcher>& items);
     void grow();
     [[nodiscard]] Bound make_bound(std::string_view text);
     /// -1, 0 or 1 as the leaf is below, at or above the bound.

@@ -75,11 +75,14 @@ Programs::Witnesses Programs::witnesses(std::uint32_t slot) const
     return out;
 }
 
-bool Programs::is_exists_false(std::uint32_t slot) const noexcept
+std::optional<std::uint32_t> Programs::only_absence(std::uint32_t program) const noexcept
 {
-    if ((slot & list_bit) == 0) return false;
-    const std::uint32_t* const at = &lists_[slot & ~list_bit];
-    return at[0] == 1 && at[1] == 0 && at[2] == 0 && at[3] == 0;
+    const Shape& shape = shapes_[words_[program + 1]];
+    const std::uint32_t slot = words_[program + 2];
+    if (shape.flat_count != 1 || shape.flat_either_count != 0 || is_predicate(slot)) return std::nullopt;
+    const std::uint32_t* const list = &lists_[slot & ~list_bit];
+    if (list[0] != 1 || list[1] != 0 || list[2] != 0 || list[3] != 0) return std::nullopt;
+    return flat_[shape.flat_first].position;
 }
 
 // ---- building -----------------------------------------------------------------------------------
@@ -89,8 +92,7 @@ void Programs::describe(const Tree& tree, std::vector<std::uint32_t>& out)
 {
     out.push_back(static_cast<std::uint32_t>(tree.parts.size()));
     for (const auto& part : tree.parts) {
-        out.push_back(part.position);
-        out.push_back((part.field ? 1U : 0U) | (part.absentable ? 2U : 0U) | (part.below ? 4U : 0U));
+        append_part(out, part.position, part.field, part.absentable, part.below != nullptr);
         if (part.below) describe(*part.below, out);
     }
     out.push_back(static_cast<std::uint32_t>(tree.alternatives.size()));
@@ -164,37 +166,72 @@ std::uint32_t Programs::make_shape(const Tree& tree, std::uint32_t& slot)
     return static_cast<std::uint32_t>(shapes_.size() - 1);
 }
 
-std::uint32_t Programs::shape_of(const Tree& tree, std::vector<std::uint32_t>& slots)
+namespace {
+
+/// The tree of a description without alternatives.
+Tree tree_of_description(const std::uint32_t*& at)
 {
-    scratch_.clear();
-    describe(tree, scratch_);
-    collect_slots(tree, slots);
+    Tree tree;
+    for (std::uint32_t n = *at++; n > 0; --n) {
+        Tree::Part part;
+        part.position = *at++;
+        const std::uint32_t flags = *at++;
+        part.field = (flags & 1) != 0;
+        part.absentable = (flags & 2) != 0;
+        if ((flags & 4) != 0) part.below = std::make_unique<Tree>(tree_of_description(at));
+        tree.parts.push_back(std::move(part));
+    }
+    ++at;  // no alternatives
+    return tree;
+}
+
+std::uint64_t description_hash(const std::vector<std::uint32_t>& description) noexcept
+{
+    return hash_of({reinterpret_cast<const char*>(description.data()), description.size() * sizeof description[0]}, 0);
+}
+
+}  // namespace
+
+std::uint32_t Programs::shape_of(const std::vector<std::uint32_t>& description, const Tree* tree)
+{
     if (descriptions_.size() * 2 >= slots_.size()) {
         slots_.assign(std::max<std::size_t>(64, slots_.size() * 4), none);
         for (std::uint32_t i = 0; i < descriptions_.size(); ++i) {
-            const auto& known = descriptions_[i];
-            std::size_t at = hash_of({reinterpret_cast<const char*>(known.data()), known.size() * 4}, 0) & (slots_.size() - 1);
+            std::size_t at = description_hash(descriptions_[i]) & (slots_.size() - 1);
             while (slots_[at] != none) at = (at + 1) & (slots_.size() - 1);
             slots_[at] = i;
         }
     }
-    std::size_t at =
-        hash_of({reinterpret_cast<const char*>(scratch_.data()), scratch_.size() * 4}, 0) & (slots_.size() - 1);
+    std::size_t at = description_hash(description) & (slots_.size() - 1);
     for (; slots_[at] != none; at = (at + 1) & (slots_.size() - 1))
-        if (descriptions_[slots_[at]] == scratch_) return described_shapes_[slots_[at]];
+        if (descriptions_[slots_[at]] == description) return described_shapes_[slots_[at]];
     slots_[at] = static_cast<std::uint32_t>(descriptions_.size());
     std::uint32_t slot = 0;
-    described_shapes_.push_back(make_shape(tree, slot));
-    descriptions_.push_back(scratch_);
+    const std::uint32_t* words = description.data();
+    described_shapes_.push_back(tree != nullptr ? make_shape(*tree, slot) : make_shape(tree_of_description(words), slot));
+    descriptions_.push_back(description);
     return described_shapes_.back();
 }
 
 std::uint32_t Programs::add(std::uint32_t rule, const Tree& tree)
 {
+    scratch_.clear();
+    describe(tree, scratch_);
+    const std::uint32_t shape = shape_of(scratch_, &tree);
     const auto program = static_cast<std::uint32_t>(words_.size());
     words_.push_back(rule);
-    words_.push_back(0);
-    words_[program + 1] = shape_of(tree, words_);
+    words_.push_back(shape);
+    collect_slots(tree, words_);
+    return program;
+}
+
+std::uint32_t Programs::add(std::uint32_t rule, const std::vector<std::uint32_t>& description,
+                            const std::vector<std::uint32_t>& slots)
+{
+    const auto program = static_cast<std::uint32_t>(words_.size());
+    words_.push_back(rule);
+    words_.push_back(shape_of(description, nullptr));
+    words_.insert(words_.end(), slots.begin(), slots.end());
     return program;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "rules/engine/predicates.hpp"
@@ -62,6 +63,16 @@ public:
     std::uint32_t add_list(const ItemList& list);
     /// Returns the program.
     std::uint32_t add(std::uint32_t rule, const Tree& tree);
+    /// As above, for a tree without alternatives given by its parts in order, each as append_part() puts
+    /// it, with the number of parts at each level before them; and the slots of its fields in order.
+    std::uint32_t add(std::uint32_t rule, const std::vector<std::uint32_t>& description,
+                      const std::vector<std::uint32_t>& slots);
+    static void append_part(std::vector<std::uint32_t>& description, std::uint32_t position, bool field, bool absentable,
+                            bool below)
+    {
+        description.push_back(position);
+        description.push_back((field ? 1U : 0U) | (absentable ? 2U : 0U) | (below ? 4U : 0U));
+    }
     void finish();
 
     [[nodiscard]] std::uint32_t rule(std::uint32_t program) const noexcept { return words_[program]; }
@@ -75,8 +86,10 @@ public:
         std::vector<std::uint32_t> any;
         std::vector<std::vector<std::uint32_t>> all_of;
     };
-    /// Whether a slot is [{"exists": false}] and nothing else.
-    [[nodiscard]] bool is_exists_false(std::uint32_t slot) const noexcept;
+    /// Whether a slot is one predicate, and so has that value.
+    [[nodiscard]] static bool is_predicate(std::uint32_t slot) noexcept { return (slot & list_bit) == 0; }
+    /// The position of a program's field when that is all it asks for: [{"exists": false}].
+    [[nodiscard]] std::optional<std::uint32_t> only_absence(std::uint32_t program) const noexcept;
     [[nodiscard]] Witnesses witnesses(std::uint32_t slot) const;
     /// Calls visit(position, slot) for each field of the program outside any alternatives that needs a witness.
     template <class Visit>
@@ -91,6 +104,7 @@ public:
     [[nodiscard]] std::size_t bytes() const noexcept;
 
 private:
+    static constexpr std::uint32_t list_bit = 1U << 31;
     enum class Held : std::uint8_t { no, absent, witnessed };
 
     struct Part {
@@ -113,11 +127,10 @@ private:
         std::uint32_t flat_either_first = 0, flat_either_count = 0;  // all alternatives at and below it
         bool may_be_absent = true;
     };
-    static constexpr std::uint32_t list_bit = 1U << 31;
     class Walk;
     class ListReader;
 
-    std::uint32_t shape_of(const Tree& tree, std::vector<std::uint32_t>& slots);
+    std::uint32_t shape_of(const std::vector<std::uint32_t>& description, const Tree* tree);
     static void describe(const Tree& tree, std::vector<std::uint32_t>& out);
     std::uint32_t make_shape(const Tree& tree, std::uint32_t& slot);
 

@@ -190,6 +190,7 @@ TEST_CASE("a rule set without rules matches nothing, and drawn rules are seldom 
         all += drawn.size();
         for (const std::string& why : rules.refused) {
             INFO(why);
+            CHECK(why.find("taken for a plain pattern") == std::string::npos);
             CHECK((why.find("multiple times") != std::string::npos || why.find("combinations") != std::string::npos ||
                    why.find("reserved") != std::string::npos));
         }

@@ -33,9 +33,15 @@ Rules::Rules(const std::vector<Tree>& wanted, std::size_t alone)
             patterns.push_back(std::move(*pattern));
         } else {
             refused.push_back(text.json() + "\n" + why);
+            rules::RuleSetBuilder builder;
+            if (builder.add_plain(text.json())) refused.back() += "\nbut it was taken for a plain pattern";
         }
     }
-    all_ = rules::RuleSet(patterns);
+    // Forwards from texts where they are plain, backwards from compiled patterns.
+    rules::RuleSetBuilder builder;
+    for (std::size_t i = 0; i < patterns.size(); ++i)
+        if (!builder.add_plain(texts[i].json())) builder.add(patterns[i]);
+    all_ = builder.build();
     backwards_ = rules::RuleSet({patterns.rbegin(), patterns.rend()});
     for (std::size_t i = 0; i < patterns.size() && i < alone; ++i) {
         const std::size_t at = i * patterns.size() / std::max<std::size_t>(alone, 1);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rules/cases.hpp"
+#include "rules/rule_set.hpp"
 
 using namespace eventyard;
 using Line = nlohmann::json;
@@ -83,5 +84,6 @@ TEST_CASE("Every mistake and warning is reported with its text and place")
         CHECK(errors == line.value("errors", std::vector<std::string>{}));
         CHECK(warnings == line.value("warnings", std::vector<std::string>{}));
         CHECK(answer.pattern_valid == errors.empty());
+        if (!errors.empty()) CHECK_FALSE(rules::RuleSetBuilder().add_plain(line.at("pattern").get<std::string>()));
     }
 }
