@@ -1,28 +1,28 @@
 # scripts/lib/packages.sh — sourced: installs what scripts/lib/packages names and is missing.
 
-# package_names [build]: the names; with "build" without those marked "?".
+# package_names GROUP: the names for "build", "test" (those and the ones marked "?") or "fuzz" (all).
 package_names() {
-    local line
-    while IFS= read -r line; do
-        line="${line%%#*}"
-        case "$line" in
-            '?'*) [ "${1:-}" = build ] && continue; line="${line#\?}" ;;
+    local line mark name _
+    while read -r line; do
+        read -r mark name _ <<<"${line%%#*}" || true
+        case "$mark" in
+            '') continue ;;
+            '?') [ "$1" != build ] || continue ;;
+            '!') [ "$1" = fuzz ] || continue ;;
+            *) name="$mark" ;;
         esac
-        # shellcheck disable=SC2086
-        set -- "${1:-}" $line
-        [ $# -ge 2 ] && printf '%s\n' "$2"
-        set -- "${1:-}"
+        printf '%s\n' "$name"
     done <"$root/scripts/lib/packages"
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null)" = 'ii ' ]; }
 
-# install_packages [build]: quiet when nothing is missing.
+# install_packages GROUP: quiet when nothing is missing.
 install_packages() {
     local name missing=() as_root=()
     command -v dpkg-query >/dev/null ||
         die "these scripts install Debian 12 packages; elsewhere install the equivalents of scripts/lib/packages and use cmake --workflow --preset release"
-    for name in $(package_names "${1:-}"); do installed "$name" || missing+=("$name"); done
+    for name in $(package_names "$1"); do installed "$name" || missing+=("$name"); done
     [ ${#missing[@]} -eq 0 ] && return 0
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || die "missing packages (${missing[*]}): run this as root, or install sudo"
