@@ -1,7 +1,9 @@
 // cli/check.cpp — `eventyard check`: every mistake in a configuration, or what it holds.
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/command.hpp"
 #include "cli/table.hpp"
@@ -22,11 +24,6 @@ struct RuleNote {
     std::string rule;
     rules::PortabilityNote note;
 };
-
-std::string counted(std::size_t count, const std::string& word)
-{
-    return grouped(count) + " " + word + (count == 1 ? "" : word.back() == 's' ? "es" : "s");
-}
 
 std::vector<RuleNote> notes_of(const router::RouteTable& table)
 {
@@ -115,6 +112,15 @@ nlohmann::ordered_json notes_json(const std::vector<RuleNote>& notes)
     return list;
 }
 
+/// How many files the diagnostics stand in.
+std::size_t files_of(const Report& report)
+{
+    std::set<std::string> files;
+    for (const Diagnostic& one : report.diagnostics())
+        if (one.place.file) files.insert(*one.place.file);
+    return std::max<std::size_t>(files.size(), 1);
+}
+
 int check(const Options& options)
 {
     Report report;
@@ -142,7 +148,7 @@ int check(const Options& options)
         } else {
             std::cerr << "\n" << counted(report.errors(), "error");
             if (warnings > 0) std::cerr << ", " << counted(warnings, "warning");
-            std::cerr << " in " << options.config << "\n";
+            std::cerr << " in " << counted(files_of(report), "file") << "\n";
         }
     }
     if (!table) return 2;
@@ -154,7 +160,9 @@ int check(const Options& options)
 std::function<int()> setup_check(CLI::App& app)
 {
     auto options = std::make_shared<Options>();
-    app.add_option("--config,-c", options->config, "the main configuration file")->required();
+    app.add_option("--config,-c", options->config, "the main configuration file")
+        ->required()
+        ->type_name("FILE");
     app.add_flag("--json", options->json, "one JSON object instead of text");
     app.add_flag("--portable", options->portable,
                  "name every rule that AWS EventBridge would refuse or answer differently; exit 1 if any");

@@ -1,5 +1,7 @@
 // cli/dead_letters.cpp — `eventyard dead-letters`: list and show what could not be delivered.
 #include <iostream>
+#include <string_view>
+#include <utility>
 
 #include "cli/admin_client.hpp"
 #include "cli/command.hpp"
@@ -13,11 +15,33 @@ using nlohmann::json;
 struct Options {
     std::shared_ptr<AdminOptions> admin;
     std::string verb = "list";
-    std::int64_t id = 0;
+    std::int64_t id = 0;  // 0: not given
     std::string target, rule;
     std::size_t limit = 100;
     std::int64_t after = 0;
 };
+
+/// What `show` tells of a letter, and how it calls it.
+constexpr std::pair<const char*, const char*> letter_lines[] = {
+    {"id", "id"},
+    {"delivery_id", "delivery id"},
+    {"event", "event"},
+    {"sequence", "sequence"},
+    {"bus", "bus"},
+    {"rule", "rule"},
+    {"target", "target"},
+    {"received", "received"},
+    {"dead", "dead since"},
+    {"reason", "reason"},
+    {"attempts", "attempts"},
+    {"last_status", "last status"},
+    {"last_detail", "last error"},
+    {"last_response", "last response"},
+    {"forward_to", "goes also to"},
+};
+
+/// 0 says that there was no answer to have one.
+std::string status_word(int status) { return status == 0 ? "-" : std::to_string(status); }
 
 int list(const Options& options)
 {
@@ -39,7 +63,7 @@ int list(const Options& options)
         table.add({std::to_string(letter.value("id", 0)), letter.value("dead", ""),
                    letter.value("target", ""), letter.value("rule", ""), letter.value("reason", ""),
                    std::to_string(letter.value("attempts", 0)),
-                   std::to_string(letter.value("last_status", 0)), letter.value("last_detail", "")});
+                   status_word(letter.value("last_status", 0)), letter.value("last_detail", "")});
     if (table.empty())
         std::cout << "no dead letters\n";
     else
@@ -60,18 +84,16 @@ int show(const Options& options)
         return 0;
     }
     const json letter = answer->json();
-    for (const char* key : {"id", "delivery_id", "event", "sequence", "bus", "rule", "target",
-                            "received", "dead", "reason", "attempts", "last_status", "last_detail",
-                            "last_response", "forward_to"})
-        if (letter.contains(key)) {
-            const json& value = letter[key];
-            std::string name = key;
-            name.resize(14, ' ');
-            std::cout << name << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
-        }
+    for (const auto& [key, label] : letter_lines) {
+        const auto value = letter.find(key);
+        if (value == letter.end() || *value == "") continue;
+        std::string text = value->is_string() ? value->get<std::string>() : value->dump();
+        if (*value == 0) text = "-";
+        std::cout << std::string(label).append(15 - std::string_view(label).size(), ' ') << text << "\n";
+    }
     Table table({"ATTEMPT AT", "STATUS", "CAUSE", "MS", "DETAIL"});
     for (const json& attempt : letter.value("trail", json::array()))
-        table.add({attempt.value("at", ""), std::to_string(attempt.value("status", 0)),
+        table.add({attempt.value("at", ""), status_word(attempt.value("status", 0)),
                    attempt.value("cause", ""), std::to_string(attempt.value("latency_ms", 0)),
                    attempt.value("detail", "")});
     if (!table.empty()) std::cout << "\n" << table.text();
@@ -95,7 +117,12 @@ std::function<int()> setup_dead_letters(CLI::App& app)
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
     app.add_option("--after", options->after, "only ids above this one");
-    return [options] { return options->verb == "list" ? list(*options) : show(*options); };
+    return [options] {
+        if (options->verb == "list") return list(*options);
+        if (options->id > 0) return show(*options);
+        std::cerr << "eventyard dead-letters: show which? give its id; 'eventyard dead-letters' lists them\n";
+        return 2;
+    };
 }
 
 }  // namespace eventyard::cli

@@ -212,7 +212,7 @@ void print_summary(const SendTotals& totals, double seconds, bool json)
     }
     char time[64];
     std::snprintf(time, sizeof time, "%.2f s", seconds);
-    Table table{{"accepted", "refused", "unsent", "retries", "size", "time", "events/s"}};
+    Table table{{"ACCEPTED", "REFUSED", "UNSENT", "RETRIES", "SIZE", "TIME", "EVENTS/S"}};
     table.add({grouped(totals.accepted), grouped(totals.refused), grouped(totals.unsent),
                grouped(totals.retries), format_size(totals.bytes), time,
                grouped(static_cast<std::uint64_t>(rate))});
@@ -222,10 +222,10 @@ void print_summary(const SendTotals& totals, double seconds, bool json)
     if (totals.duplicates > 0)
         std::cout << grouped(totals.duplicates) << " of the accepted were duplicates\n";
     if (!totals.refusals.empty()) {
-        Table reasons{{"refused", "reason", "first"}};
+        Table reasons{{"REFUSED", "REASON", "FIRST"}};
         for (const auto& [reason, refusal] : totals.refusals)
             reasons.add({grouped(refusal.count), reason, refusal.first_place});
-        std::cout << reasons.text();
+        std::cout << "\n" << reasons.text();
     }
 }
 

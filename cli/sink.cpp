@@ -95,7 +95,7 @@ std::string summary_text(const nlohmann::ordered_json& summary)
     std::string text = grouped(figure("requests")) + " requests, " + grouped(figure("webhook_ids")) +
                        " webhook-ids, " + grouped(figure("repeats")) + " repeats, " +
                        format_size(figure("bytes"));
-    Table table{{"answer", "requests"}};
+    Table table{{"ANSWER", "REQUESTS"}};
     for (const auto& [status, count] : summary.at("status").items())
         table.add({status, grouped(count.get<std::uint64_t>())});
     if (figure("resets") > 0) table.add({"reset", grouped(figure("resets"))});

@@ -1,4 +1,5 @@
 // cli/status.cpp — `eventyard status`: what the running daemon holds, and its balanced ledger.
+#include <algorithm>
 #include <iostream>
 
 #include "cli/admin_client.hpp"
@@ -19,17 +20,28 @@ std::string count(const json& object, const char* key)
 
 void print_targets(const json& status)
 {
-    Table table({"TARGET", "KIND", "STATE", "PENDING", "IN FLIGHT", "DELIVERED", "RETRIED",
-                 "DEAD-LETTERED", "LAST ERROR"});
-    for (const json& target : status.value("targets", json::array())) {
+    const json targets = status.value("targets", json::array());
+    // Dead letters that a target took as another's `dead_letter.target`: no deliveries of its own.
+    const bool forwards = std::any_of(targets.begin(), targets.end(), [](const json& target) {
+        return target.value("forwarded", std::uint64_t{0}) > 0;
+    });
+    std::vector<std::string> head{"TARGET",    "KIND",    "STATE",        "PENDING", "IN FLIGHT",
+                                  "DELIVERED", "RETRIED", "DEAD-LETTERED"};
+    if (forwards) head.push_back("TAKEN FOR OTHERS");
+    head.push_back("LAST ERROR");
+    Table table(std::move(head));
+    for (const json& target : targets) {
         const json pending = target.value("pending", json::object());
         std::string state = target.value("state", "");
         if (const std::string reason = target.value("reason", ""); !reason.empty())
             state += " (" + reason + ")";
-        table.add({target.value("name", ""), target.value("kind", ""), state,
-                   count(pending, "total"), count(pending, "in_flight"), count(target, "delivered"),
-                   count(target, "retried"), count(target, "dead_lettered"),
-                   target.value("last_error", "")});
+        std::vector<std::string> row{target.value("name", ""),     target.value("kind", ""),
+                                     state,                        count(pending, "total"),
+                                     count(pending, "in_flight"),  count(target, "delivered"),
+                                     count(target, "retried"),     count(target, "dead_lettered")};
+        if (forwards) row.push_back(count(target, "forwarded"));
+        row.push_back(target.value("last_error", ""));
+        table.add(std::move(row));
     }
     if (!table.empty()) std::cout << "\n" << table.text();
 }
@@ -73,7 +85,7 @@ void print(const json& status)
               << format_duration(std::chrono::seconds(status.value("uptime_seconds", std::int64_t{0})))
               << ", " << (status.value("ready", false) ? "ready" : "NOT READY") << "; configuration "
               << status.value("generation", std::uint64_t{0}) << " with "
-              << grouped(status.value("rules", std::uint64_t{0})) << " rules, loaded "
+              << counted(status.value("rules", std::uint64_t{0}), "rule") << ", loaded "
               << status.value("loaded", "") << "\n";
     for (const json& reason : status.value("reasons", json::array()))
         std::cout << "  " << reason.get<std::string>() << "\n";
@@ -82,11 +94,11 @@ void print(const json& status)
         std::cout << "last reload at " << reload.value("at", "") << " FAILED, the old configuration stays:\n"
                   << reload.value("report", "");
     const json journal = status.value("journal", json::object());
-    std::cout << "journal: " << count(journal, "segments") << " segments, "
+    std::cout << "journal: " << counted(journal.value("segments", std::uint64_t{0}), "segment") << ", "
               << format_size(journal.value("disk_bytes", std::uint64_t{0})) << ", sequences to "
               << count(journal, "last");
     if (const auto damaged = journal.value("damaged", std::uint64_t{0}); damaged > 0)
-        std::cout << ", " << grouped(damaged) << " DAMAGED events";
+        std::cout << ", " << counted(damaged, "event") << " DAMAGED";
     std::cout << "\n";
     print_events(status);
     print_targets(status);

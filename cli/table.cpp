@@ -17,6 +17,11 @@ bool numeric(const std::string& cell)
     return cell.find_first_not_of("0123456789,.-+%") == std::string::npos;
 }
 
+bool has_digit(const std::string& cell)
+{
+    return cell.find_first_of("0123456789") != std::string::npos;
+}
+
 }  // namespace
 
 std::string Table::text(std::size_t indent) const
@@ -24,17 +29,20 @@ std::string Table::text(std::size_t indent) const
     const std::size_t columns = rows_.front().size();
     std::vector<std::size_t> widths(columns, 0);
     std::vector<bool> right(columns, true);
+    std::vector<bool> figures(columns, false);
     for (std::size_t r = 0; r < rows_.size(); ++r)
         for (std::size_t c = 0; c < columns; ++c) {
             widths[c] = std::max(widths[c], width(rows_[r][c]));
-            if (r > 0 && !numeric(rows_[r][c])) right[c] = false;
+            if (r == 0) continue;
+            if (!numeric(rows_[r][c])) right[c] = false;
+            if (has_digit(rows_[r][c])) figures[c] = true;
         }
     std::string out;
     for (const auto& row : rows_) {
         std::string line(indent, ' ');
         for (std::size_t c = 0; c < columns; ++c) {
             const std::string padding(widths[c] - width(row[c]), ' ');
-            line += right[c] ? padding + row[c] : row[c] + padding;
+            line += right[c] && figures[c] ? padding + row[c] : row[c] + padding;
             if (c + 1 < columns) line += "  ";
         }
         line.erase(line.find_last_not_of(' ') + 1);
@@ -48,6 +56,11 @@ std::string grouped(std::uint64_t value)
     std::string digits = std::to_string(value);
     for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
     return digits;
+}
+
+std::string counted(std::uint64_t count, const std::string& word)
+{
+    return grouped(count) + " " + word + (count == 1 ? "" : word.back() == 's' ? "es" : "s");
 }
 
 }  // namespace eventyard::cli

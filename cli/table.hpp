@@ -6,8 +6,8 @@
 
 namespace eventyard::cli {
 
-/// Collects rows and prints them with columns as wide as their widest cell. Columns whose cells are
-/// all numbers (or empty) are aligned to the right.
+/// Collects rows and prints them with columns as wide as their widest cell. Columns of numbers are
+/// aligned to the right; empty cells and "-" may stand among them.
 class Table {
 public:
     explicit Table(std::vector<std::string> head) : rows_{std::move(head)} {}
@@ -22,5 +22,7 @@ private:
 
 /// 1234567 -> "1,234,567".
 [[nodiscard]] std::string grouped(std::uint64_t value);
+/// 1 "rule" -> "1 rule", 2 "bus" -> "2 buses".
+[[nodiscard]] std::string counted(std::uint64_t count, const std::string& word);
 
 }  // namespace eventyard::cli

@@ -17,11 +17,6 @@ struct Options {
     bool json = false;
 };
 
-std::string counted(std::size_t count, const std::string& word)
-{
-    return grouped(count) + " " + word + (count == 1 ? "" : "s");
-}
-
 std::string summary_line(const config::TestSummary& summary, std::size_t rules)
 {
     const std::size_t failed = summary.failures.size();
@@ -85,7 +80,8 @@ std::function<int()> setup_test(CLI::App& app)
 {
     auto options = std::make_shared<Options>();
     auto* config = app.add_option("--config,-c", options->config,
-                                  "test all rules of this configuration");
+                                  "test all rules of this configuration")
+                       ->type_name("FILE");
     auto* files = app.add_option("files", options->files,
                                  "rule files to test alone; their targets need not exist");
     config->excludes(files);

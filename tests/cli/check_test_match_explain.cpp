@@ -106,7 +106,7 @@ targets:
     CHECK(holds(text.err, "prefx"));
     CHECK(holds(text.err, "rules.yaml:4:15: error: unknown target 'audti'"));
     CHECK(holds(text.err, "rules.yaml:4:29: error: target 'audit' is listed twice in this rule"));
-    CHECK(holds(text.err, " errors in eventyard.yaml\n"));
+    CHECK(holds(text.err, " errors in 2 files\n"));
     const Finished as_json = command({"check", "--config", "eventyard.yaml", "--json"}, folder.path());
     CHECK(as_json.exit.code == 2);
     const json parsed = json::parse(as_json.out);
