@@ -24,6 +24,7 @@ std::shared_ptr<AdminOptions> add_admin_options(CLI::App& app)
 {
     auto options = std::make_shared<AdminOptions>();
     app.add_option("--admin", options->admin, "address of the daemon's admin listener (listen.admin)")
+        ->type_name("ADDRESS")
         ->capture_default_str()
         ->envname("EVENTYARD_ADMIN");
     app.add_flag("--json", options->json, "print JSON, for scripts");
@@ -55,7 +56,8 @@ Result<AdminAnswer> ask_admin(const std::string& address, const std::string& met
         io.run();
         if (!done || ec)
             return fail(Errc::unavailable, std::string("cannot ") + what + " " + address + ": " +
-                                               ec.message() + " (is the daemon running?)");
+                                               ec.message() + "\nis the daemon running? --admin or "
+                                                              "EVENTYARD_ADMIN must be its listen.admin");
         return {};
     };
     stream.expires_after(std::chrono::minutes{5});

@@ -166,7 +166,9 @@ int explain(const Options& options)
 std::function<int()> setup_explain(CLI::App& app)
 {
     auto options = std::make_shared<Options>();
-    app.add_option("--config,-c", options->config, "the main configuration file")->required();
+    app.add_option("--config,-c", options->config, "the main configuration file")
+        ->required()
+        ->type_name("FILE");
     app.add_option("event", options->event, "the event: JSON text, a file, or -")->required();
     app.add_option("--bus", options->bus, "only the rules of this bus");
     app.add_flag("--all", options->all, "show every rule that does not match, not only the nearest");

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "cli/command.hpp"
+#include "core/report.hpp"
 
 namespace eventyard::cli {
 
@@ -31,20 +32,54 @@ constexpr Command commands[] = {
     {"version", "print the version", setup_version},
 };
 
+/// What was typed and not understood, with the name that was meant.
+std::string not_understood(const CLI::App& app, const std::string& word)
+{
+    std::vector<std::string> names;
+    if (word.front() == '-') {
+        for (const CLI::Option* option : app.get_options())
+            for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+        return "unknown option '" + word + "'" + did_you_mean(word, names);
+    }
+    for (const CLI::App* sub : app.get_subcommands(nullptr)) names.push_back(sub->get_name());
+    return names.empty() ? "unexpected argument '" + word + "'"
+                         : "unknown command '" + word + "'" + did_you_mean(word, names);
+}
+
+int complain(const CLI::App& app, const CLI::ParseError& error)
+{
+    const auto chosen = app.get_subcommands();
+    const CLI::App& at = chosen.empty() ? app : *chosen.front();
+    const std::string name = chosen.empty() ? app.get_name() : app.get_name() + " " + at.get_name();
+    // CLI11 asks for what is missing before it says what is too much; a typo is both.
+    const auto extras = at.remaining();
+    if (chosen.empty() && extras.empty()) {
+        std::cerr << app.help();
+        return 2;
+    }
+    std::cerr << name << ": " << (extras.empty() ? error.what() : not_understood(at, extras.front()))
+              << "\nsee: " << name << " --help\n";
+    return 2;
+}
+
 int run(int argc, char** argv)
 {
     CLI::App app{"Eventyard: a rule-based event router with a durable journal", "eventyard"};
     app.require_subcommand(1);
+    app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+    for (const char* type : {"INT", "UINT", "FLOAT"}) app.get_formatter()->label(type, "NUMBER");
     std::function<int()> chosen;
     for (const Command& command : commands) {
-        CLI::App* sub = app.add_subcommand(command.name, command.summary);
+        CLI::App* sub = app.add_subcommand(command.name, command.summary)->group("Commands");
         auto action = command.setup(*sub);
         sub->callback([&chosen, action] { chosen = action; });
     }
+    app.footer("eventyard COMMAND --help shows the options of a command.");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        if (error.get_exit_code() == 0) return app.exit(error);
+        return complain(app, error);
     }
     return chosen ? chosen() : 2;
 }

@@ -159,7 +159,7 @@ int match_cases(const Options& options)
 
 int usage(const char* what)
 {
-    std::cerr << "match: " << what << "\n";
+    std::cerr << "eventyard match: " << what << "\n";
     return 2;
 }
 

@@ -1,0 +1,79 @@
+// tests/cli/usage_test.cpp — what a person sees who mistypes a command, an option or its value.
+#include <catch2/catch.hpp>
+
+#include "cli/table.hpp"
+#include "tests/support/process.hpp"
+
+using namespace eventyard::support;
+using eventyard::cli::Table;
+
+namespace {
+
+Finished command(std::vector<std::string> arguments)
+{
+    arguments.insert(arguments.begin(), EVENTYARD_BINARY);
+    return run(std::move(arguments));
+}
+
+}  // namespace
+
+TEST_CASE("a mistake on the command line is named, with what was meant")
+{
+    struct Case {
+        std::vector<std::string> arguments;
+        const char* said;
+    };
+    const Case cases[] = {
+        {{"serv"}, "eventyard: unknown command 'serv'; did you mean 'serve'?\n"
+                   "see: eventyard --help\n"},
+        {{"frobnicate"}, "eventyard: unknown command 'frobnicate'\nsee: eventyard --help\n"},
+        {{"--verbose"}, "eventyard: unknown option '--verbose'\nsee: eventyard --help\n"},
+        {{"check", "--confg", "x.yaml"}, "eventyard check: unknown option '--confg'; did you mean '--config'?\n"
+                                         "see: eventyard check --help\n"},
+        {{"check"}, "eventyard check: --config is required\nsee: eventyard check --help\n"},
+        {{"check", "--config", "x.yaml", "y.yaml"}, "eventyard check: unexpected argument 'y.yaml'\n"
+                                                    "see: eventyard check --help\n"},
+        {{"dead-letters", "shw"}, "eventyard dead-letters: verb: shw not in {list,show}\n"
+                                  "see: eventyard dead-letters --help\n"},
+        {{"dead-letters", "show"}, "eventyard dead-letters: show which? give its id; "
+                                   "'eventyard dead-letters' lists them\n"},
+        {{"match"}, "eventyard match: give --pattern, --pattern-file or --cases\n"},
+    };
+    for (const Case& c : cases) {
+        const Finished finished = command(c.arguments);
+        CHECK(finished.err == c.said);
+        CHECK(finished.out.empty());
+        CHECK(finished.exit.code == 2);
+    }
+}
+
+TEST_CASE("without a command the commands are shown")
+{
+    const Finished none = command({});
+    CHECK(none.exit.code == 2);
+    CHECK(none.out.empty());
+    CHECK(none.err.find("Usage: eventyard [OPTIONS] COMMAND\n") != std::string::npos);
+    CHECK(none.err.find("  dead-letters ") != std::string::npos);
+    const Finished help = command({"--help"});
+    CHECK(help.exit.code == 0);
+    CHECK(help.out == none.err);
+    CHECK(command({"check", "--help"}).out.find("--config FILE") != std::string::npos);
+}
+
+TEST_CASE("a daemon that is not there is told with the option that names another")
+{
+    const Finished finished = command({"status", "--admin", "127.0.0.1:1"});
+    CHECK(finished.exit.code == 2);
+    CHECK(finished.err == "eventyard: cannot connect to 127.0.0.1:1: Connection refused\n"
+                          "is the daemon running? --admin or EVENTYARD_ADMIN must be its listen.admin\n");
+}
+
+TEST_CASE("figures are aligned to the right, words and missing values to the left")
+{
+    Table table({"NAME", "COUNT", "STATUS", "ALSO TO"});
+    table.add({"a", "7", "-", "-"});
+    table.add({"long-name", "1,234", "503", "-"});
+    CHECK(table.text() == "NAME       COUNT  STATUS  ALSO TO\n"
+                          "a              7       -  -\n"
+                          "long-name  1,234     503  -\n");
+}
