@@ -2,19 +2,23 @@
 //
 // Signals become commands in one queue, which this thread works off: SIGHUP reloads, SIGTERM and
 // SIGINT stop, and a second one ends the process at once. systemd is told of each step.
+#include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <iostream>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "cli/command.hpp"
+#include "cli/table.hpp"
 #include "config/load.hpp"
 #include "config/rule_tests.hpp"
 #include "core/log.hpp"
@@ -129,6 +133,29 @@ void configure_log(const RouteTable& table)
                    level_of(table.process.log.level));
 }
 
+/// Each error as "file:line:column: message"; from the JSON form, which shows no secrets.
+std::vector<std::string> mistakes_of(const Report& report)
+{
+    std::vector<std::string> lines;
+    for (const auto& one : nlohmann::json::parse(report.json())) {
+        if (one.value("severity", "") != "error") continue;
+        std::string line;
+        if (one.contains("file")) line += one.value("file", "") + ":";
+        if (one.contains("line")) line += fmt::format("{}:{}:", one.value("line", 0), one.value("column", 0));
+        lines.push_back(line + (line.empty() ? "" : " ") + one.value("message", ""));
+    }
+    return lines;
+}
+
+/// Each mistake on a line of its own, without the lines it stands in: status shows the whole report.
+void log_failed_reload(std::uint64_t generation, const std::vector<std::string>& mistakes)
+{
+    constexpr std::size_t lines_max = 20;
+    log::error("serve", "reload failed, the old configuration stays",
+               {{"generation", generation}, {"errors", mistakes.size()}});
+    for (std::size_t i = 0; i < std::min(mistakes.size(), lines_max); ++i) log::error("config", mistakes[i]);
+}
+
 ReloadResult reload(Router& router, const std::string& path, const Clock& clock)
 {
     const auto us = std::chrono::duration_cast<std::chrono::microseconds>(
@@ -136,22 +163,26 @@ ReloadResult reload(Router& router, const std::string& path, const Clock& clock)
     ::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", static_cast<long long>(us.count()));
     ReloadResult result;
     Report report;
+    std::vector<std::string> mistakes;
     if (auto table = read_configuration(path, report)) {
         const auto copy = table;
-        auto replaced = router.replace(std::move(table));
+        const auto replaced = router.replace(std::move(table));
         result.ok = replaced.has_value();
-        if (result.ok)
+        if (result.ok) {
             configure_log(*copy);
-        else
+        } else {
+            mistakes.push_back(replaced.error().what);
             result.report = "error: " + replaced.error().what + "\n";
+        }
+    } else {
+        mistakes = mistakes_of(report);
     }
     result.report = report.text() + result.report;
     result.generation = router.table()->generation;
     if (result.ok)
         log::info("serve", "reloaded", {{"generation", result.generation}, {"rules", router.table()->rules.size()}});
     else
-        log::error("serve", "reload failed, the old configuration stays",
-                   {{"generation", result.generation}, {"report", result.report}});
+        log_failed_reload(result.generation, mistakes);
     router.note_reload(result);
     ::sd_notifyf(0, "READY=1\nSTATUS=configuration %llu, %s",
                  static_cast<unsigned long long>(result.generation),
@@ -169,7 +200,7 @@ int serve(const std::string& path)
     auto table = read_configuration(path, report);
     std::cerr << report.text();
     if (!table) {
-        std::cerr << "eventyard: " << report.errors() << " mistake" << (report.errors() == 1 ? "" : "s")
+        std::cerr << "\neventyard serve: " << counted(report.errors(), "error")
                   << " in the configuration; not started\n";
         return 2;
     }
@@ -215,7 +246,7 @@ int serve(const std::string& path)
 std::function<int()> setup_serve(CLI::App& app)
 {
     auto path = std::make_shared<std::string>();
-    app.add_option("--config,-c", *path, "the configuration file")->required();
+    app.add_option("--config,-c", *path, "the main configuration file")->required()->type_name("FILE");
     return [path] { return serve(*path); };
 }
 

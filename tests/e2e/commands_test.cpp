@@ -1,0 +1,80 @@
+// tests/e2e/commands_test.cpp — the commands that ask a daemon, as a person reads them.
+#include "tests/e2e/harness.hpp"
+
+using namespace eventyard;
+using namespace eventyard::e2e;
+
+namespace {
+
+std::string command(const Daemon& daemon, std::vector<std::string> arguments)
+{
+    arguments.insert(arguments.begin(), EVENTYARD_BINARY);
+    arguments.insert(arguments.end(), {"--admin", daemon.admin_address()});
+    const auto finished = support::run(std::move(arguments));
+    INFO(finished.err);
+    CHECK(finished.exit.code == 0);
+    return finished.out;
+}
+
+bool holds(const std::string& text, const std::string& part)
+{
+    INFO(text);
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a delivery to a target that is down is told from dead letter to ledger")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure("targets:\n"
+                     "  down:\n"
+                     "    webhook: {url: 'http://127.0.0.1:1/'}\n"
+                     "    retry: {max_attempts: 2, backoff: {initial: 1ms, max: 1ms}}\n"
+                     "    dead_letter: {target: graveyard}\n"
+                     "  graveyard: {file: {path: " + directory.file("dead.jsonl") + "}}\n",
+                     "rules:\n  - {name: all, pattern: {a: [1]}, targets: [down]}\n");
+    daemon.start();
+    REQUIRE(support::http_post(daemon.http(), "/v1/events", R"({"a":1})").status == 202);
+    daemon.settle();
+    REQUIRE(eventually([&] { return !holds(daemon.status().dump(), R"("forwards_waiting":1)"); }));
+
+    const std::string list = command(daemon, {"dead-letters"});
+    CHECK(holds(list, "ID  DEAD SINCE "));
+    CHECK(holds(list, "max_attempts         2  -       connect: connection refused (127.0.0.1:1)\n"));
+    const std::string letter = command(daemon, {"dead-letters", "show", "1"});
+    CHECK(holds(letter, "dead since     2"));
+    CHECK(holds(letter, "last status    -\n"));
+    CHECK(holds(letter, "last error     connect: connection refused (127.0.0.1:1)\n"));
+    CHECK_FALSE(holds(letter, "last response"));
+    CHECK(holds(letter, "\n{\"a\":1}\n"));
+
+    const std::string status = command(daemon, {"status"});
+    CHECK(holds(status, "; configuration 1 with 1 rule, loaded "));
+    CHECK(holds(status, "journal: 1 segment, "));
+    CHECK(holds(status, "DEAD-LETTERED  TAKEN FOR OTHERS  LAST ERROR\n"));
+    CHECK(holds(status, "graveyard  file     running        0          0          0        0"
+                        "              0                 1\n"));
+    CHECK(holds(status, "ledger: 1 routed = 0 delivered + 1 dead-lettered + 0 otherwise ended + 0 pending: balanced\n"));
+    CHECK(daemon.terminate().code == 0);
+}
+
+TEST_CASE("a reload with mistakes is logged by mistake, each on a line")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure("targets:\n  out: {file: {path: " + directory.file("out.jsonl") + "}}\n",
+                     "rules:\n  - {name: all, pattern: {a: [1]}, targets: [out]}\n");
+    daemon.start();
+    directory.write("rules.yaml", "rules:\n  - {name: all, pattern: {a: [1]}, targets: [uot], x: 1}\n");
+    const auto refused = support::run({EVENTYARD_BINARY, "reload", "--admin", daemon.admin_address()});
+    CHECK(refused.exit.code == 1);
+    CHECK(holds(refused.err, "eventyard: reload failed, the old configuration stays\n"));
+    CHECK(daemon.terminate().code == 0);
+    const std::string log = daemon.process().err();
+    CHECK(holds(log, "reload failed, the old configuration stays  generation=1 errors=2\n"));
+    CHECK(holds(log, "ERROR config    " + directory.file("rules.yaml") +
+                         ":2:46: unknown target 'uot'\n"));
+    CHECK(holds(log, "ERROR config    " + directory.file("rules.yaml") + ":2:52: unknown key 'x'; a rule has bus, "));
+}
