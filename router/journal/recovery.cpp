@@ -187,25 +187,36 @@ Bounds Run::bounds_of(std::size_t place) const
     Bounds bounds;
     bounds.synced = synced_;
     const std::uint64_t number = found.segment->number;
-    const Found* next = nullptr;  // the next one that tells where it begins
-    for (std::size_t i = place + 1; i < found_.size() && next == nullptr; ++i)
-        if (found_[i].begin() != 0) next = &found_[i];
+    // The next one whose begin is known: from itself, or from the header after it.
+    const auto told_after = [&](std::size_t i) {
+        return i + 1 < found_.size() && found_[i + 1].has_header &&
+                       found_[i + 1].segment->header.previous_number == found_[i].segment->number
+                   ? found_[i + 1].segment->header.previous_first
+                   : Sequence{0};
+    };
+    Sequence next_begin = 0;
+    bool certain = false;  // false: its first event found, before which more may have stood
+    for (std::size_t i = place + 1; i < found_.size() && next_begin == 0; ++i) {
+        const Found& next = found_[i];
+        next_begin = next.has_header || next.summary ? next.begin() : told_after(i);
+        certain = next_begin != 0;
+        if (!certain) next_begin = next.begin();
+    }
 
     if (found.has_header)
         bounds.lower = found.segment->header.first;
     else if (last_number_ != 0 && last_number_ + 1 == number)
         bounds.lower = out_.end + 1;
-    else if (next != nullptr && next->has_header && next->segment->header.previous_number == number)
-        bounds.lower = next->segment->header.previous_first;
+    else if (const Sequence first = told_after(place); first != 0)
+        bounds.lower = first;
     else if (number == 1)
         bounds.lower = 1;
     else
         bounds.lower = found.scan->first;
 
-    if (next != nullptr)
-        bounds.upper = next->has_header || next->summary
-                           ? next->begin() - 1
-                           : std::max(found.scan->last, bounds.lower == 0 ? 0 : bounds.lower - 1);
+    if (next_begin != 0)
+        bounds.upper = certain ? next_begin - 1
+                               : std::max(found.scan->last, bounds.lower == 0 ? 0 : bounds.lower - 1);
     return bounds;
 }
 

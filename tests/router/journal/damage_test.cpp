@@ -217,3 +217,46 @@ TEST_CASE("every flipped byte of every file of a journal is survived and told ex
         }
     }
 }
+
+TEST_CASE("damage on both sides of a segment that is gone is told once")
+{
+    Bench bench;
+    bench.options.segment_size = 6000;
+    bench.options.spare_segments = 0;
+    Sequence last = 0;
+    std::vector<SegmentInfo> segments;
+    {
+        auto log = bench.open();
+        REQUIRE(log.has_value());
+        const auto version = (*log)->versions().store_version(two_targets());
+        REQUIRE(version.has_value());
+        while ((*log)->segments().infos().size() < 6) {
+            REQUIRE((*log)->commit({make_unit(last + 1, 2, *version)}).has_value());
+            last += 2;
+            bench.chores(**log);
+        }
+        segments = (*log)->segments().infos();
+    }
+    const auto path = [&](std::size_t i) { return bench.options.directory + "/" + segments[i].name; };
+    const auto cut = [&](std::size_t i, std::size_t size) {
+        bench.disk->set_content(path(i), bench.disk->content(path(i)).substr(0, size));
+    };
+    cut(0, segment_data_start);  // the header is left, the events are not
+    bench.disk->remove(path(1));
+    cut(2, 200);                 // not even that: only the segment after it knows where it began
+
+    JournalMarks marks;
+    marks.synced = last;
+    auto log = bench.open(marks);
+    REQUIRE(log.has_value());
+    std::vector<Sequence> told, wanted;
+    for (const DamagedEvent& event : (*log)->recovery().damaged) told.push_back(event.sequence);
+    // Where the first ended and the second began nobody knows any more.
+    for (Sequence n = 1; n <= segments[2].last; ++n) wanted.push_back(n);
+    CHECK(told == wanted);
+    Sequence end = 0;
+    for (const SegmentInfo& info : (*log)->segments().infos()) {
+        CHECK(info.first > end);
+        end = std::max(end, info.last);
+    }
+}
