@@ -26,6 +26,14 @@ constexpr Duration ttl_min = std::chrono::seconds{1};
 constexpr Duration ttl_max = std::chrono::minutes{5};
 constexpr std::size_t cache_max = 64;  // names; a target has one
 
+/// "localhost" and what ends with ".localhost" are this machine, whoever else is asked (RFC 6761).
+bool is_loopback_name(std::string name)
+{
+    for (char& c : name)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+    return name == "localhost" || name.ends_with(".localhost");
+}
+
 /// A socket of c-ares, watched for it. c-ares opens and closes it; we only borrow the number.
 struct Watched {
     Watched(asio::io_context& io, int fd) : descriptor(io.get_executor(), fd) {}
@@ -51,8 +59,10 @@ public:
     Query& operator=(const Query&) = delete;
     ~Query() { destroy(); }
 
-    void start(const std::string& host, const std::vector<std::string>& servers)
+    void start(std::string host, const std::vector<std::string>& servers)
     {
+        if (host.ends_with('.') && is_loopback_name(host.substr(0, host.size() - 1))) host.pop_back();
+        loopback_ = is_loopback_name(host);
         static std::once_flag once;
         std::call_once(once, [] { ares_library_init(ARES_LIB_INIT_ALL); });
         ares_options options{};
@@ -177,6 +187,8 @@ private:
     void answered(int status, const ares_addrinfo* info)
     {
         if (answer_) return;
+        if (status != ARES_SUCCESS && loopback_)  // no /etc/hosts, or it does not say
+            return finish(Addresses{asio::ip::address_v4::loopback(), asio::ip::address_v6::loopback()});
         if (status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_ENONAME ||
             status == ARES_EBADNAME)
             return finish(fail(Errc::not_found, ""));
@@ -236,6 +248,7 @@ private:
     std::optional<Result<Addresses>> answer_;
     Duration ttl_ = ttl_min;
     bool destroying_ = false;
+    bool loopback_ = false;
 };
 
 Resolver::Resolver(asio::io_context& io, const Clock& clock, std::vector<std::string> servers)

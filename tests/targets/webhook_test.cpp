@@ -175,6 +175,11 @@ TEST_CASE("a name is resolved by /etc/hosts, and one nobody has is named")
     const auto local = runner.make(read_target(
         "webhook", R"({"url":"http://localhost:)" + std::to_string(server.port()) + "/\"}"));
     CHECK(runner.deliver(*local, "{}").verdict == Verdict::delivered);
+    // This machine, though /etc/hosts does not say so (a container may have none) and no server is asked.
+    const auto dotted = runner.make(
+        read_target("webhook", R"({"url":"http://LocalHost.:)" + std::to_string(server.port()) +
+                                   R"(/","dns_servers":["127.0.0.1:1"]})"));
+    CHECK(runner.deliver(*dotted, "{}").verdict == Verdict::delivered);
     // Nobody listens there: refused at once, so no name server answers.
     const auto nowhere = runner.make(read_target(
         "webhook", R"({"url":"http://nobody.example/","dns_servers":["127.0.0.1:1"]})"));
