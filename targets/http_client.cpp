@@ -26,6 +26,10 @@ std::string reason(const ErrorCode& ec)
     return text;
 }
 
+/// Of several addresses that failed the one that came furthest says most: a certificate that was
+/// refused by one, not the connection that another refused.
+int how_far(Cause cause) { return cause == Cause::tls ? 2 : cause == Cause::timeout ? 1 : 0; }
+
 std::string text_of(const asio::ip::tcp::endpoint& peer)
 {
     const std::string address = peer.address().to_string();
@@ -185,17 +189,18 @@ Task<HttpClient::Failure> HttpClient::open(std::shared_ptr<Attempt> attempt)
         co_return explain(*attempt, Cause::resolve, "resolve: " + found.error().what);
     }
     const Endpoints peers = std::move(*found);
-    HttpFailure last;
+    HttpFailure told;
     for (std::size_t i = 0; i < peers.size(); ++i) {
         // A silent address must leave time for the ones after it.
         const Duration rest = attempt->deadline - clock_.steady();
         const Duration share = rest / static_cast<Duration::rep>(peers.size() - i);
         Failure failed = co_await open_one(attempt, peers[i], share);
         if (!failed) co_return std::nullopt;
-        last = std::move(*failed);
-        if (attempt->closed || attempt->timed_out) break;
+        const bool ended = attempt->closed || attempt->timed_out;
+        if (i == 0 || ended || how_far(failed->cause) > how_far(told.cause)) told = std::move(*failed);
+        if (ended) break;
     }
-    co_return last;
+    co_return told;
 }
 
 Task<HttpClient::Failure> HttpClient::open_one(std::shared_ptr<Attempt> attempt,

@@ -104,6 +104,8 @@ TEST_CASE("TLS: a wrong name, an unknown or an expired certificate is refused by
     };
     const Case cases[] = {
         {"wrong name", certificates().issued("wrong", "DNS:elsewhere.example"), "localhost", "hostname mismatch"},
+        {"wrong name, and an address where nobody listens",
+         certificates().issued("wrong6", "DNS:elsewhere.example"), "both.localhost", "hostname mismatch"},
         {"wrong address", certificates().issued("wrongip", "IP:127.0.0.2"), "127.0.0.1", "IP address mismatch"},
         {"self-signed", certificates().self_signed(), "127.0.0.1", "self-signed certificate"},
         {"expired", certificates().issued("old", "IP:127.0.0.1", "-days -1"), "127.0.0.1", "expired"},
