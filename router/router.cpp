@@ -385,6 +385,7 @@ private:
                 release_at_ = now;
                 release_->tick();
             }
+            table_.free_retired();
             arm_totals();
         });
     }
