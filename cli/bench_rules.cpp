@@ -170,7 +170,11 @@ CompiledRules compile_rule_file(const std::string& path, Report& report)
 
 std::vector<std::pair<std::string, std::uint64_t>> figures_of(const rules::RuleSet& set)
 {
-    return {{"rules", set.size()}};
+    const rules::RuleSetFigures figures = set.figures();
+    return {{"rules", figures.rules},
+            {"predicates", figures.predicates},
+            {"keys", figures.keys},
+            {"bytes", figures.bytes}};
 }
 
 Resident resident()

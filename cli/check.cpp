@@ -112,6 +112,21 @@ void print_notes(const std::vector<RuleNote>& notes)
               << table.text(2);
 }
 
+nlohmann::ordered_json rule_sets_json(const router::RouteTable& table)
+{
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const auto& [name, bus] : table.buses) {
+        const rules::RuleSetFigures figures = bus.rules.figures();
+        list.push_back({{"bus", name},
+                        {"rules", figures.rules},
+                        {"predicates", figures.predicates},
+                        {"keys", figures.keys},
+                        {"bytes", figures.bytes},
+                        {"compile_seconds", std::chrono::duration<double>(bus.rules_built).count()}});
+    }
+    return list;
+}
+
 nlohmann::ordered_json notes_json(const std::vector<RuleNote>& notes)
 {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
@@ -152,6 +167,7 @@ int check(const Options& options)
             out["rules"] = table->rules.size();
             out["targets"] = table->targets.size();
             out["buses"] = table->buses.size();
+            out["rule_sets"] = rule_sets_json(*table);
         }
         out["diagnostics"] = nlohmann::ordered_json::parse(report.json());
         if (table && options.portable) {

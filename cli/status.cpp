@@ -1,4 +1,6 @@
 // cli/status.cpp — `eventyard status`: what the running daemon holds, and its balanced ledger.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iostream>
 
@@ -79,6 +81,40 @@ void print_events(const json& status)
     if (!table.empty()) std::cout << "\n" << table.text();
 }
 
+double number(const json& object, const char* key) { return object.value(key, 0.0); }
+
+/// How many there were for each of `events`.
+std::string each(double count, double events)
+{
+    return events > 0 ? fmt::format("{:.2f}", count / events) : "-";
+}
+
+void print_rules(const json& status)
+{
+    Table table({"BUS", "RULES", "MEMORY", "COMPILED IN", "EVENTS", "CANDIDATES EACH", "MATCHES EACH", "US EACH"});
+    Table paths({"BUS", "PATH", "CANDIDATES EACH", "US EACH"});
+    for (const json& bus : status.value("buses", json::array())) {
+        const std::string name = bus.value("name", "");
+        const json set = bus.value("rule_set", json::object());
+        const json matching = bus.value("matching", json::object());
+        const json sampled = matching.value("sampled", json::object());
+        const double events = number(matching, "events"), looked_at = number(sampled, "events");
+        table.add({name, count(bus, "rules"), format_size(set.value("bytes", std::uint64_t{0})),
+                   fmt::format("{:.3f} s", number(set, "compile_seconds")), count(matching, "events"),
+                   each(number(matching, "candidates"), events), each(number(matching, "matches"), events),
+                   each(number(sampled, "seconds") * 1e6, looked_at)});
+        std::size_t shown = 0;
+        for (const json& path : sampled.value("paths", json::array())) {
+            if (++shown > 3) break;
+            const std::string text = path.value("path", "");
+            paths.add({name, text.empty() ? "(no value)" : text, each(number(path, "candidates"), looked_at),
+                       each(number(path, "seconds") * 1e6, looked_at)});
+        }
+    }
+    if (!table.empty()) std::cout << "\n" << table.text();
+    if (!paths.empty()) std::cout << "\n" << paths.text();
+}
+
 void print(const json& status)
 {
     std::cout << "eventyard " << status.value("version", "") << ", up "
@@ -101,6 +137,7 @@ void print(const json& status)
         std::cout << ", " << counted(damaged, "event") << " DAMAGED";
     std::cout << "\n";
     print_events(status);
+    print_rules(status);
     print_targets(status);
     print_ledger(status);
 }

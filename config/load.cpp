@@ -64,8 +64,13 @@ std::shared_ptr<router::RouteTable> build(Settings&& settings, std::vector<RuleD
         bus.rule_of.push_back(number);
         bus.routes.push_back(std::move(routes));
     }
-    for (auto& [name, list] : patterns)
-        table->buses.find(name)->second.rules = rules::RuleSet(std::move(list));
+    const SystemClock clock;
+    for (auto& [name, list] : patterns) {
+        router::Bus& bus = table->buses.find(name)->second;
+        const SteadyTime start = clock.steady();
+        bus.rules = rules::RuleSet(std::move(list));
+        bus.rules_built = clock.steady() - start;
+    }
     table->version = std::move(version);
     return table;
 }

@@ -62,6 +62,7 @@ struct Bus {
     std::string name;
     std::uint32_t number = 0;                        // index into RoutingVersion::buses
     rules::RuleSet rules;
+    Duration rules_built{};                          // the time it took to make `rules` of checked patterns
     std::vector<std::uint32_t> rule_of;              // RuleSet index -> index into RouteTable::rules
     std::vector<std::vector<std::uint32_t>> routes;  // RuleSet index -> indices into RoutingVersion::routes
     Unmatched unmatched = Unmatched::drop;

@@ -385,6 +385,7 @@ private:
                 release_at_ = now;
                 release_->tick();
             }
+            table_.free_retired();
             arm_totals();
         });
     }
@@ -449,8 +450,10 @@ private:
         report.rules = table->rules.size();
         report.loaded = table->loaded;
         report.resident_bytes = resident_bytes();
+        auto matching = ingest_->match_totals();
         for (const auto& [name, bus] : table->buses)
-            report.buses.push_back({name, bus.rules.size(), text_of(bus.durability), text_of(bus.unmatched)});
+            report.buses.push_back({name, bus.rules.size(), text_of(bus.durability), text_of(bus.unmatched),
+                                    bus.rules.figures(), bus.rules_built, std::move(matching[name])});
         {
             const std::lock_guard lock{mutex_};
             report.reloads = reloads_;

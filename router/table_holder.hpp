@@ -2,11 +2,16 @@
 //
 // Each thread keeps its own pointer and looks at one counter to see whether it is still the right
 // one. After set() the owner has every thread call get() once, so that none keeps an old table alive.
+// A table is large, and freeing it takes long: whoever lets go of it last only puts it aside, and the
+// owner calls free_retired() where that hurts nobody.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "router/route_table.hpp"
 
@@ -14,7 +19,12 @@ namespace eventyard::router {
 
 class TableHolder {
 public:
-    TableHolder() : id_(next_id().fetch_add(1)) {}
+    TableHolder() : id_(next_id().fetch_add(1)), retired_(std::make_shared<Retired>()) {}
+    ~TableHolder()
+    {
+        table_.reset();
+        retired_->close();
+    }
     TableHolder(const TableHolder&) = delete;
     TableHolder& operator=(const TableHolder&) = delete;
 
@@ -35,12 +45,48 @@ public:
 
     void set(RouteTablePtr table)
     {
+        const RouteTable* const plain = table.get();
+        RouteTablePtr guarded(plain, [table = std::move(table), retired = retired_](const RouteTable*) mutable {
+            retired->take(std::move(table));
+        });
         const std::lock_guard lock{mutex_};
-        table_ = std::move(table);
+        table_.swap(guarded);  // the old one is let go of after the lock
         version_.fetch_add(1, std::memory_order_release);
     }
 
+    /// Frees the tables that nobody has any more. Any thread; may take as long as a second.
+    void free_retired() { retired_->free(); }
+
 private:
+    /// Lives as long as any table given out.
+    class Retired {
+    public:
+        void take(RouteTablePtr table)
+        {
+            const std::lock_guard lock{mutex_};
+            if (open_) tables_.push_back(std::move(table));
+        }
+        void free()
+        {
+            std::vector<RouteTablePtr> now;  // freed after the lock
+            const std::lock_guard lock{mutex_};
+            now.swap(tables_);
+        }
+        void close()
+        {
+            {
+                const std::lock_guard lock{mutex_};
+                open_ = false;
+            }
+            free();
+        }
+
+    private:
+        std::mutex mutex_;
+        std::vector<RouteTablePtr> tables_;
+        bool open_ = true;
+    };
+
     static std::atomic<std::uint64_t>& next_id()
     {
         static std::atomic<std::uint64_t> id{1};
@@ -51,6 +97,7 @@ private:
     std::atomic<std::uint64_t> version_{0};
     mutable std::mutex mutex_;
     RouteTablePtr table_;
+    std::shared_ptr<Retired> retired_;
 };
 
 }  // namespace eventyard::router

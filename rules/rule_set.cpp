@@ -49,6 +49,13 @@ void RuleSet::match(const json::Document& event, Matching& matching, std::vector
     engine_->match(event, *matching.memory_, matching.cost, out);
 }
 
+void RuleSet::match(const json::Document& event, Matching& matching, std::vector<std::uint32_t>& out,
+                    MatchSample& sample) const
+{
+    sample.rows.clear();
+    engine_->match(event, *matching.memory_, matching.cost, out, &sample);
+}
+
 void RuleSet::match(const json::Document& event, std::vector<std::uint32_t>& out) const
 {
     thread_local Matching matching;
@@ -62,5 +69,6 @@ void RuleSet::match_unchecked(std::string_view event, Matching& matching, std::v
 
 std::size_t RuleSet::size() const noexcept { return engine_->size(); }
 RuleSetFigures RuleSet::figures() const noexcept { return engine_->figures(); }
+std::string RuleSet::path(std::uint32_t number) const { return engine_->path(number); }
 
 }  // namespace eventyard::rules

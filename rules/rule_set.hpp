@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/time.hpp"
 #include "rules/pattern.hpp"
 
 namespace eventyard::rules {
@@ -25,6 +27,20 @@ struct RuleSetFigures {
     std::size_t predicates = 0;  // distinct tests of a value at a path
     std::size_t keys = 0;        // predicates that rules are found by
     std::size_t bytes = 0;       // of the engine, patterns left out
+};
+
+/// Where the work for one event went: for those events that are looked at more closely.
+struct MatchSample {
+    explicit MatchSample(const Clock& to_ask) : clock(to_ask) {}
+
+    /// What was done about values at one path; several may be of the same.
+    struct Row {
+        std::uint32_t path = 0;        // RuleSet::path() has the text; 0: rules that no value leads to
+        std::uint64_t candidates = 0;  // verified because of a value there
+        Duration time{};               // finding and verifying those; reading the event is not in it
+    };
+    const Clock& clock;
+    std::vector<Row> rows;
 };
 
 class Engine;
@@ -52,7 +68,10 @@ public:
 
     /// Appends to `out` the index of every pattern that matches, ascending.
     void match(const json::Document& event, Matching& matching, std::vector<std::uint32_t>& out) const;
-    /// As above, with memory of the calling thread.
+    /// As above, and writes to `sample` what was done. Asks its clock often.
+    void match(const json::Document& event, Matching& matching, std::vector<std::uint32_t>& out,
+               MatchSample& sample) const;
+    /// As the first, with memory of the calling thread.
     void match(const json::Document& event, std::vector<std::uint32_t>& out) const;
     /// For benchmarks: finds the fields that rules name in an event that is known to be valid JSON, and
     /// stops reading an object when each of its wanted names was seen once. `event` has
@@ -60,6 +79,8 @@ public:
     void match_unchecked(std::string_view event, Matching& matching, std::vector<std::uint32_t>& out) const;
     [[nodiscard]] std::size_t size() const noexcept;
     [[nodiscard]] RuleSetFigures figures() const noexcept;
+    /// The text of a path in a MatchSample of this set; empty for 0.
+    [[nodiscard]] std::string path(std::uint32_t number) const;
 
 private:
     friend class RuleSetBuilder;

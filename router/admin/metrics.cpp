@@ -64,6 +64,30 @@ void ingest_metrics(Exposition& page, const StatusReport& report)
     }
 }
 
+double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
+
+void rule_metrics(Exposition& page, const BusStatus& bus)
+{
+    const auto gauge = [&](const char* name, const char* help, double value) {
+        page.gauge(name, help, {{"bus", bus.name}}, value);
+    };
+    const auto counter = [&](const char* name, const char* help, double value) {
+        page.counter(name, help, {{"bus", bus.name}}, value);
+    };
+    gauge("eventyard_rules", "Rules in effect, those switched off left out.", number(bus.rules));
+    gauge("eventyard_rule_set_predicates", "Distinct tests of a value in the compiled rules.", number(bus.rule_set.predicates));
+    gauge("eventyard_rule_set_keys", "Predicates that rules are found by.", number(bus.rule_set.keys));
+    gauge("eventyard_rule_set_bytes", "Memory of the compiled rules.", number(bus.rule_set.bytes));
+    gauge("eventyard_rule_set_compile_seconds", "Time it took to make the compiled rules.", seconds(bus.rules_built));
+    const MatchTotals& all = bus.matching;
+    counter("eventyard_match_events_total", "Events asked of the rules.", number(all.events));
+    counter("eventyard_match_touched_total", "Pairs of a value and a predicate it satisfies.", number(all.cost.touched));
+    counter("eventyard_match_candidates_total", "Rules verified.", number(all.cost.candidates));
+    counter("eventyard_match_matches_total", "Rules matched.", number(all.cost.matches));
+    counter("eventyard_match_sampled_events_total", "Events whose matching was timed.", number(all.sampled_events));
+    counter("eventyard_match_sampled_seconds_total", "Time that matching those took.", seconds(all.sampled_time));
+}
+
 void journal_metrics(Exposition& page, const JournalStatus& journal)
 {
     page.counter("eventyard_journal_commits_total", "Commit blocks written.", {}, number(journal.commits));
@@ -138,6 +162,7 @@ std::string metrics_text(const StatusReport& report)
     Exposition page;
     process_metrics(page, report);
     ingest_metrics(page, report);
+    for (const BusStatus& bus : report.buses) rule_metrics(page, bus);
     journal_metrics(page, report.journal);
     state_metrics(page, report.state);
     for (const TargetStatus& target : report.targets) target_metrics(page, target);

@@ -108,6 +108,36 @@ json to_json(const StateStatus& state)
     return out;
 }
 
+double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
+
+json to_json(const MatchTotals& matching)
+{
+    constexpr std::size_t paths_shown = 10;
+    json paths = json::array();
+    for (const auto& [path, its] : most_expensive(matching, paths_shown))
+        paths.push_back({{"path", path}, {"candidates", its.candidates}, {"seconds", seconds(its.time)}});
+    return {{"events", matching.events},
+            {"touched", matching.cost.touched},
+            {"candidates", matching.cost.candidates},
+            {"matches", matching.cost.matches},
+            {"sampled", {{"events", matching.sampled_events},
+                         {"seconds", seconds(matching.sampled_time)},
+                         {"paths", std::move(paths)}}}};
+}
+
+json to_json(const BusStatus& bus)
+{
+    return {{"name", bus.name},
+            {"rules", bus.rules},
+            {"durability", bus.durability},
+            {"unmatched", bus.unmatched},
+            {"rule_set", {{"predicates", bus.rule_set.predicates},
+                          {"keys", bus.rule_set.keys},
+                          {"bytes", bus.rule_set.bytes},
+                          {"compile_seconds", seconds(bus.rules_built)}}},
+            {"matching", to_json(bus.matching)}};
+}
+
 json reload_json(const StatusReport& report)
 {
     if (!report.has_last_reload) return nullptr;
@@ -152,11 +182,7 @@ std::string status_json(const StatusReport& report)
              {"journal", to_json(report.journal)},
              {"state", to_json(report.state)}};
     out["buses"] = json::array();
-    for (const BusStatus& bus : report.buses)
-        out["buses"].push_back({{"name", bus.name},
-                                {"rules", bus.rules},
-                                {"durability", bus.durability},
-                                {"unmatched", bus.unmatched}});
+    for (const BusStatus& bus : report.buses) out["buses"].push_back(to_json(bus));
     out["targets"] = json::array();
     for (const TargetStatus& target : report.targets) out["targets"].push_back(to_json(target));
     out["ledger"] = json::array();

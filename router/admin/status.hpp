@@ -7,6 +7,7 @@
 
 #include "core/time.hpp"
 #include "router/delivery/target_status.hpp"
+#include "router/ingest/match_meter.hpp"
 #include "router/journal/journal.hpp"
 #include "router/router.hpp"
 #include "router/state/state.hpp"
@@ -15,9 +16,12 @@ namespace eventyard::router::admin {
 
 struct BusStatus {
     std::string name;
-    std::uint64_t rules = 0;
+    std::uint64_t rules = 0;           // switched on
     std::string durability;
     std::string unmatched;
+    rules::RuleSetFigures rule_set;
+    Duration rules_built{};            // how long making the rule set took
+    MatchTotals matching;              // since the start of the process
 };
 
 struct IngestStatus {

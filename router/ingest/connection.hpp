@@ -31,7 +31,7 @@ using IngestSocket =
 struct ConnectionHost {
     ConnectionHost(std::function<RouteTablePtr()> tables, const Clock& machine_clock, Random& random,
                    std::shared_ptr<BufferBudget> budget)
-        : table(std::move(tables)), clock(machine_clock), desk(random), buffers(std::move(budget)),
+        : table(std::move(tables)), clock(machine_clock), desk(random, machine_clock), buffers(std::move(budget)),
           buffer(64U << 10) {}
     std::function<RouteTablePtr()> table;
     const Clock& clock;

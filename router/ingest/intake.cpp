@@ -10,14 +10,17 @@ namespace {
 class Collector final : public ItemSink {
 public:
     Collector(const RouteTable& table, const Bus& bus, std::string& body, WallTime now, Random& random,
-              std::vector<std::uint32_t>& rules, Intake& intake)
-        : table_(table), bus_(bus), body_(body), now_(now), random_(random), rules_(rules),
-          intake_(intake) {}
+              std::vector<std::uint32_t>& rules, MatchMeter& meter, Intake& intake)
+        : table_(table), bus_(bus), body_(body), now_(now), random_(random), rules_(rules), meter_(meter),
+          intake_(intake)
+    {
+        meter_.enter(table, bus);
+    }
 
     void take(const Candidate& item) override
     {
         rules_.clear();
-        bus_.rules.match(item.document, rules_);
+        meter_.match(item.document, rules_);
         std::vector<std::uint32_t> routes;
         for (const std::uint32_t rule : rules_) {
             const auto& of_rule = bus_.routes[rule];
@@ -81,6 +84,7 @@ private:
     WallTime now_;
     Random& random_;
     std::vector<std::uint32_t>& rules_;
+    MatchMeter& meter_;
     Intake& intake_;
 };
 
@@ -176,7 +180,7 @@ Intake IntakeDesk::take(const RouteTable& table, const Bus& bus, BodyForm form,
     intake.batch = is_batch(form);
     intake.durability = bus.durability;
     intake.bus = bus.name;
-    Collector collector{table, bus, body, now, random_, rules_, intake};
+    Collector collector{table, bus, body, now, random_, rules_, meter_, intake};
     Refusal refusal;
     if (!read_items(form, headers, body, table.limits, scratch_, collector, refusal)) {
         intake.refusal = std::move(refusal);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "router/ingest/match_meter.hpp"
 #include "router/ingest/refusal.hpp"
 #include "router/ingest/request.hpp"
 #include "router/journal/record.hpp"
@@ -51,16 +52,19 @@ struct IntakeTally {
 
 class IntakeDesk {
 public:
-    explicit IntakeDesk(Random& random) : random_(random) {}
+    IntakeDesk(Random& random, const Clock& clock) : random_(random), meter_(clock) {}
 
     /// @param body    moved from when it is kept as it is
     /// @param atomic  take all items or none
     [[nodiscard]] Intake take(const RouteTable& table, const Bus& bus, BodyForm form,
                               const BodyHeaders& headers, std::string& body, bool atomic,
                               WallTime now);
+    /// What matching has cost here; see its sum_into().
+    [[nodiscard]] const MatchMeter& meter() const noexcept { return meter_; }
 
 private:
     Random& random_;
+    MatchMeter meter_;
     ReadScratch scratch_;
     std::vector<std::uint32_t> rules_;
 };

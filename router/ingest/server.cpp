@@ -136,6 +136,13 @@ IngestTotals IngestServer::totals() const
     return totals;
 }
 
+std::map<std::string, MatchTotals> IngestServer::match_totals() const
+{
+    std::map<std::string, MatchTotals> totals;
+    for (const auto& shard : shards_) shard->sum_into(totals);
+    return totals;
+}
+
 std::vector<Received> IngestServer::take_received() { return received_.take(totals()); }
 
 }  // namespace eventyard::router

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -51,6 +52,8 @@ public:
     bool stop(Duration grace);
 
     [[nodiscard]] IngestTotals totals() const;
+    /// What matching has cost, by bus; also of buses that are no more.
+    [[nodiscard]] std::map<std::string, MatchTotals> match_totals() const;
     /// Events received per bus since the last call, for the state's totals. One caller at a time.
     [[nodiscard]] std::vector<Received> take_received();
 

@@ -41,6 +41,7 @@ public:
     [[nodiscard]] boost::asio::io_context& io() noexcept { return io_; }
     /// Any thread.
     void sum_into(IngestTotals& totals) const { host_.counters.sum_into(totals); }
+    void sum_into(std::map<std::string, MatchTotals>& totals) const { host_.desk.meter().sum_into(totals); }
 
 private:
     using Timer = boost::asio::basic_waitable_timer<

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "rules/engine/access_find.hpp"
 
@@ -10,9 +11,9 @@ namespace eventyard::rules {
 class Engine::Run {
 public:
     Run(const Engine& engine, const json::Document* event, EngineMemory& memory, MatchCost& cost,
-        std::vector<std::uint32_t>& out)
+        std::vector<std::uint32_t>& out, MatchSample* sample = nullptr)
         : engine_(engine), access_(engine.access_), event_(event), memory_(memory), cost_(cost), out_(out),
-          at_{memory.selection, memory.facts, memory.stack}, selection_(memory.selection), first_(out.size())
+          at_{memory.selection, memory.facts, memory.stack}, selection_(memory.selection), first_(out.size()), sample_(sample)
     {}
 
     void run()
@@ -24,16 +25,21 @@ public:
         const std::size_t words = (engine_.size() + 63) / 64;
         if (memory_.matched.size() < words) memory_.matched.resize(words, 0);
 
+        if (sample_ != nullptr) start_sample();
         for (std::uint32_t leaf = 0; leaf < count; ++leaf) access_.prefetch(at_, leaf);
         access_.touch_without_value(selection_, memory_.touched);
-        for (std::uint32_t leaf = 0; leaf < count; ++leaf)
+        if (sample_ != nullptr) book(none);
+        for (std::uint32_t leaf = 0; leaf < count; ++leaf) {
             if (!repeated(leaf)) access_.touch(at_, leaf, *this);
+            if (sample_ != nullptr) book(leaf);
+        }
         cost_.touched += memory_.touched.size();
         for (const Touch& touch : memory_.touched)
             if ((touch.ref & Access::single) != 0) engine_.programs_.prefetch(touch.ref & ~Access::single);
         for (const Touch& touch : memory_.touched) {
             leaves_[0] = touch.leaf;
             visit(touch.ref, 0);
+            if (sample_ != nullptr) book(touch.leaf);
         }
         finish();
     }
@@ -73,6 +79,22 @@ public:
 
 private:
     static constexpr std::uint32_t none = Selection::none;
+
+    void start_sample()
+    {
+        booked_candidates_ = cost_.candidates;
+        booked_at_ = sample_->clock.steady();
+    }
+    /// Puts what was done since the last call down to the path of a leaf.
+    void book(std::uint32_t leaf)
+    {
+        const std::uint32_t path = leaf == none ? 0 : selection_.leaves()[leaf].position;
+        auto& rows = sample_->rows;
+        if (rows.empty() || rows.back().path != path) rows.push_back({path, 0, {}});
+        const SteadyTime now = sample_->clock.steady();
+        rows.back().candidates += cost_.candidates - std::exchange(booked_candidates_, cost_.candidates);
+        rows.back().time += now - std::exchange(booked_at_, now);
+    }
 
     [[nodiscard]] bool is_matched(std::uint32_t rule) const noexcept
     {
@@ -231,13 +253,17 @@ private:
     std::size_t first_;
     std::uint32_t long_node_ = none;
     bool many_ = false;  // rules were matched that are not in out_
+    MatchSample* sample_;
+    std::uint64_t booked_candidates_ = 0;
+    SteadyTime booked_at_{};
     std::array<std::uint32_t, Access::levels_max + 1> leaves_{};  // the leaves whose values led here
 };
 
-void Engine::match(const json::Document& event, EngineMemory& memory, MatchCost& cost, std::vector<std::uint32_t>& out) const
+void Engine::match(const json::Document& event, EngineMemory& memory, MatchCost& cost, std::vector<std::uint32_t>& out,
+                   MatchSample* sample) const
 {
     memory.selection.read(names_, event);
-    Run(*this, &event, memory, cost, out).run();
+    Run(*this, &event, memory, cost, out, sample).run();
 }
 
 void Engine::match_unchecked(std::string_view event, EngineMemory& memory, MatchCost& cost,

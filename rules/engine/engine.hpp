@@ -34,11 +34,14 @@ public:
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    void match(const json::Document& event, EngineMemory& memory, MatchCost& cost, std::vector<std::uint32_t>& out) const;
+    /// @param sample  where to write what was done about which path; may be null
+    void match(const json::Document& event, EngineMemory& memory, MatchCost& cost, std::vector<std::uint32_t>& out,
+               MatchSample* sample = nullptr) const;
     void match_unchecked(std::string_view event, EngineMemory& memory, MatchCost& cost,
                          std::vector<std::uint32_t>& out) const;
     [[nodiscard]] std::size_t size() const noexcept { return references_.size(); }
     [[nodiscard]] RuleSetFigures figures() const noexcept;
+    [[nodiscard]] std::string path(std::uint32_t position) const { return names_.path(position); }
 
 private:
     friend class Builder;

@@ -111,6 +111,9 @@ TEST_CASE("bench match --json has every figure and the answers of each rule")
         REQUIRE(done.exit.code == 0);
         const auto json = nlohmann::json::parse(done.out);
         CHECK(json["rules"]["rules"] == 3);
+        CHECK(json["rules"]["predicates"] >= 3);
+        CHECK(json["rules"]["keys"] >= 1);
+        CHECK(json["rules"]["bytes"] > 0);
         CHECK(json["rules"]["compile_seconds"] > 0);
         CHECK(json["rules"]["rules_per_second"] > 0);
         CHECK(json["rules"].contains("resident_growth_bytes"));

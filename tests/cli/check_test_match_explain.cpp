@@ -81,6 +81,16 @@ TEST_CASE("check says what a good configuration holds")
     CHECK(parsed["targets"] == 3);
     CHECK(parsed["buses"] == 2);
     CHECK(parsed["diagnostics"].empty());
+    const json& sets = parsed["rule_sets"];
+    REQUIRE(sets.size() == 2);
+    CHECK(sets[0]["bus"] == "audit");
+    CHECK(sets[0]["rules"] == 1);
+    CHECK(sets[1]["bus"] == "default");
+    CHECK(sets[1]["rules"] == 2);  // the one that is switched off is not compiled
+    CHECK(sets[1]["predicates"] == 4);
+    CHECK(sets[1]["keys"] >= 1);
+    CHECK(sets[1]["bytes"] > 0);
+    CHECK(sets[1]["compile_seconds"] >= 0);
 }
 
 TEST_CASE("check reports five mistakes at once and exits 2")

@@ -51,6 +51,17 @@ TEST_CASE("an event goes in by HTTP and out to a webhook, and the ledger balance
     CHECK(sink.ids().count(delivery_of(json.at("id"), "r", "out")) == 1);
     CHECK(post(daemon, R"({"source":"nobody"})").status == 202);
     REQUIRE(eventually([&] { return daemon.status().at("events")[0].value("unmatched", 0) == 1; }, 5s));
+    const auto bus = daemon.status().at("buses")[0];
+    CHECK(bus.at("rule_set").at("bytes") > 0);
+    CHECK(bus.at("matching").at("events") == 2);
+    CHECK(bus.at("matching").at("matches") == 1);
+    CHECK(bus.at("matching").at("sampled").at("events") >= 1);
+    CHECK(daemon.metric("eventyard_rules{bus=\"default\"}") == 1);
+    CHECK(daemon.metric("eventyard_match_matches_total{bus=\"default\"}") == 1);
+    const auto shown = support::run({EVENTYARD_BINARY, "status", "--admin", daemon.admin_address()});
+    INFO(shown.out << shown.err);
+    CHECK(shown.exit.code == 0);
+    CHECK(shown.out.find("CANDIDATES EACH") != std::string::npos);
     CHECK(daemon.terminate().code == 0);
 }
 

@@ -18,7 +18,14 @@ StatusReport sample()
     report.started = WallTime{std::chrono::seconds{1'700'000'000}};
     report.now = report.started + std::chrono::seconds{90};
     report.rules = 3;
-    report.buses = {{"default", 3, "fsync", "drop"}};
+    report.buses = {{"default", 3, "fsync", "drop", {3, 7, 2, 4096}, std::chrono::milliseconds{250}, {}}};
+    MatchTotals& matching = report.buses[0].matching;
+    matching.events = 1000;
+    matching.cost = {50, 40, 30};
+    matching.sampled_events = 4;
+    matching.sampled_time = std::chrono::microseconds{8};
+    for (int i = 0; i < 12; ++i)
+        matching.paths["detail.f" + std::to_string(i)] = {static_cast<std::uint64_t>(i), std::chrono::nanoseconds{100 * i}};
     TargetStatus orders;
     orders.name = "orders";
     orders.kind = "webhook";
@@ -74,6 +81,26 @@ TEST_CASE("status JSON says what is known, also when an error text is not UTF-8"
     CHECK(json.at("ingest").at("buffered_bytes") == 70'000);
 }
 
+TEST_CASE("status JSON says what each bus's rules hold and cost, ten paths at most")
+{
+    const auto bus = nlohmann::json::parse(admin::status_json(sample())).at("buses")[0];
+    CHECK(bus.at("rules") == 3);
+    CHECK(bus.at("rule_set") ==
+          nlohmann::json{{"predicates", 7}, {"keys", 2}, {"bytes", 4096}, {"compile_seconds", 0.25}});
+    const auto& matching = bus.at("matching");
+    CHECK(matching.at("events") == 1000);
+    CHECK(matching.at("touched") == 50);
+    CHECK(matching.at("candidates") == 40);
+    CHECK(matching.at("matches") == 30);
+    const auto& sampled = matching.at("sampled");
+    CHECK(sampled.at("events") == 4);
+    CHECK(sampled.at("seconds") == Approx(8e-6));
+    REQUIRE(sampled.at("paths").size() == 10);
+    CHECK(sampled.at("paths")[0].at("path") == "detail.f11");
+    CHECK(sampled.at("paths")[0].at("candidates") == 11);
+    CHECK(sampled.at("paths")[0].at("seconds") == Approx(1.1e-6));
+}
+
 TEST_CASE("metrics follow Prometheus' conventions")
 {
     const std::string page = admin::metrics_text(sample());
@@ -87,6 +114,16 @@ TEST_CASE("metrics follow Prometheus' conventions")
              "eventyard_target_attempt_seconds_bucket{target=\"orders\",le=\"+Inf\"} 2",
              "eventyard_target_attempt_seconds_count{target=\"orders\"} 2",
              "eventyard_ledger_balanced 1",
+             "eventyard_rules{bus=\"default\"} 3",
+             "eventyard_rule_set_predicates{bus=\"default\"} 7",
+             "eventyard_rule_set_keys{bus=\"default\"} 2",
+             "eventyard_rule_set_bytes{bus=\"default\"} 4096",
+             "eventyard_rule_set_compile_seconds{bus=\"default\"} 0.25",
+             "eventyard_match_events_total{bus=\"default\"} 1000",
+             "eventyard_match_touched_total{bus=\"default\"} 50",
+             "eventyard_match_candidates_total{bus=\"default\"} 40",
+             "eventyard_match_matches_total{bus=\"default\"} 30",
+             "eventyard_match_sampled_events_total{bus=\"default\"} 4",
          }) {
         INFO(page);
         CHECK(page.find(std::string(line) + "\n") != std::string::npos);

@@ -14,7 +14,8 @@ namespace {
 struct Desk {
     std::shared_ptr<RouteTable> table = test::make_table();
     SeededRandom random{7};
-    IntakeDesk desk{random};
+    SystemClock clock;
+    IntakeDesk desk{random, clock};
     WallTime now{std::chrono::hours{24 * 365 * 56}};
 
     Intake take(const char* bus, BodyForm form, std::string body, bool atomic = false)
