@@ -235,6 +235,7 @@ public:
         }
         if (journal_) journal_->stop();
         stop_control();
+        if (freer_.joinable()) freer_.join();
         if (engine_) {
             hand_over_totals();
             hand_over_received();
@@ -385,8 +386,20 @@ private:
                 release_at_ = now;
                 release_->tick();
             }
-            table_.free_retired();
+            free_old_tables();
             arm_totals();
+        });
+    }
+
+    /// On a thread that lives as long as that takes (seconds, with a million rules): admin requests wait
+    /// for the control thread.
+    void free_old_tables()
+    {
+        if (!table_.has_retired() || freeing_.exchange(true)) return;
+        if (freer_.joinable()) freer_.join();  // it has ended
+        freer_ = std::thread([this] {
+            table_.free_retired();
+            freeing_ = false;
         });
     }
 
@@ -508,7 +521,9 @@ private:
     std::unique_ptr<SegmentRelease> release_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 
+    std::atomic<bool> freeing_{false};
     // Control thread only.
+    std::thread freer_;
     RoutedCounter routed_;
     Sequence synced_told_ = 0;
     SteadyTime received_at_{}, release_at_{};

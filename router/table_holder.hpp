@@ -54,7 +54,9 @@ public:
         version_.fetch_add(1, std::memory_order_release);
     }
 
-    /// Frees the tables that nobody has any more. Any thread; may take as long as a second.
+    /// Whether there is any that nobody has any more.
+    [[nodiscard]] bool has_retired() const { return retired_->any(); }
+    /// Frees those. Any thread; takes as long as freeing all their rules.
     void free_retired() { retired_->free(); }
 
 private:
@@ -65,6 +67,11 @@ private:
         {
             const std::lock_guard lock{mutex_};
             if (open_) tables_.push_back(std::move(table));
+        }
+        [[nodiscard]] bool any() const
+        {
+            const std::lock_guard lock{mutex_};
+            return !tables_.empty();
         }
         void free()
         {
@@ -82,7 +89,7 @@ private:
         }
 
     private:
-        std::mutex mutex_;
+        mutable std::mutex mutex_;
         std::vector<RouteTablePtr> tables_;
         bool open_ = true;
     };

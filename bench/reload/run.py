@@ -25,7 +25,6 @@ import urllib.request
 from collections import deque
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-EVENTYARD = os.path.join(ROOT, "build/release/eventyard")
 GOAL = 2.0
 
 
@@ -40,11 +39,11 @@ def p99(values):
     return values[max(0, math.ceil(len(values) * 0.99) - 1)] if values else float("nan")
 
 
-def write_inputs(directory, rules, family):
+def write_inputs(directory, options):
     """Rules as a .jsonl rule file, and events that match some of them."""
     patterns, events = os.path.join(directory, "patterns"), os.path.join(directory, "events")
-    subprocess.run([EVENTYARD, "bench", "match", "--generate", str(rules), "--family", family, "--events-count", "20000",
-                    "--save-rules", patterns, "--save-events", events], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([options.eventyard, "bench", "match", "--generate", str(options.rules), "--family", options.family,
+                    "--events-count", "20000", "--save-rules", patterns, "--save-events", events], check=True, stderr=subprocess.DEVNULL)
     with open(patterns) as lines, open(os.path.join(directory, "rules.jsonl"), "w") as out:
         for i, line in enumerate(lines):
             out.write(f'{{"name":"r{i}","pattern":{line.strip()},"targets":["out"]}}\n')
@@ -122,8 +121,10 @@ class Load:
 
     def __init__(self, port, events, rate, connections):
         self.selector = selectors.DefaultSelector()
-        self.free = [Connection(port, self.selector) for _ in range(connections)]
+        # In turn, so that each meets the new rules soon.
+        self.free = deque(Connection(port, self.selector) for _ in range(connections))
         self.events, self.step, self.next_event = events, 1 / rate, 0
+        self.late = 0.0  # the most this program itself was behind: the machine is busy with other things
 
     def run(self, ended):
         """Until ended() says so; the times of all requests that became due, in seconds."""
@@ -133,11 +134,13 @@ class Load:
         while going or waiting or open_requests:
             now = time.perf_counter()
             going = going and not ended(now)
+            if going:
+                self.late = max(self.late, now - due)
             while going and due <= now:
                 waiting.append(due)
                 due += self.step
             while waiting and self.free:
-                self.free.pop().send(self.events[self.next_event % len(self.events)], waiting.popleft())
+                self.free.popleft().send(self.events[self.next_event % len(self.events)], waiting.popleft())
                 self.next_event += 1
                 open_requests += 1
             wait = max(0.0, due - time.perf_counter()) if going else 1.0
@@ -195,8 +198,10 @@ def measure(load, admin, options):
                 row["reload"], took = reloading(load, admin, after)
         row["seconds"] = took
         rounds.append(row)
+        late, load.late = load.late, 0.0
         print(f"round {i + 1}: reload {took:.2f} s; p99 ms quiet {p99(row['quiet']) * 1e3:.2f}, spinning "
-              f"{p99(row['spin']) * 1e3:.2f}, reloading {p99(row['reload']) * 1e3:.2f}", file=sys.stderr)
+              f"{p99(row['spin']) * 1e3:.2f}, reloading {p99(row['reload']) * 1e3:.2f}; "
+              f"the load itself was late by {late * 1e3:.0f} at most", file=sys.stderr)
     return rounds
 
 
@@ -222,13 +227,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1, help="I/O threads of the daemon (default 1)")
     parser.add_argument("--durability", default="fsync", choices=("fsync", "os", "memory"))
+    parser.add_argument("--eventyard", default=os.path.join(ROOT, "build/release/eventyard"), help="the binary to look at")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="eventyard-reload-") as directory:
-        events = write_inputs(directory, options.rules, options.family)
+        events = write_inputs(directory, options)
         config, port, admin = write_config(directory, options)
         with open(os.path.join(directory, "log"), "w") as log:
-            daemon = subprocess.Popen([EVENTYARD, "serve", "--config", config], stdout=log, stderr=log)
+            daemon = subprocess.Popen([options.eventyard, "serve", "--config", config], stdout=log, stderr=log)
         try:
             wait_ready(admin, daemon, 120)
             post(admin + "/v1/targets/out/pause?reason=benchmark")

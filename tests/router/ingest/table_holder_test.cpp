@@ -39,7 +39,9 @@ TEST_CASE("A thread that lets go of an old table last does not have to free it")
     });
     user.join();
     CHECK(freed_by == nobody);
+    CHECK(holder.has_retired());
     holder.free_retired();
+    CHECK_FALSE(holder.has_retired());
     CHECK(freed_by == std::this_thread::get_id());
 }
 
