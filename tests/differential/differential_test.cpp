@@ -54,7 +54,7 @@ TEST_CASE("a rule set answers as the reference does, rule by rule")
                 std::cerr << tally.sets << " sets, lowest " << tally.lowest(true, whose) << " (" << whose << ")\n";
         }
         INFO("EVENTYARD_SEED=" << seed << (options.forms.empty() ? "" : ", steered"));
-        Random random(seed);
+        Dice random(seed);
         const std::string wrong = draw_and_judge_set(options, random, used, tally);
         if (!wrong.empty()) FAIL(wrong);
     }
@@ -78,7 +78,7 @@ TEST_CASE("a rule set of thousands of rules of one shape answers as the referenc
         for (std::size_t family = 0; family < families; ++family) {
             const std::uint64_t seed = first + round * families + family;
             INFO("EVENTYARD_SEED=" << first << ", family " << family << ", round " << round);
-            Random random(seed);
+            Dice random(seed);
             const std::size_t sizes[] = {1000, 3000, family % 6 == seed % 6 ? 20'000U : 2000U};
             const std::size_t size = sizes[(seed + family / 3) % 3] / (slower == 1 ? 1 : 10);
             Vocabulary words = draw_vocabulary(random);
@@ -103,7 +103,7 @@ TEST_CASE("events with thousands of array elements are answered as the reference
     const std::uint64_t rounds = (long_run() ? 3000 : 60) / (slower == 1 ? 1 : 5);
     for (std::uint64_t seed = first; seed < first + rounds; ++seed) {
         INFO("EVENTYARD_SEED=" << seed);
-        Random random(seed);
+        Dice random(seed);
         const std::size_t elements = seed % 10 == 0 ? 6000 : 300;
         const std::string wrong = draw_and_judge_set({30, 3, elements, {}, {}}, random, used, tally);
         if (!wrong.empty()) FAIL(wrong);
@@ -120,7 +120,7 @@ TEST_CASE("a $or of hundreds of branches is answered as the reference does")
     const std::uint64_t rounds = (long_run() ? 1000 : 30) / (slower == 1 ? 1 : 5);
     for (std::uint64_t seed = first; seed < first + rounds; ++seed) {
         INFO("EVENTYARD_SEED=" << seed);
-        Random random(seed);
+        Dice random(seed);
         const Vocabulary words = draw_vocabulary(random);
         std::vector<Tree> patterns;
         for (std::size_t n = random.between(1, 6); n > 0; --n)
@@ -134,7 +134,7 @@ TEST_CASE("a $or of hundreds of branches is answered as the reference does")
 
 TEST_CASE("threads that share one rule set get the reference's answers")
 {
-    Random random(first_seed());
+    Dice random(first_seed());
     const Vocabulary words = draw_vocabulary(random);
     std::vector<Tree> drawn;
     for (int i = 0; i < 200; ++i) drawn.push_back(draw_pattern(words, random));
@@ -178,7 +178,7 @@ TEST_CASE("a rule set without rules matches nothing, and drawn rules are seldom 
     rules::RuleSet(std::vector<rules::Pattern>{}).match(event, matching, out);
     CHECK(out.empty());
 
-    Random random(first_seed());
+    Dice random(first_seed());
     std::size_t refused = 0;
     std::size_t all = 0;
     for (int i = 0; i < 100; ++i) {

@@ -27,7 +27,7 @@ struct Spot {
 
 class Builder {
 public:
-    Builder(const Vocabulary& words, Random& random) : words_(words), random_(random) {}
+    Builder(const Vocabulary& words, Dice& random) : words_(words), random_(random) {}
 
     AimedEvent made;
 
@@ -211,7 +211,7 @@ private:
     }
 
     const Vocabulary& words_;
-    Random& random_;
+    Dice& random_;
     std::vector<Asked> asked_;  // of the rule at hand
     Spot* root_ = nullptr;
 };
@@ -231,7 +231,7 @@ void collect(Tree& tree, std::vector<Spotted>& out)
 }
 
 /// Grows one array of the event to about `elements` objects.
-void grow(Tree& event, std::size_t elements, const Vocabulary& words, Random& random)
+void grow(Tree& event, std::size_t elements, const Vocabulary& words, Dice& random)
 {
     std::vector<Spotted> all;
     collect(event, all);
@@ -262,7 +262,7 @@ void grow(Tree& event, std::size_t elements, const Vocabulary& words, Random& ra
 
 }  // namespace
 
-void mutate(Tree& event, const std::vector<std::vector<std::string>>& paths, const Vocabulary& words, Random& random)
+void mutate(Tree& event, const std::vector<std::vector<std::string>>& paths, const Vocabulary& words, Dice& random)
 {
     std::vector<Spotted> all;
     collect(event, all);
@@ -366,7 +366,7 @@ void mutate(Tree& event, const std::vector<std::vector<std::string>>& paths, con
 }
 
 AimedEvent draw_event(const std::vector<Tree>& patterns, const std::vector<std::uint32_t>& aimed,
-                      const Vocabulary& words, const EventOptions& options, Random& random)
+                      const Vocabulary& words, const EventOptions& options, Dice& random)
 {
     Builder builder(words, random);
     Spot root;

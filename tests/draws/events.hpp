@@ -29,9 +29,9 @@ struct EventOptions {
 
 /// An event for the rules at `aimed`, all of which it shall satisfy if they let each other.
 [[nodiscard]] AimedEvent draw_event(const std::vector<Tree>& patterns, const std::vector<std::uint32_t>& aimed,
-                                    const Vocabulary& words, const EventOptions& options, Random& random);
+                                    const Vocabulary& words, const EventOptions& options, Dice& random);
 
 /// Changes one thing; `paths` are names of fields that may be filled.
-void mutate(Tree& event, const std::vector<std::vector<std::string>>& paths, const Vocabulary& words, Random& random);
+void mutate(Tree& event, const std::vector<std::vector<std::string>>& paths, const Vocabulary& words, Dice& random);
 
 }  // namespace eventyard::draws

@@ -29,13 +29,13 @@ const std::vector<Form> simple_forms = {
     Form::but_prefix, Form::but_suffix, Form::but_equals_ignore_case, Form::but_wildcard, Form::but_numeric,
     Form::but_cidr, Form::but_regex};
 
-std::string number_text(std::size_t index, Random& random)
+std::string number_text(std::size_t index, Dice& random)
 {
     const auto& spellings = number_pool()[index];
     return random.chance(60) ? spellings.front() : random.pick(spellings);
 }
 
-std::size_t number_index(const Vocabulary& words, Random& random)
+std::size_t number_index(const Vocabulary& words, Dice& random)
 {
     return random.chance(85) ? random.pick(words.numbers) : random.below(number_pool().size());
 }
@@ -62,13 +62,13 @@ std::size_t index_of(const std::string& text)
 }
 
 /// For a bound outside the pool: the bound, or a little more.
-Tree near_bound(const std::string& text, Random& random)
+Tree near_bound(const std::string& text, Dice& random)
 {
     if (random.chance(30) || text.find('e') != std::string::npos) return Tree::number(text);
     return Tree::number(text + (text.find('.') == std::string::npos ? ".25" : "1"));
 }
 
-std::string string_of(const Vocabulary& words, Random& random)
+std::string string_of(const Vocabulary& words, Dice& random)
 {
     const std::size_t kind = random.below(20);
     if (kind < 17) return random.pick(words.strings);
@@ -79,7 +79,7 @@ std::string string_of(const Vocabulary& words, Random& random)
     return made;
 }
 
-std::string filler(const Vocabulary& words, Random& random)
+std::string filler(const Vocabulary& words, Dice& random)
 {
     const std::size_t kind = random.below(8);
     if (kind < 3) return {};
@@ -87,7 +87,7 @@ std::string filler(const Vocabulary& words, Random& random)
     return random.pick(string_pool());
 }
 
-std::string in_other_case(std::string_view text, Random& random)
+std::string in_other_case(std::string_view text, Dice& random)
 {
     static const std::map<std::string, const std::vector<std::string>*, std::less<>> groups = [] {
         std::map<std::string, const std::vector<std::string>*, std::less<>> made;
@@ -104,7 +104,7 @@ std::string in_other_case(std::string_view text, Random& random)
 }
 
 /// `text` with one code point left out, doubled, added or in the other case.
-std::string misspelled(const std::string& text, const Vocabulary& words, Random& random)
+std::string misspelled(const std::string& text, const Vocabulary& words, Dice& random)
 {
     auto points = code_points(text);
     const std::size_t at = points.empty() ? 0 : random.below(points.size());
@@ -128,7 +128,7 @@ std::string misspelled(const std::string& text, const Vocabulary& words, Random&
     return out;
 }
 
-std::string wildcard_of(const Vocabulary& words, Random& random)
+std::string wildcard_of(const Vocabulary& words, Dice& random)
 {
     const std::size_t pieces = random.below(20) == 0 ? random.between(4, 12) : random.between(1, 3);
     std::string out;
@@ -146,7 +146,7 @@ std::string wildcard_of(const Vocabulary& words, Random& random)
     return out;
 }
 
-std::string wildcard_witness(const std::string& wildcard, const Vocabulary& words, Random& random)
+std::string wildcard_witness(const std::string& wildcard, const Vocabulary& words, Dice& random)
 {
     std::string out;
     for (std::size_t i = 0; i < wildcard.size(); ++i) {
@@ -158,7 +158,7 @@ std::string wildcard_witness(const std::string& wildcard, const Vocabulary& word
 }
 
 /// \Q..\E, ".*" and one (?:..|..) of these, so that a witness can be read off the text.
-std::string regex_of(const Vocabulary& words, Random& random)
+std::string regex_of(const Vocabulary& words, Dice& random)
 {
     const auto piece = [&] {
         std::string text = string_of(words, random);
@@ -179,7 +179,7 @@ std::string regex_of(const Vocabulary& words, Random& random)
     }
 }
 
-std::string regex_witness(const std::string& regex, const Vocabulary& words, Random& random)
+std::string regex_witness(const std::string& regex, const Vocabulary& words, Dice& random)
 {
     for (const Known& known : regex_pool())
         if (known.operand == regex) return random.pick(known.values);
@@ -231,7 +231,7 @@ Tree ignoring_case(const char* name, std::string text)
 
 Tree numeric(std::vector<Tree> terms) { return Tree::object("numeric", Tree::array(std::move(terms))); }
 
-Tree range(const Vocabulary& words, Random& random)
+Tree range(const Vocabulary& words, Dice& random)
 {
     std::size_t low = number_index(words, random);
     std::size_t high = number_index(words, random);
@@ -244,14 +244,14 @@ Tree range(const Vocabulary& words, Random& random)
                     Tree::string(random.chance(50) ? "<" : "<="), Tree::number(number_text(high, random))});
 }
 
-Tree one_sided(const char* plain, const char* inclusive, const Vocabulary& words, Random& random)
+Tree one_sided(const char* plain, const char* inclusive, const Vocabulary& words, Dice& random)
 {
     return numeric({Tree::string(random.chance(50) ? plain : inclusive),
                     Tree::number(number_text(number_index(words, random), random))});
 }
 
 /// An anything-but of one or more operands, none of them empty where that is an error.
-Tree but(const char* name, const std::function<std::string()>& draw, bool empty_allowed, Random& random)
+Tree but(const char* name, const std::function<std::string()>& draw, bool empty_allowed, Dice& random)
 {
     const auto one = [&] {
         std::string text = draw();
@@ -266,7 +266,7 @@ Tree but(const char* name, const std::function<std::string()>& draw, bool empty_
     return Tree::object("anything-but", Tree::object(name, std::move(inside)));
 }
 
-Tree list_of(const char* name, const Vocabulary& words, Random& random)
+Tree list_of(const char* name, const Vocabulary& words, Dice& random)
 {
     Tree list = Tree::array();
     for (std::size_t n = random.below(12) == 0 ? random.between(4, 12) : random.between(1, 3); n > 0; --n)
@@ -322,7 +322,7 @@ Form form_of(const Tree& item)
            : but_name == "cidr" ? Form::but_cidr : Form::but_regex;
 }
 
-Tree draw_item(Form form, const Vocabulary& words, Random& random)
+Tree draw_item(Form form, const Vocabulary& words, Dice& random)
 {
     const auto text = [&] { return string_of(words, random); };
     const auto number = [&] { return Tree::number(number_text(number_index(words, random), random)); };
@@ -381,7 +381,7 @@ Tree draw_item(Form form, const Vocabulary& words, Random& random)
     return Tree::literal("null");
 }
 
-Tree draw_scalar(const Vocabulary& words, Random& random)
+Tree draw_scalar(const Vocabulary& words, Dice& random)
 {
     const std::size_t kind = random.below(20);
     if (kind < 11) return Tree::string(string_of(words, random));
@@ -392,7 +392,7 @@ Tree draw_scalar(const Vocabulary& words, Random& random)
     return Tree::string(random.pick(no_address_pool()));
 }
 
-Tree witness(const Tree& item, const Vocabulary& words, Random& random)
+Tree witness(const Tree& item, const Vocabulary& words, Dice& random)
 {
     const Form form = form_of(item);
     if (item.is_scalar()) {
@@ -445,7 +445,7 @@ Tree witness(const Tree& item, const Vocabulary& words, Random& random)
     }
 }
 
-Tree near_miss(const Tree& item, const Vocabulary& words, Random& random)
+Tree near_miss(const Tree& item, const Vocabulary& words, Dice& random)
 {
     const Form form = form_of(item);
     if (form < Form::but_string || form > Form::but_regex) {
@@ -460,7 +460,7 @@ Tree near_miss(const Tree& item, const Vocabulary& words, Random& random)
                    words, random);
 }
 
-Tree changed(const Tree& value, const Vocabulary& words, Random& random)
+Tree changed(const Tree& value, const Vocabulary& words, Dice& random)
 {
     Tree made;
     if (random.below(8) == 0) {

@@ -13,14 +13,14 @@ namespace eventyard::draws {
 [[nodiscard]] const char* form_name(Form form) noexcept;
 [[nodiscard]] Form form_of(const Tree& item);
 
-[[nodiscard]] Tree draw_item(Form form, const Vocabulary& words, Random& random);
+[[nodiscard]] Tree draw_item(Form form, const Vocabulary& words, Dice& random);
 /// Any value at all.
-[[nodiscard]] Tree draw_scalar(const Vocabulary& words, Random& random);
+[[nodiscard]] Tree draw_scalar(const Vocabulary& words, Dice& random);
 /// A value that most likely satisfies `item` (not exists: false, all-of, none-of).
-[[nodiscard]] Tree witness(const Tree& item, const Vocabulary& words, Random& random);
+[[nodiscard]] Tree witness(const Tree& item, const Vocabulary& words, Dice& random);
 /// A value that most likely does not, but nearly.
-[[nodiscard]] Tree near_miss(const Tree& item, const Vocabulary& words, Random& random);
+[[nodiscard]] Tree near_miss(const Tree& item, const Vocabulary& words, Dice& random);
 /// `value` changed a little.
-[[nodiscard]] Tree changed(const Tree& value, const Vocabulary& words, Random& random);
+[[nodiscard]] Tree changed(const Tree& value, const Vocabulary& words, Dice& random);
 
 }  // namespace eventyard::draws

@@ -10,10 +10,10 @@
 
 namespace eventyard::draws {
 
-class Random {
+class Dice {
 public:
-    explicit Random(std::uint64_t seed) : state_(seed) {}
-    explicit Random(std::string_view bytes) : bytes_(bytes), from_bytes_(true) {}
+    explicit Dice(std::uint64_t seed) : state_(seed) {}
+    explicit Dice(std::string_view bytes) : bytes_(bytes), from_bytes_(true) {}
 
     /// Uniform in [0, n); n is at least 1.
     std::size_t below(std::size_t n)

@@ -13,7 +13,7 @@ struct Asked {
 
 class Writer {
 public:
-    Writer(const Vocabulary& words, Random& random) : words_(words), random_(random) {}
+    Writer(const Vocabulary& words, Dice& random) : words_(words), random_(random) {}
 
     Tree items()
     {
@@ -101,10 +101,10 @@ private:
     }
 
     const Vocabulary& words_;
-    Random& random_;
+    Dice& random_;
 };
 
-void spell_keys(Tree& tree, Random& random)
+void spell_keys(Tree& tree, Dice& random)
 {
     for (Tree& item : tree.items) {
         if (tree.is(Tree::Kind::object) && item.key != "$or" && random.below(40) == 0)
@@ -125,7 +125,7 @@ Tree numeric(std::vector<Tree> terms)
 
 }  // namespace
 
-Tree draw_pattern(const Vocabulary& words, Random& random)
+Tree draw_pattern(const Vocabulary& words, Dice& random)
 {
     Writer writer(words, random);
     std::vector<Asked> fields;
@@ -140,7 +140,7 @@ Tree draw_pattern(const Vocabulary& words, Random& random)
     return pattern;
 }
 
-Tree draw_wide_or(std::size_t branches, const Vocabulary& words, Random& random)
+Tree draw_wide_or(std::size_t branches, const Vocabulary& words, Dice& random)
 {
     Tree either = Tree::array();
     for (std::size_t i = 0; i < branches; ++i) {
@@ -156,7 +156,7 @@ Tree draw_wide_or(std::size_t branches, const Vocabulary& words, Random& random)
     return pattern;
 }
 
-std::vector<Tree> draw_family(std::size_t family, std::size_t size, Random& random)
+std::vector<Tree> draw_family(std::size_t family, std::size_t size, Dice& random)
 {
     std::vector<Tree> rules;
     rules.reserve(size);

@@ -5,7 +5,7 @@
 namespace eventyard::draws {
 
 std::string judge_set(const Vocabulary& words, const std::vector<Tree>& patterns, const SetOptions& options,
-                      Random& random, rules::Matching& used, Tally& tally)
+                      Dice& random, rules::Matching& used, Tally& tally)
 {
     Rules rules(patterns);
     if (rules.texts.empty()) return {};
@@ -28,7 +28,7 @@ std::string judge_set(const Vocabulary& words, const std::vector<Tree>& patterns
     return {};
 }
 
-std::string draw_and_judge_set(const SetOptions& options, Random& random, rules::Matching& used, Tally& tally)
+std::string draw_and_judge_set(const SetOptions& options, Dice& random, rules::Matching& used, Tally& tally)
 {
     Vocabulary words = draw_vocabulary(random);
     if (!options.forms.empty()) steer(words, options.forms, options.setting, random);

@@ -17,10 +17,10 @@ struct SetOptions {
 
 /// Judges every event of the set. Empty, or a text that shows what went wrong.
 [[nodiscard]] std::string judge_set(const Vocabulary& words, const std::vector<Tree>& patterns, const SetOptions& options,
-                                    Random& random, rules::Matching& used, Tally& tally);
+                                    Dice& random, rules::Matching& used, Tally& tally);
 
 /// As above, of rules drawn first.
-[[nodiscard]] std::string draw_and_judge_set(const SetOptions& options, Random& random, rules::Matching& used,
+[[nodiscard]] std::string draw_and_judge_set(const SetOptions& options, Dice& random, rules::Matching& used,
                                              Tally& tally);
 
 }  // namespace eventyard::draws

@@ -75,7 +75,7 @@ std::vector<std::string> names_of(std::string_view key)
     return names;
 }
 
-std::string spell_oddly(std::string_view text, Random& random)
+std::string spell_oddly(std::string_view text, Dice& random)
 {
     std::string out = "\"";
     for (const std::string& point : code_points(text)) {

@@ -41,7 +41,7 @@ struct Tree {
 /// A dotted key's names: k dots make k + 1.
 [[nodiscard]] std::vector<std::string> names_of(std::string_view key);
 /// `text` as a JSON string with needless escapes.
-[[nodiscard]] std::string spell_oddly(std::string_view text, Random& random);
+[[nodiscard]] std::string spell_oddly(std::string_view text, Dice& random);
 
 /// How an event is written, as far as it changes what may be asked of it.
 struct Spelling {

@@ -7,7 +7,7 @@
 
 namespace eventyard::draws {
 
-Vocabulary draw_vocabulary(Random& random)
+Vocabulary draw_vocabulary(Dice& random)
 {
     Vocabulary words;
     for (std::size_t n = random.between(2, 14); n > 0; --n) words.strings.push_back(random.pick(string_pool()));
@@ -47,7 +47,7 @@ Vocabulary draw_vocabulary(Random& random)
     return words;
 }
 
-void steer(Vocabulary& words, const std::vector<Form>& forms, Setting setting, Random& random)
+void steer(Vocabulary& words, const std::vector<Form>& forms, Setting setting, Dice& random)
 {
     words.forms = forms;
     words.spoiled_percent = 80;

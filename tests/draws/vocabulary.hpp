@@ -36,9 +36,9 @@ struct Vocabulary {
     std::size_t odd_percent = 8;       // objects of an event that are spelled with dots, or cut in two
     std::size_t spoiled_percent = 70;  // events made for a rule that get something wrong
 };
-[[nodiscard]] Vocabulary draw_vocabulary(Random& random);
+[[nodiscard]] Vocabulary draw_vocabulary(Dice& random);
 /// Makes draws of these forms in that setting likely.
-void steer(Vocabulary& words, const std::vector<Form>& forms, Setting setting, Random& random);
+void steer(Vocabulary& words, const std::vector<Form>& forms, Setting setting, Dice& random);
 /// Leaves only what EventBridge's library understands; with `plain`, only what it is known to
 /// answer as we do.
 void keep_common(Vocabulary& words, bool plain);

@@ -18,7 +18,7 @@ void fail(const std::string& what)
 void drawn(std::string_view bytes)
 {
     static rules::Matching used;
-    draws::Random random(bytes);
+    draws::Dice random(bytes);
     draws::Tally tally;
     draws::SetOptions options;
     options.rules_max = 24;

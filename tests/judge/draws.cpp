@@ -15,7 +15,7 @@ namespace {
 /// One set; the number of pairs in it. Half of the sets hold nothing that is known to differ.
 std::size_t write_set(std::uint64_t seed)
 {
-    Random random(seed);
+    Dice random(seed);
     Vocabulary words = draw_vocabulary(random);
     const bool plain = random.chance(50);
     keep_common(words, plain);
