@@ -107,7 +107,7 @@ void keep_common(Vocabulary& words, bool plain)
     words.strings.insert(words.strings.end(), {"a", "ab", "aab"});
     for (auto& path : words.paths)
         for (auto& name : path)
-            if (strange(name)) name = "n";
+            if (strange(name)) name.assign(1, 'n');
     const auto inexact = [](std::size_t i) {
         const auto number = rules::Decimal::read(number_pool()[i].front());
         return !number || !number->survives_double();
