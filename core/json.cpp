@@ -21,88 +21,79 @@ struct Document::Parser {
 
 bool Document::Parser::walk(std::vector<Value>& values, const Limits& limits)
 {
-    Tokens& in = tokens;  // its pointers are kept in registers below
+    Tokens& in = tokens;
     const char* const base = in.base;
     const std::uint32_t* next = in.next;
     const std::uint32_t* const last = in.last;
     open.clear();
+    std::uint32_t count = 0;            // of values
+    std::uint32_t container = 0;        // the innermost that is open
+    bool object = false;                // what it is
+    // Of the next value. After the last structural stand two more that are the text's size, so a key and
+    // its colon may be looked for before it is known whether there are any left.
     std::string_view key;
     bool key_lone = false;
-    std::uint32_t end = 0;
     const auto read_key = [&] {
-        if (next == last || base[*next] != '"') return false;
+        std::uint32_t end = 0;
+        if (next >= last || base[*next] != '"' || base[next[1]] != ':') return false;
         key_lone = false;
         if (!in.read_string(next[0], next[1], key, key_lone, end)) return false;
-        ++next;
-        if (next == last || base[*next] != ':') return false;
-        ++next;
+        next += 2;
         return true;
     };
     for (;;) {
-        // One value, whose member name was read before it.
-        if (next == last) return false;
+        if (next >= last) return false;
         const std::uint32_t begin = *next++;
         const std::uint32_t limit = *next;
-        const auto number = static_cast<std::uint32_t>(values.size());
-        Value& value = values.emplace_back();
-        value.key = key;
-        value.key_lone_surrogate = key_lone;
-        value.begin = begin;
-        value.next = number + 1;
-        switch (const char first = base[begin]) {
-            case '{':
-            case '[': {
-                const bool object = first == '{';
-                value.kind = object ? Kind::object : Kind::array;
-                if (open.size() >= limits.depth) return false;
-                open.push_back(number);
-                if (next != last && base[*next] == (object ? '}' : ']')) break;
-                if (!object) {
-                    key = {};
-                    key_lone = false;
-                } else if (!read_key()) {
-                    return false;
-                }
+        const char first = base[begin];
+        std::uint32_t end = 0;
+        if (first == '"') {
+            std::string_view text;
+            bool lone = false;
+            if (!in.read_string(begin, limit, text, lone, end)) return false;
+            values.push_back({Kind::string, false, lone, key_lone, ++count, begin, end, key, text});
+        } else if (first == '{' || first == '[') {
+            if (open.size() >= limits.depth) return false;
+            values.push_back({first == '{' ? Kind::object : Kind::array, false, false, key_lone, count + 1, begin, 0, key, {}});
+            open.push_back(count);
+            container = count++;
+            object = first == '{';
+            if (next >= last) return false;
+            if (base[*next] != (object ? '}' : ']')) {
+                key = {};
+                key_lone = false;
+                if (object && !read_key()) return false;
                 continue;
             }
-            case '"':
-                value.kind = Kind::string;
-                if (!in.read_string(begin, limit, value.text, value.lone_surrogate, value.end)) return false;
-                break;
-            case 't':
-            case 'f':
-                value.kind = Kind::boolean;
-                value.truth = first == 't';
-                if (!in.read_literal(value.truth ? "true" : "false", begin, limit, value.end)) return false;
-                break;
-            case 'n':
-                if (!in.read_literal("null", begin, limit, value.end)) return false;
-                break;
-            default:
-                value.kind = Kind::number;
-                if (!in.read_number(begin, limit, value.end)) return false;
-                value.text = {base + begin, value.end - begin};
+        } else if (first == 't' || first == 'f') {
+            if (!in.read_literal(first == 't' ? "true" : "false", begin, limit, end)) return false;
+            values.push_back({Kind::boolean, first == 't', false, key_lone, ++count, begin, end, key, {}});
+        } else if (first == 'n') {
+            if (!in.read_literal("null", begin, limit, end)) return false;
+            values.push_back({Kind::null, false, false, key_lone, ++count, begin, end, key, {}});
+        } else {
+            if (!in.read_number(begin, limit, end)) return false;
+            values.push_back({Kind::number, false, false, key_lone, ++count, begin, end, key, {base + begin, end - begin}});
         }
         // What follows a value: containers end until a comma asks for another value.
         for (;;) {
             if (open.empty()) return next == last;
-            if (next == last) return false;
+            if (next >= last) return false;
             const std::uint32_t at = *next++;
-            Value& container = values[open.back()];
-            const bool object = container.kind == Kind::object;
             if (base[at] == ',') {
-                if (!object) {
-                    key = {};
-                    key_lone = false;
-                } else if (!read_key()) {
-                    return false;
-                }
+                if (!object) break;
+                if (!read_key()) return false;
                 break;
             }
             if (base[at] != (object ? '}' : ']')) return false;
-            container.next = static_cast<std::uint32_t>(values.size());
-            container.end = at + 1;
+            values[container].next = count;
+            values[container].end = at + 1;
             open.pop_back();
+            if (open.empty()) continue;
+            container = open.back();
+            object = values[container].kind == Kind::object;
+            key = {};
+            key_lone = false;
         }
     }
 }

@@ -44,7 +44,7 @@ public:
     {
         // Only blanks can stand between the closing quote and the next structural.
         const char* close = base + limit - 1;
-        while (is_blank(*close)) --close;
+        while (static_cast<unsigned char>(*close) <= ' ') --close;
         const char* const first = base + begin + 1;
         if (close < first || *close != '"') return false;
         end = static_cast<std::uint32_t>(close + 1 - base);
