@@ -1,8 +1,8 @@
 // rules/engine/interval_index.hpp — all intervals that hold a number.
 //
-// Intervals lie sorted by their low end; over them, blocks of sixteen know their greatest high end,
-// over those again blocks of sixteen, and so on. A question visits only blocks that reach the number:
-// it costs about the intervals found plus sixteen comparisons a level.
+// Intervals lie sorted by their low end; over them, blocks of sixteen know their least low and their
+// greatest high end, over those again blocks of sixteen, and so on. A question goes down only into
+// blocks that reach the number: it costs about the intervals found plus sixteen comparisons a level.
 #pragma once
 
 #include <algorithm>
@@ -24,59 +24,54 @@ public:
     {
         std::sort(all_.begin(), all_.end(), [](const Interval& a, const Interval& b) { return a.low < b.low; });
         all_.shrink_to_fit();
-        std::size_t size = all_.size();
         levels_.clear();
-        while (size > fan) {
-            const std::size_t blocks = (size + fan - 1) / fan;
-            std::vector<double> highest(blocks);
-            for (std::size_t b = 0; b < blocks; ++b) {
-                double most = level_high(levels_.size(), b * fan);
-                for (std::size_t i = b * fan + 1; i < std::min(size, (b + 1) * fan); ++i)
-                    most = std::max(most, level_high(levels_.size(), i));
-                highest[b] = most;
+        for (std::size_t size = all_.size(); size > fan; size = levels_.back().size()) {
+            std::vector<Block> blocks((size + fan - 1) / fan);
+            for (std::size_t i = 0; i < size; ++i) {
+                const Block below = levels_.empty() ? Block{all_[i].low, all_[i].high} : levels_.back()[i];
+                Block& block = blocks[i / fan];
+                block = i % fan == 0 ? below : Block{block.low, std::max(block.high, below.high)};
             }
-            levels_.push_back(std::move(highest));
-            size = blocks;
+            levels_.push_back(std::move(blocks));
         }
     }
     /// Calls found(interval) for each that holds `number`.
     template <class Found>
     void find(double number, const Found& found) const
     {
-        const auto end = std::upper_bound(all_.begin(), all_.end(), number,
-                                          [](double n, const Interval& i) { return n < i.low; });
-        visit(levels_.size(), 0, static_cast<std::size_t>(end - all_.begin()), number, found);
+        visit(levels_.size(), 0, number, found);
     }
     [[nodiscard]] std::size_t bytes() const noexcept
     {
         std::size_t sum = all_.capacity() * sizeof(Interval);
-        for (const auto& level : levels_) sum += level.capacity() * sizeof(double);
+        for (const auto& level : levels_) sum += level.capacity() * sizeof(Block);
         return sum;
     }
 
 private:
     static constexpr std::size_t fan = 16;
+    struct Block {
+        double low, high;
+    };
 
-    [[nodiscard]] double level_high(std::size_t level, std::size_t i) const noexcept
-    {
-        return level == 0 ? all_[i].high : levels_[level - 1][i];
-    }
-    /// The intervals before `end` below block `block` of `level`; level 0 holds the intervals themselves.
+    /// The entries of `level` that lie in block `block` of the level above; level 0 holds the intervals.
     template <class Found>
-    void visit(std::size_t level, std::size_t block, std::size_t end, double number, const Found& found) const
+    void visit(std::size_t level, std::size_t block, double number, const Found& found) const
     {
-        std::size_t span = 1;  // intervals below one entry
-        for (std::size_t i = 0; i < level; ++i) span *= fan;
-        const std::size_t last = std::min((end + span - 1) / span, (block + 1) * fan);
-        for (std::size_t i = block * fan; i < last; ++i) {
-            if (level_high(level, i) < number) continue;
-            if (level == 0) found(all_[i]);
-            else visit(level - 1, i, end, number, found);
+        if (level == 0) {
+            const std::size_t last = std::min(all_.size(), (block + 1) * fan);
+            for (std::size_t i = block * fan; i < last && all_[i].low <= number; ++i)
+                if (all_[i].high >= number) found(all_[i]);
+            return;
         }
+        const std::vector<Block>& blocks = levels_[level - 1];
+        const std::size_t last = std::min(blocks.size(), (block + 1) * fan);
+        for (std::size_t i = block * fan; i < last && blocks[i].low <= number; ++i)
+            if (blocks[i].high >= number) visit(level - 1, i, number, found);
     }
 
     std::vector<Interval> all_;
-    std::vector<std::vector<double>> levels_;  // the greatest high end of each sixteen below
+    std::vector<std::vector<Block>> levels_;  // of each sixteen below
 };
 
 }  // namespace eventyard::rules
