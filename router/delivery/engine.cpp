@@ -94,6 +94,19 @@ void Engine::add_lane(const std::string& name, std::size_t shard, const std::str
     });
 }
 
+/// Deliveries with a retry row: a lane without a trustworthy cursor must not attempt them anew. A state
+/// that cannot write does not answer; those deliveries may then go out, and be counted, twice.
+Result<std::vector<DeliveryKey>> Engine::retry_keys(Sequence first, Sequence last, const std::string& target)
+{
+    auto answer = std::make_shared<std::promise<Result<std::vector<DeliveryKey>>>>();
+    auto keys = answer->get_future();
+    state_.retry_keys(first, last, target, [answer](Result<std::vector<DeliveryKey>> result) {
+        answer->set_value(std::move(result));
+    });
+    if (keys.wait_for(options_.start_patience) == std::future_status::ready) return keys.get();
+    return fail(Errc::unavailable, "the state does not answer");
+}
+
 Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnapshot& snapshot)
 {
     const Sequence seen = journal_.synced();
@@ -133,9 +146,13 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
         start.window.cursor = position.cursor;
         start.window.settled = std::move(position.settled);
         if (doubtful.contains(name)) {
-            start.doubtful = true;
             start.window.cursor = before_oldest;
             start.window.settled.clear();
+            if (start.retries > 0) {
+                auto keys = retry_keys(before_oldest + 1, seen, name);
+                start.doubtful = !keys.has_value();
+                if (keys.has_value()) start.window.settled = std::move(*keys);
+            }
         }
         EVENTYARD_TRY(above, journal_.count_after(name, {start.window.cursor, all_routes}));
         const auto settled = static_cast<std::uint64_t>(std::count_if(

@@ -97,6 +97,7 @@ private:
         std::shared_ptr<LaneGauge> gauge;
     };
 
+    Result<std::vector<DeliveryKey>> retry_keys(Sequence first, Sequence last, const std::string& target);
     [[nodiscard]] std::size_t least_loaded() const;
     [[nodiscard]] std::size_t shard_for(const TargetSpec& spec) const;
     void add_lane(const std::string& name, std::size_t shard, const std::string& kind, LaneStart start,

@@ -127,6 +127,20 @@ void Lane::give_up_aged(const Now& now, Todo& todo)
         }
         dead_letter(now, flight, "max_age", 0, *last_failure_, todo);
     }
+    start_aged(now, todo);
+}
+
+/// The same for retries, whose bodies are read first: on_event() ends them.
+void Lane::start_aged(const Now& now, Todo& todo)
+{
+    while (schedule_.due(now.steady) && in_flight_ < settings_.concurrency &&
+           ages_.age(schedule_.first().received, now.steady, now.wall) >= settings_.retry.max_age) {
+        const std::uint32_t ticket = open_flight(Work::retry);
+        Flight& flight = flights_[ticket];
+        flight.aged = true;
+        take_row(now, flight);
+        todo.events.push_back({ticket, flight.row.key.sequence});
+    }
 }
 
 std::uint32_t Lane::open_flight(Work work)
@@ -139,7 +153,6 @@ std::uint32_t Lane::open_flight(Work work)
     free_flights_.pop_back();
     Flight& flight = flights_[ticket];
     flight.work = work;
-    flight.probe = health_.started();
     ++in_flight_;
     if (work == Work::fresh) ++fresh_in_flight_;
     if (work == Work::retry) ++retries_in_flight_;
@@ -161,6 +174,7 @@ void Lane::start_fresh(Todo& todo)
 {
     const std::uint32_t ticket = open_flight(Work::fresh);
     Flight& flight = flights_[ticket];
+    flight.probe = health_.started();
     const auto started = window_.start();
     flight.slot = started.slot;
     flight.event = started.event;
@@ -172,14 +186,21 @@ void Lane::start_retry(const Now& now, Todo& todo)
 {
     const std::uint32_t ticket = open_flight(Work::retry);
     Flight& flight = flights_[ticket];
+    flight.probe = health_.started();
+    take_row(now, flight);
+    todo.events.push_back({ticket, flight.row.key.sequence});
+}
+
+void Lane::take_row(const Now& now, Flight& flight)
+{
     flight.row = *schedule_.take(now.steady);
     flight.route = flight.row.key.route;
-    todo.events.push_back({ticket, flight.row.key.sequence});
 }
 
 void Lane::start_forward(Todo& todo)
 {
     const std::uint32_t ticket = open_flight(Work::forward);
+    flights_[ticket].probe = health_.started();
     flights_[ticket].letter = forwards_.take();
     todo.attempts.push_back(attempt_of(ticket));
 }
@@ -236,10 +257,11 @@ void Lane::on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo)
             todo.notes.push_back({Note::What::read_failed, count, chunk.error().what});
         return;
     }
-    const auto damaged = window_.took(std::move(*chunk), now.seen);
+    auto damaged = window_.took(std::move(*chunk), now.seen);
     if (window_.stuck()) read_not_before_ = now.steady + pause_after_failed_read;
-    for (const DeliveryKey& key : damaged) {
-        todo.changes.emplace_back(Ended{target_, key, {}, Ending::damaged, std::nullopt, std::nullopt});
+    for (DamagedDelivery& one : damaged) {
+        todo.changes.emplace_back(
+            Ended{target_, one.key, std::move(one.rule), Ending::damaged, std::nullopt, std::nullopt});
         ++counters_.damaged;
         ++uncommitted_;
         ++unflushed_.count;
@@ -254,6 +276,12 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
     const bool may_send = served && !orphaned() && !stopping_;
     if (readable && may_send) {
         flight.event = std::move(*event);
+        if (flight.aged && health_.open()) {
+            dead_letter(now, flight, "max_age", flight.row.attempts, *last_failure_, todo);
+            close_flight(ticket);
+            return;
+        }
+        if (std::exchange(flight.aged, false)) flight.probe = health_.started();  // it works again
         todo.attempts.push_back(attempt_of(ticket));
         return;
     }
@@ -401,7 +429,7 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     uncommitted_bytes_ += letter.body.size();
     unflushed_.letter_bytes += letter.body.size();
     std::optional<AttemptRecord> attempt;
-    if (attempts > 0) attempt = record_of(now.wall, outcome);
+    if (attempts > 0 && !flight.aged) attempt = record_of(now.wall, outcome);
     end(flight, Ending::dead_lettered, std::move(letter), std::move(attempt), todo);
 }
 

@@ -56,7 +56,7 @@ struct LaneStart {
     std::uint64_t retries = 0;           // rows the state holds
     std::uint64_t dead_letters = 0;      // the state holds
     std::string paused;                  // reason; empty: running
-    bool doubtful = false;               // the cursor was lost: deliveries may have retry rows already
+    bool doubtful = false;               // window.settled may lack deliveries that have retry rows
     AgeClock ages;
 };
 
@@ -167,6 +167,7 @@ private:
     struct Flight {
         Work work = Work::none;
         bool probe = false;
+        bool aged = false;                 // a retry that is to end without an attempt
         std::uint64_t slot = 0;
         std::uint32_t route = 0;
         StoredEventPtr event;
@@ -178,9 +179,11 @@ private:
     [[nodiscard]] Work choose(const Now& now) const noexcept;
     void give_up_aged(const Now& now, Todo& todo);
     std::uint32_t open_flight(Work work);
+    void start_aged(const Now& now, Todo& todo);
     void close_flight(std::uint32_t ticket);
     void start_fresh(Todo& todo);
     void start_retry(const Now& now, Todo& todo);
+    void take_row(const Now& now, Flight& flight);
     void start_forward(Todo& todo);
     [[nodiscard]] Attempt attempt_of(std::uint32_t ticket) const;
     [[nodiscard]] std::string_view rule_of(const Flight& flight) const;

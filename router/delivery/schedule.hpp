@@ -45,6 +45,8 @@ public:
     void read_failed();
 
     [[nodiscard]] bool due(SteadyTime now) const noexcept;
+    /// What take() would give; only while due().
+    [[nodiscard]] const RetryRow& first() const { return entries_.at(by_due_.begin()->second).row; }
     [[nodiscard]] std::optional<SteadyTime> next_due() const noexcept;
     /// Retries that wait, here or in the state; what was taken is not among them.
     [[nodiscard]] std::uint64_t waiting() const noexcept

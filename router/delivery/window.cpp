@@ -105,22 +105,21 @@ void Window::read_failed() noexcept
     bridge_.clear();
 }
 
-std::vector<DeliveryKey> Window::took(LaneChunk chunk, Sequence seen)
+std::vector<DamagedDelivery> Window::took(LaneChunk chunk, Sequence seen)
 {
     reading_ = false;
     const DeliveryKey read_from = read_to_;
-    std::vector<DeliveryKey> newly_damaged;
+    std::vector<DamagedDelivery> newly_damaged;
     std::sort(chunk.damaged.begin(), chunk.damaged.end());
     auto damaged = chunk.damaged.begin();
     const auto take_damaged = [&](DeliveryKey before) {
-        for (; damaged != chunk.damaged.end() && *damaged < before; ++damaged) {
-            if (*damaged <= read_to_) continue;
-            if (settled_before(*damaged)) {
-                push_settled(*damaged);
-                continue;
-            }
-            push_settled(*damaged);
-            newly_damaged.push_back(*damaged);
+        for (; damaged != chunk.damaged.end() && damaged->key < before; ++damaged) {
+            const DeliveryKey key = damaged->key;
+            if (key <= read_to_) continue;
+            const bool known = settled_before(key);
+            push_settled(key);
+            if (known) continue;
+            newly_damaged.push_back(std::move(*damaged));
             if (behind_ > 0) --behind_;
         }
     };

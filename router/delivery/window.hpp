@@ -54,7 +54,7 @@ public:
     /// The read from disk to make now; then nothing until took() or read_failed().
     [[nodiscard]] std::optional<Read> want_read(Sequence seen);
     /// The answer to the read. Returns the deliveries that are damaged, settled here already.
-    [[nodiscard]] std::vector<DeliveryKey> took(LaneChunk chunk, Sequence seen);
+    [[nodiscard]] std::vector<DamagedDelivery> took(LaneChunk chunk, Sequence seen);
     void read_failed() noexcept;
     /// The last answer brought nothing new: wait before the next read.
     [[nodiscard]] bool stuck() const noexcept { return stuck_; }

@@ -102,14 +102,14 @@ Result<StoredEventPtr> Reader::decode(std::string_view frame, const Segment& seg
     return StoredEventPtr{std::move(stored)};
 }
 
-Result<void> Reader::read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
-                                 std::size_t max_piece, LaneChunk& chunk)
+void Reader::read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
+                         std::size_t max_piece, LaneChunk& chunk)
 {
     std::string bytes;
     for (std::size_t i = 0; i < wanted.size();) {
         const auto lost = [&chunk](const Wanted& event) {
             for (const std::uint32_t route : event.routes)
-                chunk.damaged.push_back({event.sequence, route});
+                chunk.damaged.push_back({{event.sequence, route}, {}});
         };
         if (wanted[i].offset == 0) {
             lost(wanted[i++]);
@@ -147,10 +147,26 @@ Result<void> Reader::read_frames(Segment& segment, File& file, const std::vector
                 if (route < (*event)->routes.size())
                     chunk.items.push_back({*event, route});
                 else
-                    chunk.damaged.push_back({wanted[i].sequence, route});
+                    chunk.damaged.push_back({{wanted[i].sequence, route}, {}});
             }
         }
     }
+}
+
+/// The ledger counts a damaged delivery under its rule, which the index knows when the event is gone.
+Result<void> Reader::name_rules(const SegmentPtr& segment, std::vector<DamagedDelivery>& damaged, std::size_t from)
+{
+    const auto name = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
+        for (std::size_t i = from; i < damaged.size(); ++i) {
+            const IndexedEvent* const event = index.find(damaged[i].key.sequence);
+            if (!event || damaged[i].key.route >= event->routes_count) continue;
+            const std::uint32_t pair = index.routes()[event->routes_first + damaged[i].key.route];
+            if (pair != route_dropped) damaged[i].rule = index.summary().routes[pair].rule;
+        }
+    };
+    if (with_index(*segment, name).has_value()) return {};
+    EVENTYARD_TRY(loaded, load(segment));  // sealed meanwhile
+    name(*loaded.index, loaded.file);
     return {};
 }
 
@@ -241,9 +257,11 @@ Result<LaneChunk> Reader::read_lane_once(const LaneRead& request)
             }
             collect(*loaded->index, loaded->file);
         }
-        if (!wanted.empty())
-            EVENTYARD_CHECK(read_frames(*segment, *file, wanted,
-                                        std::max<std::size_t>(request.max_bytes, 64U << 10), chunk));
+        if (!wanted.empty()) {
+            const std::size_t damaged = chunk.damaged.size();
+            read_frames(*segment, *file, wanted, std::max<std::size_t>(request.max_bytes, 64U << 10), chunk);
+            if (chunk.damaged.size() > damaged) EVENTYARD_CHECK(name_rules(segment, chunk.damaged, damaged));
+        }
         if (full) break;
     }
     return chunk;

@@ -51,8 +51,9 @@ private:
     template <class Visit>
     Result<void> with_index(Segment& segment, Visit visit);
     Result<LoadedSegment> load(const SegmentPtr& segment);
-    Result<void> read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
-                             std::size_t max_piece, LaneChunk& chunk);
+    void read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
+                     std::size_t max_piece, LaneChunk& chunk);
+    Result<void> name_rules(const SegmentPtr& segment, std::vector<DamagedDelivery>& damaged, std::size_t from);
     Result<StoredEventPtr> decode(std::string_view frame, const Segment& segment,
                                   std::uint64_t offset, Sequence sequence);
 

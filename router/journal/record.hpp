@@ -71,12 +71,19 @@ struct LaneItem {
     std::uint32_t route = 0;             // index into event->routes
 };
 
+/// One delivery whose event can no longer be read; the rule's name survives in the segment's index.
+struct DamagedDelivery {
+    DeliveryKey key;
+    std::string rule;
+    auto operator<=>(const DamagedDelivery&) const = default;
+};
+
 /// A piece of one target's work, in order of (sequence, route).
 struct LaneChunk {
     std::vector<LaneItem> items;
     Sequence through = 0;                // everything of the target up to here is in items or before
     /// Deliveries of this target in the range that can no longer be read: settle as damaged/lost.
-    std::vector<DeliveryKey> damaged;
+    std::vector<DamagedDelivery> damaged;
 };
 
 }  // namespace eventyard::router

@@ -48,7 +48,7 @@ struct EventLog {
                 const DeliveryKey key{at, route};
                 if (key <= request.after || !routed(*event, route, request.target)) continue;
                 if (damaged.count(at) > 0) {
-                    chunk.damaged.push_back(key);
+                    chunk.damaged.push_back({key, event->version->routes[event->routes[route]].rule});
                     continue;
                 }
                 if (chunk.items.size() >= request.max_items ||

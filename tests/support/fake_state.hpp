@@ -25,6 +25,7 @@ struct StateModel {
         std::vector<DeliveryKey> settled;
         std::optional<std::uint32_t> shard;
         std::string paused;
+        bool trusted = true;
     };
     using Key = std::tuple<std::string, DeliveryKey>;
     std::map<std::string, Position> targets;
@@ -76,6 +77,7 @@ struct StateModel {
             one.cursor = cursor(name);
             one.settled = position.settled;
             one.paused = position.paused;
+            one.trusted = position.trusted;
             for (const auto& [key, row] : retries) one.retries += row.target == name ? 1 : 0;
             for (const auto& [id, letter] : dead) one.dead_letters += letter.target == name ? 1 : 0;
             all.targets.push_back(std::move(one));
@@ -115,6 +117,7 @@ private:
         Position& position = targets[change.target];
         if (change.cursor < cursor(change.target)) complaints.push_back("a cursor went back: " + change.target);
         position.cursor = change.cursor;
+        position.trusted = true;
         position.settled = change.settled;
         position.shard.reset();
         if (!std::is_sorted(change.settled.begin(), change.settled.end())) complaints.push_back("settled, unsorted");
@@ -217,10 +220,18 @@ public:
             done(std::move(needed));
         }, nullptr);
     }
-    void retry_keys(Sequence, Sequence, std::string,
+    void retry_keys(Sequence first, Sequence last, std::string target,
                     std::function<void(Result<std::vector<DeliveryKey>>)> done) override
     {
-        push([done] { done(std::vector<DeliveryKey>{}); }, nullptr);
+        push(
+            [this, first, last, target, done] {
+                std::vector<DeliveryKey> keys;
+                for (const auto& [key, row] : live_.retries)
+                    if (row.target == target && row.key.sequence >= first && row.key.sequence <= last)
+                        keys.push_back(row.key);
+                done(std::move(keys));
+            },
+            nullptr);
     }
     void dead_letters(DeadLetterFilter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
     {

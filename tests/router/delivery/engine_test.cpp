@@ -243,6 +243,44 @@ TEST_CASE("what a dead target does not get within max_age ends, however long the
     REQUIRE(eventually([&] { return a->distinct() == 1 && life.settled(); }));
 }
 
+TEST_CASE("retries of a dead target that are too old end together, not one a probe")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::refuse;
+    EventLog log;
+    StateModel model;
+    {
+        Life life;
+        life.options.lane.health.failures = life.options.lane.health.connect_failures = 1000;
+        TargetSpec one = spec("a", a);
+        one.retry.backoff_initial = 10min;
+        one.retry.backoff_max = 10min;
+        life.start({one});
+        send(life, version(1, {"a"}), {0}, 200);
+        REQUIRE(eventually([&] { return life.state.durable().retries.size() == 200; }));
+        life.stop(100ms);
+        log = life.journal.contents();
+        model = life.state.durable();
+    }
+    for (auto& [key, row] : model.retries) row.due = {};
+    const std::uint64_t before = a->attempts;
+    Life life{log, model};
+    TargetSpec one = spec("a", a);
+    one.retry.max_age = 1ms;
+    life.start({one});
+    REQUIRE(eventually([&] { return life.settled(); }));
+    CHECK(a->attempts - before < 50);
+    const StateModel after = life.state.durable();
+    check_model(after);
+    CHECK(after.retries.empty());
+    REQUIRE(after.dead.size() == 200);
+    for (const auto& [id, letter] : after.dead) {
+        CHECK(letter.reason == "max_age");
+        CHECK(letter.attempts >= 1);
+        CHECK(letter.body == R"({"n":1})");
+    }
+}
+
 TEST_CASE("a flapping target gets everything")
 {
     const auto a = std::make_shared<Receiver>();
@@ -639,4 +677,36 @@ TEST_CASE("a lost state starts every target of the journal at its oldest event")
     CHECK(life.status("gone").pending.sum() == 30);
     CHECK(fresh->attempts == 0);
     CHECK(life.state.durable().targets.at("new").cursor == 30);
+}
+
+TEST_CASE("a lane without a trusted cursor attempts and counts once what has a retry row")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::refuse;
+    EventLog log;
+    StateModel model;
+    {
+        Life life;
+        life.start({spec("a", a)});
+        send(life, version(1, {"a"}), {0}, 100);
+        REQUIRE(eventually([&] { return !life.state.durable().retries.empty() && life.journal.last() == 100; }));
+        life.stop(100ms);
+        log = life.journal.contents();
+        model = life.state.durable();
+    }
+    REQUIRE(model.ended.empty());
+    model.targets["a"].cursor = 0;
+    model.targets["a"].settled.clear();
+    model.targets["a"].trusted = false;
+    a->mode = Mode::ok;
+    Life life{log, model};
+    life.start({spec("a", a)});
+    CHECK(life.status("a").pending.sum() <= 100);
+    REQUIRE(eventually([&] { return life.settled(); }));
+    CHECK(a->distinct() == 100);
+    for (const auto& [id, count] : a->taken()) CHECK(count == 1);
+    const StateModel after = life.state.durable();
+    check_model(after);
+    CHECK(after.ended.size() == 100);
+    CHECK(after.retries.empty());
 }

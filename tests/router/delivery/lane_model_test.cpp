@@ -84,8 +84,18 @@ private:
 
     // --- the lane's owner, one action at a time -----------------------------------------------------
 
-    void boot(StateModel durable)
+    /// @param lost  the state lost the cursor and what has ended, and kept the retries
+    void boot(StateModel durable, bool lost = false)
     {
+        if (lost) {
+            durable.targets.at("t").cursor = 0;
+            durable.targets.at("t").settled.clear();
+            for (const auto& [key, row] : durable.retries) durable.targets.at("t").settled.push_back(row.key);
+            durable.ended.clear();
+            durable.dead.clear();
+            first_started_.clear();
+            confirmed_.clear();
+        }
         durable_ = durable;
         submitted_ = std::move(durable);
         unsynced_.clear();
@@ -130,7 +140,7 @@ private:
             key = ended ? std::next(key) : confirmed_.erase(key);  // not this crash's, should it crash again
         }
         CHECK(repeated <= bound);
-        boot(durable_);
+        boot(durable_, pick(8) == 0);
     }
 
     void perform()
@@ -176,7 +186,11 @@ private:
         if (settled.count > 0) todo_.changes.emplace_back(lane_->position(now()));
         if (todo_.changes.empty()) return;
         const auto changes = std::exchange(todo_.changes, {});
-        for (const Change& change : changes) submitted_.apply(change);
+        for (const Change& change : changes) {
+            submitted_.apply(change);
+            if (const auto* ended = std::get_if<Ended>(&change))
+                CHECK(ended->rule == rule_of(ended->key));
+        }
         // A cursor says only what is so: nothing at or below it, or listed, is neither ended nor in a row.
         for (const DeliveryKey& key : routed_)
             if (submitted_.covers("t", key) && submitted_.ended.count({"t", key}) == 0 &&
@@ -258,6 +272,7 @@ private:
             static const std::vector<std::vector<std::uint32_t>> shapes = {{0}, {1}, {0, 1}, {2}, {0, 2}, {0, 1, 2}, {1, 2}};
             auto event = make_event(version_, shapes[pick(shapes.size())], random_, wall_);
             event->sequence = log_.events.size() + 1;
+            if (pick(40) == 0) log_.damaged.insert(event->sequence);  // as far as disk goes
             log_.events.push_back(event);
             for (std::uint32_t route = 0; route < event->routes.size(); ++route) {
                 if (!EventLog::routed(*event, route, "t")) continue;
@@ -305,6 +320,8 @@ private:
         event_reads_.pop_front();
         if (wild && pick(10) == 0) lane_->on_event(now(), read.ticket, true, fail(Errc::io, "read"), todo_);
         else if (wild && pick(20) == 0) lane_->on_event(now(), read.ticket, true, fail(Errc::corrupt, "crc"), todo_);
+        else if (log_.damaged.count(read.sequence) > 0)
+            lane_->on_event(now(), read.ticket, true, fail(Errc::corrupt, "crc"), todo_);
         else lane_->on_event(now(), read.ticket, !wild || pick(20) != 0, log_.events[read.sequence - 1], todo_);
         pump();
     }
@@ -316,6 +333,12 @@ private:
             if (version_->routes[stored.routes[route]].rule == attempt.rule) return {attempt.sequence, route};
         FAIL("an attempt for a rule the event did not match");
         return {};
+    }
+
+    std::string rule_of(DeliveryKey key) const
+    {
+        const StoredEvent& stored = *log_.events[key.sequence - 1];
+        return version_->routes[stored.routes[key.route]].rule;
     }
 
     // --- what must be so ------------------------------------------------------------------------------

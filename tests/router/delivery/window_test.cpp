@@ -275,7 +275,7 @@ TEST_CASE("damaged deliveries settle where they lay, once")
     while (!window.following()) {
         const auto read = window.want_read(f.seen());
         REQUIRE(read);
-        for (const auto& key : window.took(f.answer(*read), f.seen())) damaged.push_back(key);
+        for (const auto& one : window.took(f.answer(*read), f.seen())) damaged.push_back(one.key);
     }
     CHECK(damaged == std::vector<DeliveryKey>{{2, 0}});  // 4 was settled before
     CHECK(window.waiting() == 3);

@@ -169,7 +169,10 @@ void check_start(Base& base, MemoryDisk& disk, const Hit& hit, bool with_state, 
         for (const Sequence n : alive)
             if (routes_of(n).front() == 0) keys_wanted.insert({n, 0});
         CHECK(content.keys == keys_wanted);
-        for (const DeliveryKey& key : content.damaged) CHECK(damaged.contains(key.sequence));
+        for (const DamagedDelivery& one : content.damaged) {
+            CHECK(damaged.contains(one.key.sequence));
+            CHECK(one.rule == "orders");
+        }
     }
 }
 

@@ -92,7 +92,8 @@ struct Bench {
 /// Everything a target reads, and what it is told to be damaged.
 struct LaneContent {
     std::map<Sequence, std::string> bodies;
-    std::set<DeliveryKey> keys, damaged;
+    std::set<DeliveryKey> keys;
+    std::set<DamagedDelivery> damaged;
 };
 inline LaneContent read_all(Log& log, const std::string& target, std::size_t max_items = 7)
 {
