@@ -7,6 +7,7 @@
 #include "cli/admin_client.hpp"
 #include "cli/command.hpp"
 #include "cli/table.hpp"
+#include "cli/target_text.hpp"
 #include "core/time.hpp"
 #include "core/units.hpp"
 
@@ -34,15 +35,12 @@ void print_targets(const json& status)
     Table table(std::move(head));
     for (const json& target : targets) {
         const json pending = target.value("pending", json::object());
-        std::string state = target.value("state", "");
-        if (const std::string reason = target.value("reason", ""); !reason.empty())
-            state += " (" + reason + ")";
         std::vector<std::string> row{target.value("name", ""),     target.value("kind", ""),
-                                     state,                        count(pending, "total"),
+                                     state_text(target),           count(pending, "total"),
                                      count(pending, "in_flight"),  count(target, "delivered"),
                                      count(target, "retried"),     count(target, "dead_lettered")};
         if (forwards) row.push_back(count(target, "forwarded"));
-        row.push_back(target.value("last_error", ""));
+        row.push_back(last_error_text(target));
         table.add(std::move(row));
     }
     if (!table.empty()) std::cout << "\n" << table.text();

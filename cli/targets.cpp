@@ -4,6 +4,7 @@
 #include "cli/admin_client.hpp"
 #include "cli/command.hpp"
 #include "cli/table.hpp"
+#include "cli/target_text.hpp"
 
 namespace eventyard::cli {
 namespace {
@@ -27,14 +28,11 @@ int list(const AdminOptions& admin)
     }
     Table table({"TARGET", "KIND", "STATE", "ADDRESS", "PENDING", "LAST ERROR"});
     for (const auto& target : targets) {
-        std::string state = target.value("state", "");
-        if (const std::string reason = target.value("reason", ""); !reason.empty())
-            state += " (" + reason + ")";
-        table.add({target.value("name", ""), target.value("kind", ""), state,
+        table.add({target.value("name", ""), target.value("kind", ""), state_text(target),
                    target.value("address", ""),
                    grouped(target.value("pending", nlohmann::json::object())
                                .value("total", std::uint64_t{0})),
-                   target.value("last_error", "")});
+                   last_error_text(target)});
     }
     std::cout << table.text();
     return 0;

@@ -170,17 +170,24 @@ void post(Backend& backend, const Request& request, const Respond& respond)
     respond(error_answer(404, "no such path '" + path + "'"));
 }
 
+/// Paths that change something take POST, all others are read.
+bool is_act(const std::string& path)
+{
+    return path == "/v1/reload" || path == "/v1/state/export" || path.rfind("/v1/targets/", 0) == 0;
+}
+
 }  // namespace
 
 Handler make_handler(Backend& backend)
 {
     return [&backend](Request request, Respond respond) {
-        if (request.method == "GET" || request.method == "HEAD")
-            get(backend, request, respond);
-        else if (request.method == "POST")
-            post(backend, request, respond);
-        else
-            respond(error_answer(405, "method " + request.method + " is not known here"));
+        const bool acts = is_act(request.path);
+        const bool reads = request.method == "GET" || request.method == "HEAD";
+        if (reads && !acts) return get(backend, request, respond);
+        if (request.method == "POST" && acts) return post(backend, request, respond);
+        Answer refused = error_answer(405, "'" + request.path + "' does not take " + request.method);
+        refused.allow = acts ? "POST" : "GET, HEAD";
+        respond(std::move(refused));
     };
 }
 

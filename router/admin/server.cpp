@@ -106,7 +106,12 @@ asio::awaitable<void> serve(tcp::socket socket, asio::io_context& io,
         http::request_parser<http::string_body> parser;
         parser.body_limit(body_limit);
         stream.expires_after(io_timeout);
-        const auto [read_ec, n] = co_await http::async_read(stream, buffer, parser, token);
+        auto [read_ec, n] = co_await http::async_read_header(stream, buffer, parser, token);
+        if (!read_ec && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+            static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+            std::tie(read_ec, n) = co_await asio::async_write(stream, asio::buffer(go_on), token);
+        }
+        if (!read_ec) std::tie(read_ec, n) = co_await http::async_read(stream, buffer, parser, token);
         if (read_ec) {
             if (auto answer = refusal_of(read_ec)) co_await refuse(stream, std::move(*answer));
             break;
@@ -120,12 +125,13 @@ asio::awaitable<void> serve(tcp::socket socket, asio::io_context& io,
             if (!waiting->done) co_await waiting->timer.async_wait(token);
             waiting->done = true;
         } else {
-            waiting->answer = {400, R"({"error":"bad request target"})" "\n", "application/json"};
+            waiting->answer = {400, R"({"error":"bad request target"})" "\n", "application/json", {}};
         }
         http::response<http::string_body> response{static_cast<http::status>(waiting->answer.status),
                                                    message.version()};
         response.set(http::field::content_type, waiting->answer.content_type);
         response.set(http::field::cache_control, "no-store");
+        if (!waiting->answer.allow.empty()) response.set(http::field::allow, waiting->answer.allow);
         response.keep_alive(message.keep_alive());
         const bool head = message.method() == http::verb::head;
         const std::size_t size = waiting->answer.body.size();

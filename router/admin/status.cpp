@@ -13,7 +13,7 @@ constexpr Ending endings[] = {Ending::delivered,           Ending::dead_lettered
                               Ending::discarded_overflow,  Ending::expired,
                               Ending::damaged,             Ending::lost};
 
-json to_json(const TargetStatus& target)
+json to_json(const TargetStatus& target, WallTime now)
 {
     json out{{"name", target.name},
              {"kind", target.kind},
@@ -41,6 +41,8 @@ json to_json(const TargetStatus& target)
     if (!target.counters.last_error.empty()) {
         out["last_error"] = target.counters.last_error;
         out["last_error_at"] = to_rfc3339(target.counters.last_error_at);
+        out["last_error_age_seconds"] =
+            std::chrono::duration_cast<std::chrono::seconds>(now - target.counters.last_error_at).count();
     }
     for (const targets::StatusItem& item : target.items) out["details"][item.key] = item.value;
     return out;
@@ -184,7 +186,7 @@ std::string status_json(const StatusReport& report)
     out["buses"] = json::array();
     for (const BusStatus& bus : report.buses) out["buses"].push_back(to_json(bus));
     out["targets"] = json::array();
-    for (const TargetStatus& target : report.targets) out["targets"].push_back(to_json(target));
+    for (const TargetStatus& target : report.targets) out["targets"].push_back(to_json(target, report.now));
     out["ledger"] = json::array();
     for (const LedgerRow& row : report.ledger) out["ledger"].push_back(to_json(row));
     out["events"] = json::array();

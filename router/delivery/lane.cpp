@@ -362,7 +362,7 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
         ++counters_.pauses;
         health_.forget(flight.probe);
         give_back(now, flight, Duration{0});
-        pause("the target asked for it: " + in_words(outcome), todo);
+        pause("the target asked for it: " + in_words(outcome), todo, Note::What::stopped_itself);
         return;
     }
     const Duration held = honoured_retry_after(settings_.retry, outcome.retry_after);
@@ -472,13 +472,13 @@ void Lane::on_durable(Settled settled) noexcept
 
 // --- Operators --------------------------------------------------------------------------------------
 
-void Lane::pause(std::string reason, Todo& todo)
+void Lane::pause(std::string reason, Todo& todo, Note::What what)
 {
     if (reason.empty()) reason = "paused";
     if (paused_ == reason) return;
     paused_ = std::move(reason);
     todo.changes.emplace_back(TargetPaused{target_, paused_});
-    todo.notes.push_back({Note::What::paused, 0, paused_});
+    todo.notes.push_back({what, 0, paused_});
 }
 
 void Lane::resume(Todo& todo)

@@ -80,7 +80,7 @@ struct Attempt {
 
 /// Something a person should read.
 struct Note {
-    enum class What : std::uint8_t { failing, recovered, dead_lettered, paused, resumed, read_failed, damaged };
+    enum class What : std::uint8_t { failing, recovered, dead_lettered, paused, stopped_itself, resumed, read_failed, damaged };
     What what;
     std::uint64_t count = 0;             // occurrences the line stands for
     std::string detail;
@@ -131,7 +131,7 @@ public:
     /// Dead letters for this target may wait in the state.
     void look() noexcept { forwards_.look(); }
 
-    void pause(std::string reason, Todo& todo);
+    void pause(std::string reason, Todo& todo, Note::What what = Note::What::paused);
     void resume(Todo& todo);
     void retry_now(const Now& now);
     /// No attempt starts any more; those in flight end.

@@ -542,6 +542,9 @@ void Shard::note(const Entry& entry, const Note& line) const
                       {{"target", target}, {"deliveries", line.count}, {"last", line.detail}});
             return;
         case Note::What::paused:
+            log::info("delivery", "target is paused", {{"target", target}, {"reason", line.detail}});
+            return;
+        case Note::What::stopped_itself:
             log::error("delivery", "target is paused: resume it when it may be sent to again",
                        {{"target", target}, {"reason", line.detail}});
             return;

@@ -152,7 +152,7 @@ bool Connection::parse(std::string_view& input)
         const std::size_t used = parser_->put(asio::buffer(input.data(), input.size()), ec);
         input.remove_prefix(used);
         if (ec && ec != http::error::need_more) {
-            on_protocol_error(ec);
+            on_protocol_error(ec, input);
             return true;
         }
         if (!head_done_ && parser_->is_header_done()) {
@@ -279,7 +279,8 @@ void Connection::committed(const Result<CommitResult>& result)
     respond(answer(*intake_, &result), !parser_->keep_alive());
 }
 
-void Connection::on_protocol_error(const boost::beast::error_code& ec)
+/// @param input  what the parser did not take
+void Connection::on_protocol_error(const boost::beast::error_code& ec, std::string_view input)
 {
     Refusal refusal;
     if (ec == http::error::header_limit) {
@@ -296,6 +297,9 @@ void Connection::on_protocol_error(const boost::beast::error_code& ec)
         if (Refusal other; destination_.bus != nullptr ||
                            find_destination(head_.target, *table_, destination_, other))
             host_.counters.count_items(destination_.bus->name, {.refused = 1});
+    } else if (const auto line = input.substr(0, input.find('\n'));
+               ec == http::error::bad_version && line.size() < input.size() && !line.ends_with('\r')) {
+        refusal = plain(400, "bad_request", "a line of the head ends in LF alone; HTTP asks for CR LF");
     } else if (ec == http::error::bad_version) {
         refusal = plain(505, "http_version_not_supported", "HTTP/1.1 and HTTP/1.0 are spoken here");
     } else {

@@ -85,7 +85,7 @@ private:
     bool check_head(Refusal& refusal);
     [[nodiscard]] bool sound_framing() const;
     void on_request();
-    void on_protocol_error(const boost::beast::error_code& ec);
+    void on_protocol_error(const boost::beast::error_code& ec, std::string_view input);
     void respond(const Answer& answer, bool close);
     void respond_options();
     void start_response(unsigned status, bool close);

@@ -25,7 +25,7 @@ struct JournalOptions {
     std::string directory;                    // <data_dir>/journal
     std::uint64_t segment_size = 64ULL << 20; // bytes; a commit block never spans segments
     std::uint64_t min_free = 0;               // bytes; 0: 5 %, at least 256 MiB
-    std::size_t max_queued_bytes = 64U << 20; // submit() beyond this answers Errc::unavailable
+    std::size_t max_queued_bytes = 64U << 20; // submit() beyond this answers Errc::unavailable; an empty queue takes any unit
     std::uint32_t spare_segments = 2;         // pre-written or recycled, ready for use
     Duration reserve_patience = std::chrono::seconds{5};  // of events for numbers that cannot be reserved
 };

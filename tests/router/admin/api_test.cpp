@@ -102,7 +102,16 @@ TEST_CASE("the admin listener answers each of its paths")
     CHECK(Json::parse(support::http_get(f.port, "/v1/status").body).at("version") == "fake");
     CHECK(support::http_get(f.port, "/metrics").body.find("eventyard_info{version=\"fake\"} 1") != std::string::npos);
     CHECK(support::http_get(f.port, "/v2/status").status == 404);
-    CHECK(support::http_request(f.port, "DELETE", "/v1/status", "").status == 405);
+    const auto deleted = support::http_request(f.port, "DELETE", "/v1/status", "");
+    CHECK(deleted.status == 405);
+    CHECK(deleted.header("allow") == "GET, HEAD");
+    const auto read = support::http_get(f.port, "/v1/reload");
+    CHECK(read.status == 405);
+    CHECK(read.header("allow") == "POST");
+    const auto expects = support::raw_exchange(
+        f.port, "POST /v1/reload HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        std::chrono::seconds{5});
+    CHECK(expects.rfind("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK", 0) == 0);
 }
 
 TEST_CASE("what is no request is refused with a sentence, then the connection ends")

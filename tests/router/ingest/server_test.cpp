@@ -309,6 +309,7 @@ TEST_CASE("What is not HTTP, or not allowed by it, is refused and closed")
         {"hello\r\n\r\n", 400},
         {"GET\r\n\r\n", 400},
         {"POST /v1/events HTTP/2.0\r\nHost: x\r\n\r\n", 505},
+        {"POST /v1/events HTTP/1.1\nHost: x\n\n", 400},
         {"POST /v1/events HTTP/1.1\r\n\r\n", 400},                       // no Host
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400},
         {"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400},
