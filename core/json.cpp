@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
+#include <type_traits>
 
 #include "core/json_fault.hpp"
 #include "core/json_tokens.hpp"
@@ -10,88 +12,115 @@ namespace eventyard::json {
 
 static_assert(Document::padding >= simdjson::SIMDJSON_PADDING);
 
+namespace {
+
+/// Room for values that are written one after the other, without a constructor run before.
+class ValueBuffer {
+public:
+    Value* at_least(std::size_t count)
+    {
+        constexpr std::size_t kept = 1U << 15;
+        if (count > capacity_ || (capacity_ > kept && count < capacity_ / 16)) {
+            capacity_ = std::max<std::size_t>(count, 256);
+            memory_.reset();
+            memory_.reset(static_cast<Value*>(::operator new(capacity_ * sizeof(Value))));
+        }
+        return memory_.get();
+    }
+
+    [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+private:
+    struct Free {
+        void operator()(Value* memory) const noexcept { ::operator delete(memory); }
+    };
+    static_assert(std::is_trivially_destructible_v<Value>);
+    std::unique_ptr<Value, Free> memory_;
+    std::size_t capacity_ = 0;
+};
+
+}  // namespace
+
 /// The walk says only yes or no: a text it refuses is read again by find_fault(), byte by byte.
 struct Document::Parser {
     Tokens tokens;
-    std::vector<std::uint32_t> open;  // containers around the present value, as indices of values
+    std::vector<std::uint32_t> open;  // containers around the present one, as indices of values
     Buffer copy;                      // of a text given to parse()
+    ValueBuffer values;
 
-    bool walk(std::vector<Value>& values, const Limits& limits);
+    /// Empty: refused.
+    std::span<const Value> walk(const Limits& limits);
 };
 
-bool Document::Parser::walk(std::vector<Value>& values, const Limits& limits)
+std::span<const Value> Document::Parser::walk(const Limits& limits)
 {
     Tokens& in = tokens;
     const char* const base = in.base;
     const std::uint32_t* next = in.next;
     const std::uint32_t* const last = in.last;
+    // Every value has a structural of its own and, but for the root, one that follows it; containers that
+    // are open at a fault lack the latter.
+    const auto structurals = static_cast<std::size_t>(last - next);
+    Value* const values = this->values.at_least(std::min(structurals, (structurals + limits.depth) / 2 + 1) + 1);
+    Value* out = values;
     open.clear();
-    std::uint32_t count = 0;            // of values
-    std::uint32_t container = 0;        // the innermost that is open
+    std::uint32_t container = 0;        // the innermost that is open, if there is any
     bool object = false;                // what it is
     // Of the next value. After the last structural stand two more that are the text's size, so a key and
     // its colon may be looked for before it is known whether there are any left.
     std::string_view key;
     bool key_lone = false;
-    const auto read_key = [&] {
-        std::uint32_t end = 0;
-        if (next >= last || base[*next] != '"' || base[next[1]] != ':') return false;
-        key_lone = false;
-        if (!in.read_string(next[0], next[1], key, key_lone, end)) return false;
-        next += 2;
-        return true;
-    };
     for (;;) {
-        if (next >= last) return false;
+        if (object) {
+            std::uint32_t end = 0;
+            if (next >= last || base[*next] != '"' || base[next[1]] != ':') return {};
+            key_lone = false;
+            if (!in.read_string(next[0], next[1], key, key_lone, end)) return {};
+            next += 2;
+        }
+        if (next >= last) return {};
         const std::uint32_t begin = *next++;
         const std::uint32_t limit = *next;
         const char first = base[begin];
+        const auto after = static_cast<std::uint32_t>(out - values) + 1;
         std::uint32_t end = 0;
         if (first == '"') {
             std::string_view text;
             bool lone = false;
-            if (!in.read_string(begin, limit, text, lone, end)) return false;
-            values.push_back({Kind::string, false, lone, key_lone, ++count, begin, end, key, text});
+            if (!in.read_string(begin, limit, text, lone, end)) return {};
+            new (out++) Value{Kind::string, false, lone, key_lone, after, begin, end, key, text};
         } else if (first == '{' || first == '[') {
-            if (open.size() >= limits.depth) return false;
-            values.push_back({first == '{' ? Kind::object : Kind::array, false, false, key_lone, count + 1, begin, 0, key, {}});
-            open.push_back(count);
-            container = count++;
+            if (open.size() >= limits.depth) return {};
+            open.push_back(container);
+            container = after - 1;
             object = first == '{';
-            if (next >= last) return false;
-            if (base[*next] != (object ? '}' : ']')) {
-                key = {};
-                key_lone = false;
-                if (object && !read_key()) return false;
-                continue;
-            }
+            new (out++) Value{object ? Kind::object : Kind::array, false, false, key_lone, after, begin, 0, key, {}};
+            key = {};
+            key_lone = false;
+            if (next >= last) return {};
+            if (base[*next] != (object ? '}' : ']')) continue;
         } else if (first == 't' || first == 'f') {
-            if (!in.read_literal(first == 't' ? "true" : "false", begin, limit, end)) return false;
-            values.push_back({Kind::boolean, first == 't', false, key_lone, ++count, begin, end, key, {}});
+            if (!in.read_literal(first == 't' ? "true" : "false", begin, limit, end)) return {};
+            new (out++) Value{Kind::boolean, first == 't', false, key_lone, after, begin, end, key, {}};
         } else if (first == 'n') {
-            if (!in.read_literal("null", begin, limit, end)) return false;
-            values.push_back({Kind::null, false, false, key_lone, ++count, begin, end, key, {}});
+            if (!in.read_literal("null", begin, limit, end)) return {};
+            new (out++) Value{Kind::null, false, false, key_lone, after, begin, end, key, {}};
         } else {
-            if (!in.read_number(begin, limit, end)) return false;
-            values.push_back({Kind::number, false, false, key_lone, ++count, begin, end, key, {base + begin, end - begin}});
+            if (!in.read_number(begin, limit, end)) return {};
+            new (out++) Value{Kind::number, false, false, key_lone, after, begin, end, key, {base + begin, end - begin}};
         }
         // What follows a value: containers end until a comma asks for another value.
         for (;;) {
-            if (open.empty()) return next == last;
-            if (next >= last) return false;
+            if (open.empty()) return next == last ? std::span<const Value>{values, out} : std::span<const Value>{};
+            if (next >= last) return {};
             const std::uint32_t at = *next++;
-            if (base[at] == ',') {
-                if (!object) break;
-                if (!read_key()) return false;
-                break;
-            }
-            if (base[at] != (object ? '}' : ']')) return false;
-            values[container].next = count;
+            if (base[at] == ',') break;
+            if (base[at] != (object ? '}' : ']')) return {};
+            values[container].next = static_cast<std::uint32_t>(out - values);
             values[container].end = at + 1;
-            open.pop_back();
-            if (open.empty()) continue;
             container = open.back();
-            object = values[container].kind == Kind::object;
+            open.pop_back();
+            object = !open.empty() && values[container].kind == Kind::object;
             key = {};
             key_lone = false;
         }
@@ -113,21 +142,20 @@ bool Document::parse(std::string_view text, const Limits& limits, SyntaxError& e
 
 bool Document::parse_padded(std::string_view text, const Limits& limits, SyntaxError& error)
 {
-    constexpr std::size_t values_kept = 1U << 15;
-    values_.clear();
-    if (values_.capacity() > values_kept && text.size() < values_.capacity()) values_.shrink_to_fit();
+    values_ = {};
     text_ = text;
     if (text.size() >= simdjson::SIMDJSON_MAXSIZE_BYTES) {
         error = {0, false, "the text is larger than 4 GiB"};
-    } else if (parser_->tokens.index(text) && parser_->walk(values_, limits)) {
-        return true;
     } else {
+        if (parser_->tokens.index(text)) values_ = parser_->walk(limits);
+        if (!values_.empty()) return true;
         error = find_fault(text, limits);
     }
-    values_.clear();
     text_ = {};
     return false;
 }
+
+std::size_t Document::capacity() const noexcept { return parser_->values.capacity(); }
 
 const Value* Document::member(std::uint32_t index, std::string_view key) const noexcept
 {

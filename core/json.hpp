@@ -10,9 +10,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/result.hpp"
 
@@ -63,7 +63,9 @@ public:
     [[nodiscard]] bool parse_padded(std::string_view text, const Limits& limits, SyntaxError& error);
     static constexpr std::size_t padding = 64;
 
-    [[nodiscard]] const std::vector<Value>& values() const noexcept { return values_; }
+    [[nodiscard]] std::span<const Value> values() const noexcept { return values_; }
+    /// Values that there is memory for.
+    [[nodiscard]] std::size_t capacity() const noexcept;
     [[nodiscard]] const Value& root() const noexcept { return values_.front(); }
     [[nodiscard]] bool empty() const noexcept { return values_.empty(); }
     /// The source text of a value.
@@ -78,7 +80,7 @@ public:
 private:
     struct Parser;
     std::unique_ptr<Parser> parser_;
-    std::vector<Value> values_;
+    std::span<const Value> values_;  // in memory of the parser
     std::string_view text_;
 };
 

@@ -78,7 +78,7 @@ private:
                                                                std::uint32_t node) const;
 
     const Pattern::Body& body_;
-    const std::vector<json::Value>& values_;
+    std::span<const json::Value> values_;
     const Projection& projection_;
     Trace* trace_;
 };

@@ -5,7 +5,7 @@ namespace eventyard::rules {
 void Projection::build(const std::vector<Position>& positions, const json::Document& event)
 {
     positions_ = &positions;
-    values_ = &event.values();
+    values_ = event.values();
     nodes_.clear();
     objects_.clear();
     children_.clear();
@@ -16,7 +16,7 @@ void Projection::build(const std::vector<Position>& positions, const json::Docum
 
 void Projection::value(std::uint32_t value, std::uint32_t position, std::uint32_t node)
 {
-    switch ((*values_)[value].kind) {
+    switch (values_[value].kind) {
         case json::Kind::array: return array(value, position, node);
         case json::Kind::object:
             if (!(*positions_)[position].children.empty()) members(value, position, direct(node));
@@ -33,7 +33,7 @@ void Projection::value(std::uint32_t value, std::uint32_t position, std::uint32_
 
 void Projection::array(std::uint32_t value, std::uint32_t position, std::uint32_t node)
 {
-    const auto& values = *values_;
+    const std::span<const json::Value> values = values_;
     for (std::uint32_t i = value + 1; i < values[value].next; i = values[i].next) {
         if (values[i].kind != json::Kind::object) {
             this->value(i, position, node);
@@ -54,7 +54,7 @@ void Projection::array(std::uint32_t value, std::uint32_t position, std::uint32_
 
 void Projection::members(std::uint32_t value, std::uint32_t position, std::uint32_t object)
 {
-    const auto& values = *values_;
+    const std::span<const json::Value> values = values_;
     for (std::uint32_t i = value + 1; i < values[value].next; i = values[i].next) {
         std::string_view key = values[i].key;
         std::uint32_t at_position = position;

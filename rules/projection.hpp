@@ -58,7 +58,7 @@ private:
     std::uint32_t direct(std::uint32_t node);
 
     const std::vector<Position>* positions_ = nullptr;
-    const std::vector<json::Value>* values_ = nullptr;
+    std::span<const json::Value> values_;
     std::vector<Node> nodes_;
     std::vector<Object> objects_;
     std::vector<Child> children_;

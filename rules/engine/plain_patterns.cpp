@@ -26,7 +26,7 @@ std::optional<std::uint32_t> PlainPatterns::add(std::uint32_t rule, const json::
     return programs_.add(rule, description_, slots_);
 }
 
-bool PlainPatterns::object(const Values& values, std::uint32_t at, std::uint32_t position, int depth)
+bool PlainPatterns::object(Values values, std::uint32_t at, std::uint32_t position, int depth)
 {
     constexpr int depth_max = 32;
     const std::size_t count_at = description_.size();
@@ -56,7 +56,7 @@ bool PlainPatterns::object(const Values& values, std::uint32_t at, std::uint32_t
     return description_[count_at] > 0;
 }
 
-bool PlainPatterns::list(const Values& values, std::uint32_t at, std::uint32_t position, bool& absentable)
+bool PlainPatterns::list(Values values, std::uint32_t at, std::uint32_t position, bool& absentable)
 {
     ItemList many;
     std::uint32_t first = not_plain;
@@ -84,7 +84,7 @@ bool PlainPatterns::list(const Values& values, std::uint32_t at, std::uint32_t p
     return true;
 }
 
-std::uint32_t PlainPatterns::item(const Values& values, std::uint32_t at, std::uint32_t position)
+std::uint32_t PlainPatterns::item(Values values, std::uint32_t at, std::uint32_t position)
 {
     if (values[at].kind == Kind::object) return operation(values, at, position);
     if (values[at].kind == Kind::array) return not_plain;
@@ -103,7 +103,7 @@ std::uint32_t PlainPatterns::value(const json::Value& value, std::uint32_t posit
     }
 }
 
-std::uint32_t PlainPatterns::operation(const Values& values, std::uint32_t at, std::uint32_t position)
+std::uint32_t PlainPatterns::operation(Values values, std::uint32_t at, std::uint32_t position)
 {
     const std::uint32_t operand = at + 1;
     if (operand >= values[at].next || values[operand].next != values[at].next) return not_plain;  // one member
@@ -130,7 +130,7 @@ std::uint32_t PlainPatterns::folded(std::uint32_t position, Op op, std::string_v
     return predicates_.add_text(position, op, scratch_);
 }
 
-std::uint32_t PlainPatterns::affix(const Values& values, std::uint32_t operand, std::uint32_t position, Op plain,
+std::uint32_t PlainPatterns::affix(Values values, std::uint32_t operand, std::uint32_t position, Op plain,
                                    Op folded_op)
 {
     const json::Value& of = values[operand];
@@ -142,7 +142,7 @@ std::uint32_t PlainPatterns::affix(const Values& values, std::uint32_t operand, 
     return folded(position, folded_op, values[inner].text);
 }
 
-std::uint32_t PlainPatterns::numeric(const Values& values, std::uint32_t operand, std::uint32_t position)
+std::uint32_t PlainPatterns::numeric(Values values, std::uint32_t operand, std::uint32_t position)
 {
     const json::Value& of = values[operand];
     const std::uint32_t count = of.next - operand - 1;  // scalars take one value each
@@ -167,7 +167,7 @@ std::uint32_t PlainPatterns::numeric(const Values& values, std::uint32_t operand
     return predicates_.add_range(position, {number, other, first.size() == 2, second.size() == 2});
 }
 
-std::uint32_t PlainPatterns::anything_but(const Values& values, std::uint32_t operand, std::uint32_t position)
+std::uint32_t PlainPatterns::anything_but(Values values, std::uint32_t operand, std::uint32_t position)
 {
     const json::Value& of = values[operand];
     list_.clear();

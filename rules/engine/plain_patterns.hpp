@@ -28,15 +28,15 @@ public:
     std::optional<std::uint32_t> add(std::uint32_t rule, const json::Document& pattern);
 
 private:
-    using Values = std::vector<json::Value>;
+    using Values = std::span<const json::Value>;
 
-    bool object(const Values& values, std::uint32_t at, std::uint32_t position, int depth);
-    bool list(const Values& values, std::uint32_t at, std::uint32_t position, bool& absentable);
-    std::uint32_t item(const Values& values, std::uint32_t at, std::uint32_t position);
-    std::uint32_t operation(const Values& values, std::uint32_t at, std::uint32_t position);
-    std::uint32_t affix(const Values& values, std::uint32_t operand, std::uint32_t position, Op plain, Op folded);
-    std::uint32_t numeric(const Values& values, std::uint32_t operand, std::uint32_t position);
-    std::uint32_t anything_but(const Values& values, std::uint32_t operand, std::uint32_t position);
+    bool object(Values values, std::uint32_t at, std::uint32_t position, int depth);
+    bool list(Values values, std::uint32_t at, std::uint32_t position, bool& absentable);
+    std::uint32_t item(Values values, std::uint32_t at, std::uint32_t position);
+    std::uint32_t operation(Values values, std::uint32_t at, std::uint32_t position);
+    std::uint32_t affix(Values values, std::uint32_t operand, std::uint32_t position, Op plain, Op folded);
+    std::uint32_t numeric(Values values, std::uint32_t operand, std::uint32_t position);
+    std::uint32_t anything_but(Values values, std::uint32_t operand, std::uint32_t position);
     std::uint32_t value(const json::Value& value, std::uint32_t position);
     std::uint32_t folded(std::uint32_t position, Op op, std::string_view text);
 

@@ -81,7 +81,7 @@ private:
         return true;
     }
 
-    const std::vector<json::Value>& ours_;
+    std::span<const json::Value> ours_;
     std::size_t at_ = 0;
     std::vector<std::size_t> open_;
 };
