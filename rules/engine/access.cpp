@@ -5,6 +5,7 @@
 #include <limits>
 #include <tuple>
 
+#include "core/huge_pages.hpp"
 #include "rules/engine/access_hashes.hpp"
 
 namespace eventyard::rules {
@@ -170,8 +171,13 @@ void Access::finish()
     std::size_t size = 16;
     while (size < hashed_.size() * 3 / 2) size *= 2;
     mask_ = size - 1;
+    slots_.reserve(size);
+    prefer_huge_pages(slots_);
     slots_.assign(size, {});
-    for (const auto& [hash, ref] : hashed_) {
+    for (std::size_t i = 0; i < hashed_.size(); ++i) {
+        constexpr std::size_t ahead = 8;  // places in a table larger than the cache
+        if (i + ahead < hashed_.size()) __builtin_prefetch(&slots_[hashed_[i + ahead].first & mask_], 1);
+        const auto& [hash, ref] = hashed_[i];
         std::size_t at = hash & mask_;
         while (slots_[at].ref != none) at = (at + 1) & mask_;
         slots_[at] = {static_cast<std::uint32_t>(hash >> 32), ref};

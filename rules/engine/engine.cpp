@@ -36,6 +36,8 @@ public:
         cost_.touched += memory_.touched.size();
         for (const Touch& touch : memory_.touched)
             if ((touch.ref & Access::single) != 0) engine_.programs_.prefetch(touch.ref & ~Access::single);
+        for (const Touch& touch : memory_.touched)
+            if ((touch.ref & Access::single) != 0) engine_.programs_.prefetch_tests(touch.ref & ~Access::single);
         for (const Touch& touch : memory_.touched) {
             leaves_[0] = touch.leaf;
             visit(touch.ref, 0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/huge_pages.hpp"
 #include "core/result.hpp"
 #include "rules/engine/hash.hpp"
 
@@ -95,9 +96,16 @@ std::uint32_t Predicates::intern(std::uint64_t hash, const Equal& equal, const M
 
 void Predicates::grow()
 {
-    slots_.assign(slots_.size() * 2, {});
+    const std::size_t size = slots_.size() * 4;
+    std::vector<Slot> larger;
+    larger.reserve(size);
+    prefer_huge_pages(larger);
+    larger.resize(size);
+    slots_ = std::move(larger);
     const std::size_t mask = slots_.size() - 1;
     for (std::uint32_t i = 0; i < all_.size(); ++i) {
+        constexpr std::uint32_t ahead = 8;
+        if (i + ahead < all_.size()) __builtin_prefetch(&slots_[hashes_[i + ahead] & mask], 1);
         std::size_t at = hashes_[i] & mask;
         while (slots_[at].predicate != none) at = (at + 1) & mask;
         slots_[at] = {static_cast<std::uint32_t>(hashes_[i] >> 32), i};
@@ -288,6 +296,10 @@ void Predicates::finish()
     bounds_.shrink_to_fit();
     ranges_.shrink_to_fit();
     lists_.shrink_to_fit();
+    prefer_huge_pages(all_);
+    prefer_huge_pages(bounds_);
+    prefer_huge_pages(ranges_);
+    prefer_huge_pages(texts_.data(), texts_.capacity());
 }
 
 const std::uint32_t* Predicates::listed(std::uint32_t i, std::uint32_t& count) const noexcept

@@ -111,6 +111,7 @@ public:
     /// Once, after the last add(): drops what only add() needs.
     void finish();
 
+    void prefetch(std::uint32_t predicate) const noexcept { __builtin_prefetch(&all_[predicate]); }
     [[nodiscard]] bool holds(std::uint32_t predicate, const LeafView& leaf) const;
 
     [[nodiscard]] std::size_t size() const noexcept { return all_.size(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/huge_pages.hpp"
 #include "rules/engine/hash.hpp"
 
 namespace eventyard::rules {
@@ -209,6 +210,7 @@ std::uint32_t Programs::shape_of(const std::vector<std::uint32_t>& description, 
     std::uint32_t slot = 0;
     const std::uint32_t* words = description.data();
     described_shapes_.push_back(tree != nullptr ? make_shape(*tree, slot) : make_shape(tree_of_description(words), slot));
+    shapes_[described_shapes_.back()].slots = slot;
     descriptions_.push_back(description);
     return described_shapes_.back();
 }
@@ -242,6 +244,8 @@ void Programs::finish()
     slots_ = {};
     words_.shrink_to_fit();
     lists_.shrink_to_fit();
+    prefer_huge_pages(words_);
+    prefer_huge_pages(lists_);
 }
 
 std::uint32_t Programs::only(std::uint32_t program) const noexcept

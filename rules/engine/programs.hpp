@@ -99,7 +99,14 @@ public:
         for (std::uint32_t i = shape.flat_first; i < shape.flat_first + shape.flat_count; ++i)
             if (!flat_[i].absentable) visit(flat_[i].position, words_[program + 2 + flat_[i].slot]);
     }
+    /// Two steps of getting a program near: its own words, and, when these are there, what its tests look at.
     void prefetch(std::uint32_t program) const noexcept { __builtin_prefetch(&words_[program]); }
+    void prefetch_tests(std::uint32_t program) const noexcept
+    {
+        const std::uint32_t count = shapes_[words_[program + 1]].slots;
+        for (std::uint32_t i = 0; i < count; ++i)
+            if (const std::uint32_t slot = words_[program + 2 + i]; is_predicate(slot)) predicates_.prefetch(slot);
+    }
     [[nodiscard]] std::size_t shapes() const noexcept { return shapes_.size(); }
     [[nodiscard]] std::size_t bytes() const noexcept;
 
@@ -125,6 +132,7 @@ private:
         std::uint32_t either_first = 0, either_count = 0;
         std::uint32_t flat_first = 0, flat_count = 0;                // all fields at and below it
         std::uint32_t flat_either_first = 0, flat_either_count = 0;  // all alternatives at and below it
+        std::uint32_t slots = 0;                                     // of a program with this shape
         bool may_be_absent = true;
     };
     class Walk;
