@@ -159,7 +159,7 @@ CompiledRules compile_rule_file(const std::string& path, Report& report)
     {
         std::vector<rules::Pattern> patterns;
         for (const router::Rule& rule : config::load_rules({path}, report))
-            if (rule.enabled) patterns.push_back(rule.pattern);
+            if (rule.enabled) patterns.push_back(rule.details->pattern);
         if (patterns.empty() && !report.has_errors()) report.error({}, path + ": holds no rules");
         if (report.has_errors()) return out;
         out.set = rules::RuleSet(std::move(patterns));

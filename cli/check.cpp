@@ -29,7 +29,7 @@ std::vector<RuleNote> notes_of(const router::RouteTable& table)
 {
     std::vector<RuleNote> notes;
     for (const router::Rule& rule : table.rules)
-        for (rules::PortabilityNote& note : rules::portability(*rule.pattern_source))
+        for (rules::PortabilityNote& note : rules::portability(*table.details(rule)->source))
             notes.push_back({rule.name, std::move(note)});
     return notes;
 }
@@ -37,7 +37,7 @@ std::vector<RuleNote> notes_of(const router::RouteTable& table)
 std::size_t rules_that_compare_numbers(const router::RouteTable& table)
 {
     std::size_t count = 0;
-    for (const router::Rule& rule : table.rules) count += rules::compares_numbers(*rule.pattern_source);
+    for (const router::Rule& rule : table.rules) count += rules::compares_numbers(*table.details(rule)->source);
     return count;
 }
 
@@ -70,8 +70,8 @@ void print_table(const router::RouteTable& table, std::size_t warnings)
     std::map<std::string, std::size_t> off;
     std::map<std::string, std::size_t> uses;
     for (const router::Rule& rule : table.rules) {
-        if (!rule.enabled) ++off[rule.bus];
-        for (const router::RuleTarget& target : rule.targets) uses[target.target] += rule.enabled;
+        if (!rule.enabled) ++off[*rule.bus];
+        for (const router::SharedName& target : rule.targets) uses[*target] += rule.enabled;
     }
     Table buses({"BUS", "RULES", "OFF", "DURABILITY", "UNMATCHED"});
     for (const auto& [name, bus] : table.buses)

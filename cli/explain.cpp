@@ -35,8 +35,8 @@ std::vector<Verdict> judge(const router::RouteTable& table, const std::string& b
 {
     std::vector<Verdict> verdicts;
     for (const router::Rule& rule : table.rules) {
-        if (!bus.empty() && rule.bus != bus) continue;
-        auto explanation = rules::explain(rule.pattern, event);
+        if (!bus.empty() && *rule.bus != bus) continue;
+        auto explanation = rules::explain(table.details(rule)->pattern, event);
         const std::size_t failed = failed_fields(explanation);
         verdicts.push_back({&rule, std::move(explanation), failed});
     }
@@ -52,8 +52,7 @@ std::vector<Verdict> judge(const router::RouteTable& table, const std::string& b
 std::string targets_of(const router::Rule& rule)
 {
     std::string list;
-    for (const router::RuleTarget& target : rule.targets)
-        list += (list.empty() ? "" : ", ") + target.target;
+    for (const router::SharedName& target : rule.targets) list += (list.empty() ? "" : ", ") + *target;
     return list;
 }
 
@@ -118,9 +117,9 @@ void print_json(const std::vector<Verdict>& verdicts)
 {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const Verdict& v : verdicts) {
-        nlohmann::ordered_json one{{"rule", v.rule->name}, {"bus", v.rule->bus}, {"enabled", v.rule->enabled}};
+        nlohmann::ordered_json one{{"rule", v.rule->name}, {"bus", *v.rule->bus}, {"enabled", v.rule->enabled}};
         nlohmann::ordered_json targets = nlohmann::ordered_json::array();
-        for (const router::RuleTarget& target : v.rule->targets) targets.push_back(target.target);
+        for (const router::SharedName& target : v.rule->targets) targets.push_back(*target);
         one["targets"] = std::move(targets);
         one.update(verdict_json(v.explanation));
         one["failed"] = v.failed;

@@ -117,7 +117,7 @@ std::optional<Document> read_document(const std::string& path, const Place& aske
 }
 
 void read_json_lines(const std::string& path, const Place& asked_by, Report& report,
-                     const std::function<void(Node)>& take)
+                     const std::function<void(std::string_view line, const Place& start)>& take)
 {
     std::ifstream in(path, std::ios::binary);
     if (!in) {
@@ -133,7 +133,7 @@ void read_json_lines(const std::string& path, const Place& asked_by, Report& rep
             report.error(start, "this line is larger than " + format_size(json_line_max));
             continue;
         }
-        if (auto node = rules::read_pattern_text(line, start, report)) take(std::move(*node));
+        take(line, start);
     }
     if (in.bad()) report.error(asked_by, path + ": cannot read: " + std::strerror(errno));
 }

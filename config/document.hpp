@@ -27,9 +27,9 @@ struct Document {
 [[nodiscard]] std::optional<Document> read_document(const std::string& path, const Place& asked_by,
                                                     Report& report);
 
-/// Reads a .jsonl file line by line, in bounded memory; blank lines are skipped.
+/// Gives the lines of a .jsonl file one by one, in bounded memory; blank lines are skipped.
 void read_json_lines(const std::string& path, const Place& asked_by, Report& report,
-                     const std::function<void(Node)>& take);
+                     const std::function<void(std::string_view line, const Place& start)>& take);
 
 /// Lets the report quote those lines of a .jsonl file that it speaks of.
 void quote_json_lines(const std::string& path, Report& report);

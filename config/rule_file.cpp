@@ -8,20 +8,48 @@
 
 namespace eventyard::config {
 
-router::Rule finish_rule(RuleDraft&& draft)
+namespace {
+
+template <class Map>
+std::vector<std::string> names_of(const Map& map)
 {
-    return router::Rule{std::move(draft.name),    std::move(draft.description),
-                        std::move(draft.bus),     draft.enabled,
-                        std::move(draft.place),   std::move(draft.pattern_source),
-                        std::move(*draft.pattern), std::move(draft.targets),
-                        std::move(draft.tests)};
+    std::vector<std::string> names;
+    for (const auto& [name, value] : map) names.push_back(name);
+    return names;
+}
+
+/// Adds the time of its life to a sum.
+class Took {
+public:
+    explicit Took(Duration& sum) : sum_(sum), start_(clock_.steady()) {}
+    ~Took() { sum_ += clock_.steady() - start_; }
+    Took(const Took&) = delete;
+    Took& operator=(const Took&) = delete;
+
+private:
+    SystemClock clock_;
+    Duration& sum_;
+    SteadyTime start_;
+};
+
+}  // namespace
+
+router::SharedName RuleReader::shared(std::string_view name)
+{
+    const auto found = shared_.find(name);
+    if (found != shared_.end()) return found->second;
+    auto made = std::make_shared<const std::string>(name);
+    return shared_.emplace(*made, made).first->second;
 }
 
 void RuleReader::read(const std::string& path, const Place& asked_by)
 {
     if (extension(path) == ".jsonl") {
         line_files_.push_back(path);
-        read_json_lines(path, asked_by, report_, [this](Node rule) { read_rule(rule, nullptr); });
+        read_json_lines(path, asked_by, report_, [this](std::string_view line, const Place& start) {
+            if (read_plain(line, start)) return;
+            if (auto rule = rules::read_pattern_text(line, start, report_)) read_rule(*rule, nullptr);
+        });
         return;
     }
     if (auto document = read_document(path, asked_by, report_)) read_root(*document);
@@ -60,6 +88,37 @@ void RuleReader::read_list(Node& list, const Document& document)
     for (Node& rule : list.items) read_rule(rule, &document);
 }
 
+/// False: nothing was done.
+bool RuleReader::read_plain(std::string_view line, const Place& start)
+{
+    if (settings_ == nullptr) return false;
+    const RuleLine* const rule = lines_.read(line);
+    if (rule == nullptr) return false;
+    const std::string_view bus_name = rule->bus.empty() ? "default" : rule->bus;
+    if (settings_->buses.find(bus_name) == settings_->buses.end()) return false;
+    for (const std::string_view target : rule->targets)
+        if (settings_->targets.find(target) == settings_->targets.end()) return false;
+    const auto number = static_cast<std::uint32_t>(rules_.size());
+    router::Rule made;
+    made.name = rule->name;
+    made.place = {start.file, start.line, start.column + rule->name_column - 1};
+    made.bus = shared(bus_name);
+    auto found = sets_.find(bus_name);
+    BusRules& bus = found != sets_.end() ? found->second : sets_[*made.bus];
+    const Took took(bus.took);
+    made.in_set = bus.set.size();
+    // The pattern first: a name that was put down would be there already for whoever reads the line next.
+    if (!bus.set.add_plain(lines_.text(), rule->pattern)) return false;
+    if (const auto first = names_.add(rule->name, number, rules_)) {
+        report_.error(made.place, "rule '" + made.name + "' is already defined at " + shown(rules_[*first].place));
+        return true;
+    }
+    made.targets.reserve(rule->targets.size());
+    for (const std::string_view target : rule->targets) made.targets.push_back(shared(target));
+    rules_.push_back(std::move(made));
+    return true;
+}
+
 void RuleReader::read_rule(Node& rule, const Document* document)
 {
     if (rule.kind != Node::Kind::map) {
@@ -68,80 +127,96 @@ void RuleReader::read_rule(Node& rule, const Document* document)
         return;
     }
     Fields fields(rule, report_, secrets_);
-    RuleDraft draft;
-    draft.place = rule.place;
-    read_name(rule, fields, draft);
-    draft.description = fields.text("description", {});
-    draft.bus = fields.text("bus", draft.bus);
-    draft.bus_place = fields.place_of("bus");
-    draft.enabled = fields.flag("enabled", true);
+    router::Rule made;
+    made.place = rule.place;
+    read_name(rule, fields, made);
+    std::string description = fields.text("description", {});
+    read_bus(fields, made);
+    made.enabled = fields.flag("enabled", true);
     static_cast<void>(fields.node("pattern"));
-    read_targets(rule, fields, draft);
-    read_tests(fields, document, draft);
+    read_targets(rule, fields, made);
+    std::vector<router::RuleTest> tests = read_tests(fields, document);
     refuse_later(fields, rule, {"input", "delay", "order_key", "expire_after", "sample"});
     fields.finish("a rule");
-    read_pattern(rule, document, draft);  // last: it takes the pattern out of the tree
-    drafts_.push_back(std::move(draft));
+    std::shared_ptr<const Node> source;
+    if (auto pattern = read_pattern(rule, document, source)) {  // last: it takes the pattern out of the tree
+        if (made.enabled && settings_ != nullptr && !report_.has_errors()) {
+            BusRules& bus = sets_[*made.bus];
+            const Took took(bus.took);
+            made.in_set = bus.set.size();
+            bus.set.add(*pattern);
+        }
+        made.details = std::make_shared<const router::RuleDetails>(router::RuleDetails{
+            std::move(description), std::move(source), std::move(*pattern), std::move(tests)});
+    }
+    rules_.push_back(std::move(made));
 }
 
-void RuleReader::read_name(const Node& rule, Fields& fields, RuleDraft& draft)
+void RuleReader::read_name(const Node& rule, Fields& fields, router::Rule& made)
 {
     if (!fields.has("name")) return report_missing(rule, "name", report_);
-    draft.name = fields.required_text("name");
-    draft.name_place = fields.place_of("name");
-    if (draft.name.empty()) return;
-    check_name(draft.name, "a rule", true, draft.name_place, report_);
-    const auto [first, inserted] = names_.emplace(draft.name, draft.name_place);
-    if (!inserted)
-        report_.error(draft.name_place, "rule '" + draft.name + "' is already defined at " +
-                                            shown(first->second));
+    made.name = fields.required_text("name");
+    if (made.name.empty()) return;
+    made.place = fields.place_of("name");
+    check_name(made.name, "a rule", true, made.place, report_);
+    if (const auto first = names_.add(made.name, static_cast<std::uint32_t>(rules_.size()), rules_))
+        report_.error(made.place, "rule '" + made.name + "' is already defined at " + shown(rules_[*first].place));
 }
 
-void RuleReader::read_pattern(Node& rule, const Document* document, RuleDraft& draft)
+void RuleReader::read_bus(Fields& fields, router::Rule& made)
+{
+    const std::string bus = fields.text("bus", "default");
+    made.bus = shared(bus);
+    if (settings_ != nullptr && settings_->buses.find(bus) == settings_->buses.end())
+        report_.error(fields.place_of("bus"), "unknown bus '" + bus + "'" + did_you_mean(bus, names_of(settings_->buses)));
+}
+
+std::optional<rules::Pattern> RuleReader::read_pattern(Node& rule, const Document* document,
+                                                       std::shared_ptr<const Node>& source)
 {
     const auto found = std::find_if(rule.members.begin(), rule.members.end(),
                                     [](const Member& m) { return m.key == "pattern"; });
     if (found == rule.members.end()) {
         report_missing(rule, "pattern", report_);
-        return;
+        return std::nullopt;
     }
     Node pattern = std::move(found->value);
     if (pattern.kind == Node::Kind::string) {
         auto parsed = read_embedded_json(
             pattern, document != nullptr ? std::string_view(document->text) : std::string_view(),
             report_);
-        if (!parsed) return;
+        if (!parsed) return std::nullopt;
         pattern = std::move(*parsed);
     }
-    auto source = std::make_shared<const Node>(std::move(pattern));
-    draft.pattern = rules::compile_pattern(*source, report_);
-    draft.pattern_source = std::move(source);
+    source = std::make_shared<const Node>(std::move(pattern));
+    return rules::compile_pattern(*source, report_);
 }
 
-void RuleReader::read_targets(const Node& rule, Fields& fields, RuleDraft& draft)
+void RuleReader::read_targets(const Node& rule, Fields& fields, router::Rule& made)
 {
     const Node* list = fields.node("targets");
     if (list == nullptr) {
         report_missing(rule, "targets", report_);
         return;
     }
-    if (list->kind == Node::Kind::string) return read_target(*list, draft);
+    if (list->kind == Node::Kind::string) return read_target(*list, made);
     if (list->kind != Node::Kind::list) {
         report_.error(list->place, std::string("'targets' must be a list of target names, found ") +
                                        kind_name(list->kind));
         return;
     }
     if (list->items.empty()) report_.error(list->place, "a rule needs at least one target");
-    for (const Node& item : list->items) read_target(item, draft);
+    for (const Node& item : list->items) read_target(item, made);
 }
 
-void RuleReader::read_target(const Node& item, RuleDraft& draft)
+void RuleReader::read_target(const Node& item, router::Rule& made)
 {
-    router::RuleTarget target{item.text, item.place};
+    std::string name = item.text;
+    Place place = item.place;
     if (item.kind == Node::Kind::map) {
         Fields fields(item, report_, secrets_);
-        target.target = fields.required_text("target");
-        target.place = fields.place_of("target");
+        name = fields.required_text("target");
+        place = fields.place_of("target");
         if (fields.has("input"))
             report_.error(key_place(item, "input"),
                           "input transformers are not supported by this version; without 'input' "
@@ -152,22 +227,25 @@ void RuleReader::read_target(const Node& item, RuleDraft& draft)
         report_.error(item.place, std::string("a target is named by text, found ") + kind_name(item.kind));
         return;
     }
-    if (target.target.empty()) return;
-    const bool twice = std::any_of(draft.targets.begin(), draft.targets.end(),
-                                   [&](const auto& t) { return t.target == target.target; });
+    if (name.empty()) return;
+    if (settings_ != nullptr && settings_->targets.find(name) == settings_->targets.end())
+        report_.error(place, "unknown target '" + name + "'" + did_you_mean(name, names_of(settings_->targets)));
+    const bool twice = std::any_of(made.targets.begin(), made.targets.end(),
+                                   [&](const auto& target) { return *target == name; });
     if (twice)
-        report_.error(target.place, "target '" + target.target + "' is listed twice in this rule");
+        report_.error(place, "target '" + name + "' is listed twice in this rule");
     else
-        draft.targets.push_back(std::move(target));
+        made.targets.push_back(shared(name));
 }
 
-void RuleReader::read_tests(Fields& fields, const Document* document, RuleDraft& draft)
+std::vector<router::RuleTest> RuleReader::read_tests(Fields& fields, const Document* document)
 {
+    std::vector<router::RuleTest> tests;
     const Node* list = fields.node("tests");
-    if (list == nullptr) return;
+    if (list == nullptr) return tests;
     if (list->kind != Node::Kind::list) {
         report_.error(list->place, std::string("'tests' must be a list, found ") + kind_name(list->kind));
-        return;
+        return tests;
     }
     const std::string_view source =
         document != nullptr ? std::string_view(document->text) : std::string_view();
@@ -193,8 +271,9 @@ void RuleReader::read_tests(Fields& fields, const Document* document, RuleDraft&
                           std::string("an event is a map, found ") + kind_name(root.kind));
             continue;
         }
-        draft.tests.push_back({match != nullptr, to_json(root), item.place});
+        tests.push_back({match != nullptr, to_json(root), item.place});
     }
+    return tests;
 }
 
 }  // namespace eventyard::config

@@ -1,61 +1,67 @@
-// config/rule_file.hpp — rules as their files say them, before targets and buses are looked up.
+// config/rule_file.hpp — rules as their files say them, and the sets that will match them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "config/document.hpp"
+#include "config/name_index.hpp"
+#include "config/rule_line.hpp"
+#include "config/settings.hpp"
 #include "core/fields.hpp"
 #include "router/route_table.hpp"
 
 namespace eventyard::config {
 
-struct RuleDraft {
-    std::string name;
-    Place name_place;
-    std::string description;
-    std::string bus = "default";
-    Place bus_place;
-    bool enabled = true;
-    Place place;
-    std::shared_ptr<const Node> pattern_source;
-    std::optional<rules::Pattern> pattern;      // empty: it has mistakes, which were reported
-    std::vector<router::RuleTarget> targets;
-    std::vector<router::RuleTest> tests;
+/// The enabled rules of one bus, while they are read.
+struct BusRules {
+    rules::RuleSetBuilder set;
+    Duration took{};                            // the time spent on it
 };
-
-/// The draft as a rule of the table; it must have a pattern.
-[[nodiscard]] router::Rule finish_rule(RuleDraft&& draft);
 
 /// Reads rule files one after another, in order; rule names are unique over all of them.
 class RuleReader {
 public:
-    RuleReader(Report& report, SecretSource& secrets) : report_(report), secrets_(secrets) {}
+    /// @param settings  targets and buses that rules may name; null: any, and no sets are made
+    RuleReader(Report& report, SecretSource& secrets, const Settings* settings)
+        : report_(report), secrets_(secrets), settings_(settings)
+    {}
 
     /// .yaml, .yml and .json hold {rules: [...]} or a list of rules; .jsonl one rule a line.
     void read(const std::string& path, const Place& asked_by);
-    [[nodiscard]] std::vector<RuleDraft>& drafts() noexcept { return drafts_; }
+    /// Of a rule with mistakes, which were reported, perhaps only the name.
+    [[nodiscard]] std::vector<router::Rule>& rules() noexcept { return rules_; }
+    /// By bus; as long as there were no mistakes.
+    [[nodiscard]] std::map<std::string, BusRules, std::less<>>& sets() noexcept { return sets_; }
     /// Lets the report quote the .jsonl files that were read. Call once all mistakes are found.
     void quote_lines();
 
 private:
     void read_root(Document& document);
     void read_list(Node& list, const Document& document);
+    [[nodiscard]] bool read_plain(std::string_view line, const Place& start);
     void read_rule(Node& rule, const Document* document);
-    void read_name(const Node& rule, Fields& fields, RuleDraft& draft);
-    void read_pattern(Node& rule, const Document* document, RuleDraft& draft);
-    void read_targets(const Node& rule, Fields& fields, RuleDraft& draft);
-    void read_target(const Node& item, RuleDraft& draft);
-    void read_tests(Fields& fields, const Document* document, RuleDraft& draft);
+    void read_name(const Node& rule, Fields& fields, router::Rule& made);
+    void read_bus(Fields& fields, router::Rule& made);
+    [[nodiscard]] std::optional<rules::Pattern> read_pattern(Node& rule, const Document* document,
+                                                             std::shared_ptr<const Node>& source);
+    void read_targets(const Node& rule, Fields& fields, router::Rule& made);
+    void read_target(const Node& item, router::Rule& made);
+    [[nodiscard]] std::vector<router::RuleTest> read_tests(Fields& fields, const Document* document);
+    [[nodiscard]] router::SharedName shared(std::string_view name);
 
     Report& report_;
     SecretSource& secrets_;
-    std::vector<RuleDraft> drafts_;
-    std::unordered_map<std::string, Place> names_;
+    const Settings* settings_;
+    std::vector<router::Rule> rules_;
+    NameIndex names_;
+    std::map<std::string, router::SharedName, std::less<>> shared_;
+    std::map<std::string, BusRules, std::less<>> sets_;
     std::vector<std::string> line_files_;
+    RuleLineReader lines_;
 };
 
 }  // namespace eventyard::config

@@ -47,19 +47,23 @@ TestSummary run_rule_tests(const std::vector<router::Rule>& rules, Report& repor
     TestSummary summary;
     json::Document event;
     for (const router::Rule& rule : rules) {
-        if (rule.tests.empty()) ++summary.rules_without_tests;
-        for (const router::RuleTest& test : rule.tests) {
+        if (!rule.details || rule.details->tests.empty()) {
+            ++summary.rules_without_tests;
+            continue;
+        }
+        const rules::Pattern& pattern = rule.details->pattern;
+        for (const router::RuleTest& test : rule.details->tests) {
             json::SyntaxError error;
             if (!event.parse(test.event, {}, error)) {  // an event can be too deep, never unreadable
                 report.error(test.place, "the event of this test is refused: " + error.message);
                 summary.failures.push_back({rule.name, test.place, test.expect_match, error.message});
                 continue;
             }
-            if (rules::matches(rule.pattern, event) == test.expect_match) {
+            if (rules::matches(pattern, event) == test.expect_match) {
                 ++summary.passed;
                 continue;
             }
-            const auto explanation = rules::explain(rule.pattern, event);
+            const auto explanation = rules::explain(pattern, event);
             TestFailure failure{rule.name, test.place, test.expect_match,
                                 test.expect_match ? why_not(explanation) : why_matched(explanation)};
             report.error(test.place, "rule '" + rule.name + "' should " +

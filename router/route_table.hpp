@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,11 +35,6 @@ struct IngestLimits {
 
 enum class Unmatched : std::uint8_t { drop, store, refuse };
 
-struct RuleTarget {
-    std::string target;
-    Place place;
-};
-
 /// One entry of a rule's `tests:`.
 struct RuleTest {
     bool expect_match = true;
@@ -46,25 +42,51 @@ struct RuleTest {
     Place place;
 };
 
+/// What is looked at when somebody asks about a rule; matching and delivery do without.
+struct RuleDetails {
+    std::string description;
+    std::shared_ptr<const Node> source;              // the pattern as its file says it
+    rules::Pattern pattern;
+    std::vector<RuleTest> tests;
+};
+
+/// A name that many rules share.
+using SharedName = std::shared_ptr<const std::string>;
+
 struct Rule {
     std::string name;
-    std::string description;
-    std::string bus;
-    bool enabled = true;                             // false: checked and tested, but matches nothing
+    SharedName bus;
+    std::vector<SharedName> targets;
+    std::shared_ptr<const RuleDetails> details;      // null: only a pattern, see RouteTable::details()
     Place place;
-    std::shared_ptr<const Node> pattern_source;
-    rules::Pattern pattern;
-    std::vector<RuleTarget> targets;
-    std::vector<RuleTest> tests;
+    std::uint32_t in_set = 0;                        // index into its bus's RuleSet, when enabled
+    bool enabled = true;                             // false: checked and tested, but matches nothing
+};
+
+/// A list of numbers for each of many, laid one after the other.
+class NumberLists {
+public:
+    void add(std::span<const std::uint32_t> list)
+    {
+        numbers_.insert(numbers_.end(), list.begin(), list.end());
+        ends_.push_back(static_cast<std::uint32_t>(numbers_.size()));
+    }
+    [[nodiscard]] std::span<const std::uint32_t> operator[](std::size_t i) const noexcept
+    {
+        const std::uint32_t begin = i == 0 ? 0 : ends_[i - 1];
+        return {numbers_.data() + begin, ends_[i] - begin};
+    }
+
+private:
+    std::vector<std::uint32_t> numbers_, ends_;
 };
 
 struct Bus {
     std::string name;
     std::uint32_t number = 0;                        // index into RoutingVersion::buses
     rules::RuleSet rules;
-    Duration rules_built{};                          // the time it took to make `rules` of checked patterns
-    std::vector<std::uint32_t> rule_of;              // RuleSet index -> index into RouteTable::rules
-    std::vector<std::vector<std::uint32_t>> routes;  // RuleSet index -> indices into RoutingVersion::routes
+    Duration rules_built{};                          // the time it took to make `rules` of their patterns
+    NumberLists routes;                              // RuleSet index -> indices into RoutingVersion::routes
     Unmatched unmatched = Unmatched::drop;
     Durability durability = Durability::fsync;
 };
@@ -96,6 +118,8 @@ struct RouteTable {
     /// Not stored yet when config builds it; the router replaces it by the stored one (with its
     /// number) before the table takes effect.
     RoutingVersionPtr version;
+    /// Of a rule of this table. Those of a rule that is only a pattern are made anew on every call.
+    [[nodiscard]] std::shared_ptr<const RuleDetails> details(const Rule& rule) const;
     std::uint64_t generation = 0;                     // 1, 2, ...: given by the router
     WallTime loaded{};
 };

@@ -23,18 +23,24 @@ RuleSetBuilder::~RuleSetBuilder() = default;
 
 void RuleSetBuilder::add(Pattern pattern)
 {
-    builder_->add(static_cast<std::uint32_t>(engine_->references_.size()), pattern);
+    builder_->add(size(), pattern);
     engine_->references_.add(std::move(pattern));
 }
 
 bool RuleSetBuilder::add_plain(std::string_view json)
 {
     json::SyntaxError error;
-    if (!text_.parse(json, {}, error)) return false;
-    if (!builder_->add(static_cast<std::uint32_t>(engine_->references_.size()), text_)) return false;
-    engine_->references_.add(json);
+    return text_.parse(json, {}, error) && add_plain(text_, 0);
+}
+
+bool RuleSetBuilder::add_plain(const json::Document& text, std::uint32_t index)
+{
+    if (!builder_->add(size(), text, index)) return false;
+    engine_->references_.add(text.source(text.values()[index]));
     return true;
 }
+
+std::uint32_t RuleSetBuilder::size() const noexcept { return static_cast<std::uint32_t>(engine_->references_.size()); }
 
 RuleSet RuleSetBuilder::build()
 {
@@ -68,6 +74,7 @@ void RuleSet::match_unchecked(std::string_view event, Matching& matching, std::v
 }
 
 std::size_t RuleSet::size() const noexcept { return engine_->size(); }
+std::string_view RuleSet::plain_text(std::uint32_t index) const noexcept { return engine_->plain_text(index); }
 RuleSetFigures RuleSet::figures() const noexcept { return engine_->figures(); }
 std::string RuleSet::path(std::uint32_t number) const { return engine_->path(number); }
 

@@ -78,6 +78,8 @@ public:
     /// Document::padding readable bytes after its end.
     void match_unchecked(std::string_view event, Matching& matching, std::vector<std::uint32_t>& out) const;
     [[nodiscard]] std::size_t size() const noexcept;
+    /// The text of a pattern that was added as one; empty for others.
+    [[nodiscard]] std::string_view plain_text(std::uint32_t index) const noexcept;
     [[nodiscard]] RuleSetFigures figures() const noexcept;
     /// The text of a path in a MatchSample of this set; empty for 0.
     [[nodiscard]] std::string path(std::uint32_t number) const;
@@ -101,9 +103,13 @@ public:
 
     void add(Pattern pattern);
     /// Adds a pattern given as JSON text when it is of the plain form that large sets mostly have, and so
-    /// is valid (rules/engine/plain_patterns.hpp). False: nothing was added; read_pattern_text() and
+    /// is valid and gives no cause for a warning (rules/engine/plain_patterns.hpp). False: nothing was added; read_pattern_text() and
     /// compile_pattern() know the whole language.
     [[nodiscard]] bool add_plain(std::string_view json);
+    /// As above, for the value at `index` of a text that is parsed already.
+    [[nodiscard]] bool add_plain(const json::Document& text, std::uint32_t index);
+    /// Patterns added.
+    [[nodiscard]] std::uint32_t size() const noexcept;
     /// Once.
     [[nodiscard]] RuleSet build();
 

@@ -23,7 +23,7 @@ public:
         meter_.match(item.document, rules_);
         std::vector<std::uint32_t> routes;
         for (const std::uint32_t rule : rules_) {
-            const auto& of_rule = bus_.routes[rule];
+            const auto of_rule = bus_.routes[rule];
             routes.insert(routes.end(), of_rule.begin(), of_rule.end());
         }
         std::sort(routes.begin(), routes.end());

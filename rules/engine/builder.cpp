@@ -78,9 +78,9 @@ void Builder::add(std::uint32_t rule, const Pattern& pattern)
     else programs_without_alternatives_.push_back(programs_.add(rule, tree));
 }
 
-bool Builder::add(std::uint32_t rule, const json::Document& pattern)
+bool Builder::add(std::uint32_t rule, const json::Document& text, std::uint32_t index)
 {
-    const auto program = plain_.add(rule, pattern);
+    const auto program = plain_.add(rule, text, index);
     if (program) programs_without_alternatives_.push_back(*program);
     return program.has_value();
 }

@@ -25,8 +25,8 @@ public:
     explicit Builder(Engine& engine);
     /// The rule's pattern; each rule once, ids ascending from 0.
     void add(std::uint32_t rule, const Pattern& pattern);
-    /// As above, when the text is a plain pattern; else false.
-    [[nodiscard]] bool add(std::uint32_t rule, const json::Document& pattern);
+    /// As above, when the value at `index` is a plain pattern; else false.
+    [[nodiscard]] bool add(std::uint32_t rule, const json::Document& text, std::uint32_t index);
     /// Once, after all rules.
     void finish();
 

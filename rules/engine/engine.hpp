@@ -40,6 +40,7 @@ public:
     void match_unchecked(std::string_view event, EngineMemory& memory, MatchCost& cost,
                          std::vector<std::uint32_t>& out) const;
     [[nodiscard]] std::size_t size() const noexcept { return references_.size(); }
+    [[nodiscard]] std::string_view plain_text(std::uint32_t rule) const noexcept { return references_.text(rule); }
     [[nodiscard]] RuleSetFigures figures() const noexcept;
     [[nodiscard]] std::string path(std::uint32_t position) const { return names_.path(position); }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rules/operators.hpp"
 #include "rules/wildcard.hpp"
 
 namespace eventyard::rules {
@@ -16,13 +17,13 @@ bool is_text(const json::Value& value) noexcept { return value.kind == Kind::str
 
 }  // namespace
 
-std::optional<std::uint32_t> PlainPatterns::add(std::uint32_t rule, const json::Document& pattern)
+std::optional<std::uint32_t> PlainPatterns::add(std::uint32_t rule, const json::Document& text, std::uint32_t index)
 {
-    if (pattern.empty() || pattern.root().kind != Kind::object) return std::nullopt;
+    if (text.values()[index].kind != Kind::object) return std::nullopt;
     description_.clear();
     slots_.clear();
     open_.clear();
-    if (!object(pattern.values(), 0, 0, 0)) return std::nullopt;
+    if (!object(text.values(), index, 0, 0)) return std::nullopt;
     return programs_.add(rule, description_, slots_);
 }
 
@@ -40,6 +41,8 @@ bool PlainPatterns::object(Values values, std::uint32_t at, std::uint32_t positi
         if (std::find(open_.begin() + static_cast<std::ptrdiff_t>(open), open_.end(), below) != open_.end()) return false;
         open_.push_back(below);
         if (member.kind == Kind::object) {
+            // Perhaps an operator whose list was forgotten.
+            if (i + 1 < member.next && values[i + 1].next == member.next && is_operator(values[i + 1].key)) return false;
             Programs::append_part(description_, below, false, false, true);
             if (!object(values, i, below, depth + 1)) return false;
         } else if (member.kind == Kind::array) {
@@ -61,14 +64,16 @@ bool PlainPatterns::list(Values values, std::uint32_t at, std::uint32_t position
     ItemList many;
     std::uint32_t first = not_plain;
     std::size_t count = 0;
+    const bool one_item = at + 1 < values[at].next && values[at + 1].next == values[at].next;
     for (std::uint32_t i = at + 1; i < values[at].next; i = values[i].next) {
         const bool exists = values[i].kind == Kind::object && i + 1 < values[i].next && values[i + 1].key == "exists" &&
                             values[i + 1].next == values[i].next;
         if (exists && values[i + 1].kind == Kind::boolean && !values[i + 1].truth) {
+            if (absentable) return false;  // listed twice
             many.exists_false = absentable = true;
         } else {
             const std::uint32_t one = item(values, i, position);
-            if (one == not_plain) return false;
+            if (one == not_plain || (exists && !one_item)) return false;
             if (count++ == 0) first = one;
             else many.any.push_back(one);
         }
@@ -80,6 +85,9 @@ bool PlainPatterns::list(Values values, std::uint32_t at, std::uint32_t position
         return true;
     }
     if (count > 0) many.any.insert(many.any.begin(), first);
+    list_ = many.any;
+    std::sort(list_.begin(), list_.end());
+    if (std::adjacent_find(list_.begin(), list_.end()) != list_.end()) return false;  // listed twice
     slots_.push_back(programs_.add_list(many));
     return true;
 }

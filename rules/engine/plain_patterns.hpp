@@ -3,7 +3,7 @@
 //
 // Plain is a pattern without `$or`, dotted or repeated names, whose items are values, exists, prefix,
 // suffix, equals-ignore-case, wildcard, numeric and anything-but of values. Sets of a million rules
-// are mostly that. Whatever is not surely plain and valid is left to rules/pattern.hpp, which knows the
+// are mostly that. Whatever is not surely plain, valid and above suspicion is left to rules/pattern.hpp, which knows the
 // rest of the language and what to say about mistakes.
 #pragma once
 
@@ -24,8 +24,8 @@ public:
         : names_(names), predicates_(predicates), programs_(programs)
     {}
 
-    /// The rule's program, or nothing when the pattern is not plain.
-    std::optional<std::uint32_t> add(std::uint32_t rule, const json::Document& pattern);
+    /// The rule's program, or nothing when the value at `index` is not a plain pattern.
+    std::optional<std::uint32_t> add(std::uint32_t rule, const json::Document& text, std::uint32_t index);
 
 private:
     using Values = std::span<const json::Value>;

@@ -7,9 +7,8 @@ namespace eventyard::rules {
 bool References::match(std::uint32_t rule, const json::Document& event) const
 {
     if (const auto found = patterns_.find(rule); found != patterns_.end()) return matches(found->second, event);
-    const std::uint64_t begin = rule == 0 ? 0 : ends_[rule - 1];
     Report report;
-    const auto node = read_pattern_text(std::string_view(texts_).substr(begin, ends_[rule] - begin), {}, report);
+    const auto node = read_pattern_text(text(rule), {}, report);
     const auto pattern = node ? compile_pattern(*node, report) : std::nullopt;
     EVENTYARD_ASSERT(pattern.has_value(), "only patterns that compile are kept as texts");
     return matches(*pattern, event);

@@ -34,6 +34,12 @@ public:
         ends_.shrink_to_fit();
     }
     [[nodiscard]] std::size_t size() const noexcept { return ends_.size(); }
+    /// Empty for a Pattern.
+    [[nodiscard]] std::string_view text(std::uint32_t rule) const noexcept
+    {
+        const std::uint64_t begin = rule == 0 ? 0 : ends_[rule - 1];
+        return std::string_view(texts_).substr(begin, ends_[rule] - begin);
+    }
     [[nodiscard]] bool match(std::uint32_t rule, const json::Document& event) const;
     /// Of the texts kept.
     [[nodiscard]] std::size_t bytes() const noexcept { return texts_.capacity() + ends_.capacity() * sizeof ends_[0]; }

@@ -5,6 +5,7 @@
 
 #include "config/json_text.hpp"
 #include "config/yaml_reader.hpp"
+#include "rules/pattern.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace eventyard;
@@ -81,8 +82,9 @@ TEST_CASE("JSON Lines are read one by one, and only lines spoken of are quoted")
         "r.jsonl", "{\"n\":1}\n\n{\"n\":}\n" + std::string(config::json_line_max + 1, ' ') + "{}\n\r\n{\"n\":4}");
     Report report;
     std::vector<std::string> read;
-    config::read_json_lines(path, {}, report, [&](Node node) {
-        read.push_back(std::to_string(node.place.line) + config::to_json(node));
+    config::read_json_lines(path, {}, report, [&](std::string_view line, const Place& start) {
+        if (const auto node = rules::read_pattern_text(line, start, report))
+            read.push_back(std::to_string(node->place.line) + config::to_json(*node));
     });
     CHECK(read == std::vector<std::string>{"1{\"n\":1}", "6{\"n\":4}"});
     CHECK(report.errors() == 2);

@@ -90,5 +90,5 @@ TEST_CASE("the example in docs/configuration.md is checked and its rule tests ar
     REQUIRE(table != nullptr);
     CHECK(report.diagnostics().empty());
     CHECK(table->rules.size() == 1);
-    CHECK(table->rules[0].tests.size() == 2);
+    CHECK(table->rules[0].details->tests.size() == 2);
 }

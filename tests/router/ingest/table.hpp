@@ -32,8 +32,7 @@ inline router::Bus make_bus(const std::string& name, std::uint32_t number,
         INFO(report.text());
         REQUIRE(pattern);
         patterns.push_back(std::move(*pattern));
-        bus.rule_of.push_back(static_cast<std::uint32_t>(bus.rule_of.size()));
-        bus.routes.push_back(rule.routes);
+        bus.routes.add(rule.routes);
     }
     bus.rules = rules::RuleSet(std::move(patterns));
     return bus;

@@ -1,0 +1,18 @@
+#include "router/route_table.hpp"
+
+#include "core/result.hpp"
+
+namespace eventyard::router {
+
+std::shared_ptr<const RuleDetails> RouteTable::details(const Rule& rule) const
+{
+    if (rule.details) return rule.details;
+    Report report;
+    auto source = rules::read_pattern_text(buses.find(*rule.bus)->second.rules.plain_text(rule.in_set), rule.place, report);
+    auto pattern = source ? rules::compile_pattern(*source, report) : std::nullopt;
+    EVENTYARD_ASSERT(pattern.has_value(), "only patterns that compile are kept as texts");
+    return std::make_shared<const RuleDetails>(
+        RuleDetails{{}, std::make_shared<const Node>(std::move(*source)), std::move(*pattern), {}});
+}
+
+}  // namespace eventyard::router
