@@ -71,7 +71,7 @@ void print_table(const router::RouteTable& table, std::size_t warnings)
     std::map<std::string, std::size_t> uses;
     for (const router::Rule& rule : table.rules) {
         if (!rule.enabled) ++off[*rule.bus];
-        for (const router::SharedName& target : rule.targets) uses[*target] += rule.enabled;
+        for (const std::string& target : *rule.targets) uses[target] += rule.enabled;
     }
     Table buses({"BUS", "RULES", "OFF", "DURABILITY", "UNMATCHED"});
     for (const auto& [name, bus] : table.buses)

@@ -52,7 +52,7 @@ std::vector<Verdict> judge(const router::RouteTable& table, const std::string& b
 std::string targets_of(const router::Rule& rule)
 {
     std::string list;
-    for (const router::SharedName& target : rule.targets) list += (list.empty() ? "" : ", ") + *target;
+    for (const std::string& target : *rule.targets) list += (list.empty() ? "" : ", ") + target;
     return list;
 }
 
@@ -119,7 +119,7 @@ void print_json(const std::vector<Verdict>& verdicts)
     for (const Verdict& v : verdicts) {
         nlohmann::ordered_json one{{"rule", v.rule->name}, {"bus", *v.rule->bus}, {"enabled", v.rule->enabled}};
         nlohmann::ordered_json targets = nlohmann::ordered_json::array();
-        for (const router::SharedName& target : v.rule->targets) targets.push_back(*target);
+        for (const std::string& target : *v.rule->targets) targets.push_back(target);
         one["targets"] = std::move(targets);
         one.update(verdict_json(v.explanation));
         one["failed"] = v.failed;

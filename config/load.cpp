@@ -28,15 +28,15 @@ std::shared_ptr<router::RouteTable> build(Settings&& settings, RuleReader& reade
     table->rules = std::move(reader.rules());
     table->rules.shrink_to_fit();
     std::size_t count = 0;
-    for (const router::Rule& rule : table->rules) count += rule.enabled ? rule.targets.size() : 0;
+    for (const router::Rule& rule : table->rules) count += rule.enabled ? rule.targets->size() : 0;
     version->routes.reserve(count);
     std::vector<std::uint32_t> routes;
     for (const router::Rule& rule : table->rules) {
         if (!rule.enabled) continue;
         routes.clear();
-        for (const router::SharedName& target : rule.targets) {
+        for (const std::string& target : *rule.targets) {
             routes.push_back(static_cast<std::uint32_t>(version->routes.size()));
-            version->routes.push_back({rule.name, *target, {}, {}, {}, {}});
+            version->routes.push_back(rule.name, target);
         }
         table->buses.find(*rule.bus)->second.routes.add(routes);
     }

@@ -42,6 +42,16 @@ router::SharedName RuleReader::shared(std::string_view name)
     return shared_.emplace(*made, made).first->second;
 }
 
+template <class Names>
+router::SharedNames RuleReader::shared_list(const Names& names)
+{
+    joined_.clear();
+    for (const auto& name : names) (joined_ += name) += '\n';
+    router::SharedNames& list = shared_lists_[joined_];
+    if (!list) list = std::make_shared<const std::vector<std::string>>(names.begin(), names.end());
+    return list;
+}
+
 void RuleReader::read(const std::string& path, const Place& asked_by)
 {
     if (extension(path) == ".jsonl") {
@@ -113,8 +123,7 @@ bool RuleReader::read_plain(std::string_view line, const Place& start)
         report_.error(made.place, "rule '" + made.name + "' is already defined at " + shown(rules_[*first].place));
         return true;
     }
-    made.targets.reserve(rule->targets.size());
-    for (const std::string_view target : rule->targets) made.targets.push_back(shared(target));
+    made.targets = shared_list(rule->targets);
     rules_.push_back(std::move(made));
     return true;
 }
@@ -134,7 +143,7 @@ void RuleReader::read_rule(Node& rule, const Document* document)
     read_bus(fields, made);
     made.enabled = fields.flag("enabled", true);
     static_cast<void>(fields.node("pattern"));
-    read_targets(rule, fields, made);
+    made.targets = shared_list(read_targets(rule, fields));
     std::vector<router::RuleTest> tests = read_tests(fields, document);
     refuse_later(fields, rule, {"input", "delay", "order_key", "expire_after", "sample"});
     fields.finish("a rule");
@@ -192,24 +201,25 @@ std::optional<rules::Pattern> RuleReader::read_pattern(Node& rule, const Documen
     return rules::compile_pattern(*source, report_);
 }
 
-void RuleReader::read_targets(const Node& rule, Fields& fields, router::Rule& made)
+std::vector<std::string> RuleReader::read_targets(const Node& rule, Fields& fields)
 {
+    std::vector<std::string> targets;
     const Node* list = fields.node("targets");
     if (list == nullptr) {
         report_missing(rule, "targets", report_);
-        return;
-    }
-    if (list->kind == Node::Kind::string) return read_target(*list, made);
-    if (list->kind != Node::Kind::list) {
+    } else if (list->kind == Node::Kind::string) {
+        read_target(*list, targets);
+    } else if (list->kind != Node::Kind::list) {
         report_.error(list->place, std::string("'targets' must be a list of target names, found ") +
                                        kind_name(list->kind));
-        return;
+    } else {
+        if (list->items.empty()) report_.error(list->place, "a rule needs at least one target");
+        for (const Node& item : list->items) read_target(item, targets);
     }
-    if (list->items.empty()) report_.error(list->place, "a rule needs at least one target");
-    for (const Node& item : list->items) read_target(item, made);
+    return targets;
 }
 
-void RuleReader::read_target(const Node& item, router::Rule& made)
+void RuleReader::read_target(const Node& item, std::vector<std::string>& targets)
 {
     std::string name = item.text;
     Place place = item.place;
@@ -230,12 +240,10 @@ void RuleReader::read_target(const Node& item, router::Rule& made)
     if (name.empty()) return;
     if (settings_ != nullptr && settings_->targets.find(name) == settings_->targets.end())
         report_.error(place, "unknown target '" + name + "'" + did_you_mean(name, names_of(settings_->targets)));
-    const bool twice = std::any_of(made.targets.begin(), made.targets.end(),
-                                   [&](const auto& target) { return *target == name; });
-    if (twice)
+    if (std::find(targets.begin(), targets.end(), name) != targets.end())
         report_.error(place, "target '" + name + "' is listed twice in this rule");
     else
-        made.targets.push_back(shared(name));
+        targets.push_back(std::move(name));
 }
 
 std::vector<router::RuleTest> RuleReader::read_tests(Fields& fields, const Document* document)

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "config/document.hpp"
@@ -48,10 +49,12 @@ private:
     void read_bus(Fields& fields, router::Rule& made);
     [[nodiscard]] std::optional<rules::Pattern> read_pattern(Node& rule, const Document* document,
                                                              std::shared_ptr<const Node>& source);
-    void read_targets(const Node& rule, Fields& fields, router::Rule& made);
-    void read_target(const Node& item, router::Rule& made);
+    [[nodiscard]] std::vector<std::string> read_targets(const Node& rule, Fields& fields);
+    void read_target(const Node& item, std::vector<std::string>& targets);
     [[nodiscard]] std::vector<router::RuleTest> read_tests(Fields& fields, const Document* document);
     [[nodiscard]] router::SharedName shared(std::string_view name);
+    template <class Names>
+    [[nodiscard]] router::SharedNames shared_list(const Names& names);
 
     Report& report_;
     SecretSource& secrets_;
@@ -59,6 +62,8 @@ private:
     std::vector<router::Rule> rules_;
     NameIndex names_;
     std::map<std::string, router::SharedName, std::less<>> shared_;
+    std::unordered_map<std::string, router::SharedNames> shared_lists_;  // by their names joined
+    std::string joined_;
     std::map<std::string, BusRules, std::less<>> sets_;
     std::vector<std::string> line_files_;
     RuleLineReader lines_;

@@ -50,13 +50,14 @@ struct RuleDetails {
     std::vector<RuleTest> tests;
 };
 
-/// A name that many rules share.
+/// What many rules share.
 using SharedName = std::shared_ptr<const std::string>;
+using SharedNames = std::shared_ptr<const std::vector<std::string>>;
 
 struct Rule {
     std::string name;
     SharedName bus;
-    std::vector<SharedName> targets;
+    SharedNames targets;
     std::shared_ptr<const RuleDetails> details;      // null: only a pattern, see RouteTable::details()
     Place place;
     std::uint32_t in_set = 0;                        // index into its bus's RuleSet, when enabled

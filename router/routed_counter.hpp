@@ -37,7 +37,7 @@ public:
         for (const auto& [version, counts] : by_version_)
             for (std::size_t i = 0; i < counts.size(); ++i)
                 if (counts[i] > 0)
-                    routed.counts[{version->routes[i].rule, version->routes[i].target}] += counts[i];
+                    routed.counts[{std::string{version->routes[i].rule}, version->routes[i].target}] += counts[i];
         by_version_.clear();
         return routed;
     }

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include "core/log.hpp"
@@ -395,10 +396,12 @@ private:
     /// for the control thread.
     void free_old_tables()
     {
-        if (!table_.has_retired() || freeing_.exchange(true)) return;
+        if ((!table_.has_retired() && !just_loaded_) || freeing_.exchange(true)) return;
+        just_loaded_ = false;
         if (freer_.joinable()) freer_.join();  // it has ended
         freer_ = std::thread([this] {
             table_.free_retired();
+            ::malloc_trim(0);  // reading a table leaves as much free memory in pieces as it takes itself
             freeing_ = false;
         });
     }
@@ -524,6 +527,7 @@ private:
     std::atomic<bool> freeing_{false};
     // Control thread only.
     std::thread freer_;
+    bool just_loaded_ = true;
     RoutedCounter routed_;
     Sequence synced_told_ = 0;
     SteadyTime received_at_{}, release_at_{};

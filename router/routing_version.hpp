@@ -6,8 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/time.hpp"
@@ -22,13 +27,89 @@ struct Route {
     std::string order_key;     // reserved for ordered targets; empty: none
     Duration delay{0};         // reserved; zero: at once
     Duration expire_after{0};  // reserved; zero: never
-    bool operator==(const Route&) const = default;
+};
+
+/// Routes in order. A configuration can have a million, so names lie in one piece and targets, which
+/// many routes share, once. Up to 4 GiB of rule names.
+class RouteList {
+public:
+    /// Lives as long as the list is not changed.
+    struct View {
+        std::string_view rule;
+        const std::string& target;
+    };
+
+    RouteList() = default;
+    RouteList(std::initializer_list<Route> routes)
+    {
+        for (const Route& route : routes) push_back(route);
+    }
+    void reserve(std::size_t routes) { entries_.reserve(routes); }
+    void push_back(const Route& route)
+    {
+        push_back(route.rule, route.target, Extras{route.input, route.order_key, route.delay, route.expire_after});
+    }
+    /// A route that delivers the event as it came, at once.
+    void push_back(std::string_view rule, const std::string& target) { push_back(rule, target, Extras{}); }
+
+    [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+    [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+    [[nodiscard]] View operator[](std::size_t i) const noexcept
+    {
+        const std::uint32_t begin = i == 0 ? 0 : entries_[i - 1].rule_end;
+        return {std::string_view(rules_).substr(begin, entries_[i].rule_end - begin), targets_[entries_[i].target]};
+    }
+    /// All of a route.
+    [[nodiscard]] Route at(std::size_t i) const
+    {
+        const View names = (*this)[i];
+        Route route{std::string{names.rule}, names.target, {}, {}, {}, {}};
+        if (const auto found = extras_.find(i); found != extras_.end()) {
+            route.input = found->second.input;
+            route.order_key = found->second.order_key;
+            route.delay = found->second.delay;
+            route.expire_after = found->second.expire_after;
+        }
+        return route;
+    }
+    /// Every target, each once.
+    [[nodiscard]] const std::vector<std::string>& targets() const noexcept { return targets_; }
+    /// Index into targets().
+    [[nodiscard]] std::uint32_t target(std::size_t i) const noexcept { return entries_[i].target; }
+    bool operator==(const RouteList&) const = default;
+
+private:
+    struct Entry {
+        std::uint32_t rule_end;  // in rules_; it begins where the one before ends
+        std::uint32_t target;
+        bool operator==(const Entry&) const = default;
+    };
+    /// What few routes have.
+    struct Extras {
+        std::string input, order_key;
+        Duration delay{0}, expire_after{0};
+        bool operator==(const Extras&) const = default;
+    };
+    void push_back(std::string_view rule, const std::string& target, Extras extras)
+    {
+        const auto [at, fresh] = target_numbers_.try_emplace(target, static_cast<std::uint32_t>(targets_.size()));
+        if (fresh) targets_.push_back(target);
+        if (extras != Extras{}) extras_.emplace(entries_.size(), std::move(extras));
+        rules_ += rule;
+        entries_.push_back({static_cast<std::uint32_t>(rules_.size()), at->second});
+    }
+
+    std::vector<Entry> entries_;
+    std::string rules_;
+    std::vector<std::string> targets_;
+    std::unordered_map<std::string, std::uint32_t> target_numbers_;
+    std::map<std::size_t, Extras> extras_;  // by route
 };
 
 struct RoutingVersion {
     std::uint64_t number = 0;  // given by the journal, never reused in one store; 0: not stored yet
     std::vector<std::string> buses;
-    std::vector<Route> routes; // records hold indices into this
+    RouteList routes;          // records hold indices into this
 };
 
 using RoutingVersionPtr = std::shared_ptr<const RoutingVersion>;

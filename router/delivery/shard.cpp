@@ -77,7 +77,9 @@ const std::vector<Shard::Entry*>& Shard::entries_of(const RoutingVersion& versio
     if (routes_.size() >= 8) routes_.clear();  // versions of reloads long ago
     std::vector<Entry*> entries;
     entries.reserve(version.routes.size());
-    for (const Route& route : version.routes) entries.push_back(find(route.target));
+    std::vector<Entry*> of_target;
+    for (const std::string& target : version.routes.targets()) of_target.push_back(find(target));
+    for (std::size_t i = 0; i < version.routes.size(); ++i) entries.push_back(of_target[version.routes.target(i)]);
     return routes_.emplace(version.number, std::move(entries)).first->second;
 }
 

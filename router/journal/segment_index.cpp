@@ -20,7 +20,7 @@ std::uint32_t SegmentIndex::pair_of(std::uint64_t version, std::uint32_t route,
     auto& known = pairs_of_version_[version];
     if (known.size() < names.routes.size()) known.resize(names.routes.size());
     if (known[route] == 0)
-        known[route] = pair_of(names.routes[route].rule, names.routes[route].target) + 1;
+        known[route] = pair_of(std::string{names.routes[route].rule}, names.routes[route].target) + 1;
     return known[route] - 1;
 }
 

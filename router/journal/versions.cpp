@@ -20,7 +20,8 @@ std::string encode_content(const RoutingVersion& version)
     writer.varint(version.buses.size());
     for (const std::string& bus : version.buses) writer.text(bus);
     writer.varint(version.routes.size());
-    for (const Route& route : version.routes) {
+    for (std::size_t i = 0; i < version.routes.size(); ++i) {
+        const Route route = version.routes.at(i);
         writer.text(route.rule);
         writer.text(route.target);
         writer.text(route.input);
@@ -76,7 +77,7 @@ Result<std::pair<Id, RoutingVersion>> decode_version(std::string_view bytes)
         route.order_key = reader.text();
         route.delay = Duration{reader.fixed<std::int64_t>()};
         route.expire_after = Duration{reader.fixed<std::int64_t>()};
-        version.routes.push_back(std::move(route));
+        version.routes.push_back(route);
     }
     if (!reader.ok()) return fail(Errc::corrupt, "the routing version is shorter than it claims");
     return parsed;

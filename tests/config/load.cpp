@@ -214,8 +214,8 @@ targets: {one: {file: {path: /tmp/1}}, two: {file: {path: /tmp/2}}}
     for (const router::Rule& rule : table->rules) rules.push_back(rule.name);
     CHECK(rules == std::vector<std::string>{"b1", "b2", "b3", "a1", "c1", "c2"});
     std::vector<std::string> routes;
-    for (const router::Route& route : table->version->routes)
-        routes.push_back(route.rule + ">" + route.target);
+    for (std::size_t i = 0; i < table->version->routes.size(); ++i)
+        routes.push_back(table->version->routes.at(i).rule + ">" + table->version->routes.at(i).target);
     CHECK(routes == std::vector<std::string>{"b1>two", "b1>one", "b3>three", "a1>three", "c1>one",
                                              "c2>two"});
     const router::Bus& bus = table->buses.at("default");

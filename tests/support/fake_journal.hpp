@@ -114,7 +114,7 @@ public:
         for (const auto& event : events())
             if (event->sequence > after && event->sequence <= through)
                 for (const auto route : event->routes)
-                    ++counts[{event->version->routes[route].rule, event->version->routes[route].target}];
+                    ++counts[{std::string{event->version->routes[route].rule}, event->version->routes[route].target}];
         return counts;
     }
     Result<std::uint64_t> count_after(const std::string& target, router::DeliveryKey after) override

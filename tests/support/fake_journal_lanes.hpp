@@ -48,7 +48,7 @@ struct EventLog {
                 const DeliveryKey key{at, route};
                 if (key <= request.after || !routed(*event, route, request.target)) continue;
                 if (damaged.count(at) > 0) {
-                    chunk.damaged.push_back({key, event->version->routes[event->routes[route]].rule});
+                    chunk.damaged.push_back({key, std::string{event->version->routes[event->routes[route]].rule}});
                     continue;
                 }
                 if (chunk.items.size() >= request.max_items ||
@@ -181,7 +181,7 @@ public:
         for (const StoredEventPtr& event : contents().events) {
             if (event->sequence <= after || event->sequence > through) continue;
             for (const std::uint32_t route : event->routes)
-                ++counts[{event->version->routes[route].rule, event->version->routes[route].target}];
+                ++counts[{std::string{event->version->routes[route].rule}, event->version->routes[route].target}];
         }
         return counts;
     }

@@ -338,7 +338,7 @@ private:
     std::string rule_of(DeliveryKey key) const
     {
         const StoredEvent& stored = *log_.events[key.sequence - 1];
-        return version_->routes[stored.routes[key.route]].rule;
+        return std::string{version_->routes[stored.routes[key.route]].rule};
     }
 
     // --- what must be so ------------------------------------------------------------------------------

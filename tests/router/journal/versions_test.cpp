@@ -14,7 +14,8 @@ TEST_CASE("equal routing versions share a number and a lost copy is mended at st
         auto log = bench.open();
         CHECK((*(*log)->versions().store_version(two_targets()))->number == 1);
         RoutingVersion other = two_targets();
-        other.routes[0].rule = "renamed";
+        other.routes = {{"renamed", "webhook", "", "", {}, {}}};
+        for (std::size_t i = 1; i < two_targets().routes.size(); ++i) other.routes.push_back(two_targets().routes.at(i));
         CHECK((*(*log)->versions().store_version(other))->number == 2);
         CHECK((*(*log)->versions().store_version(two_targets()))->number == 1);
     }
@@ -45,4 +46,34 @@ TEST_CASE("an event whose routing version is lost is reported as damaged, not fo
         CHECK((*log)->reader().read_event(2).error().code == Errc::corrupt);
         CHECK((*log)->appender().last() == 3);
     }
+}
+
+TEST_CASE("a routing version comes back as it was stored, with all that its routes say")
+{
+    Bench bench;
+    RoutingVersion version;
+    version.buses = {"default", "other"};
+    version.routes = {{"a", "one", "", "", {}, {}},
+                      {"a", "two", R"({"template":"x"})", "$.key", std::chrono::seconds{5}, std::chrono::hours{1}},
+                      {"b", "one", "", "", {}, {}}};
+    version.routes.push_back("", "");
+    {
+        auto log = bench.open();
+        REQUIRE((*log)->versions().store_version(version).has_value());
+    }
+    auto log = bench.open();
+    const RoutingVersionPtr stored = (*log)->versions().find(1);
+    REQUIRE(stored);
+    CHECK(stored->buses == version.buses);
+    CHECK(stored->routes == version.routes);
+    const Route second = stored->routes.at(1);
+    CHECK(second.rule == "a");
+    CHECK(second.target == "two");
+    CHECK(second.input == R"({"template":"x"})");
+    CHECK(second.order_key == "$.key");
+    CHECK(second.delay == std::chrono::seconds{5});
+    CHECK(second.expire_after == std::chrono::hours{1});
+    CHECK(stored->routes.targets() == std::vector<std::string>{"one", "two", ""});
+    version.routes.push_back("c", "one");
+    CHECK(!(stored->routes == version.routes));
 }
