@@ -47,7 +47,7 @@ nlohmann::ordered_json failures_json(const config::TestSummary& summary)
 int test(const Options& options)
 {
     Report report;
-    std::vector<router::Rule> rules;
+    std::deque<router::Rule> rules;
     if (options.files.empty()) {
         if (const auto table = config::load(options.config, report)) rules = table->rules;
     } else {

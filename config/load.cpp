@@ -26,7 +26,6 @@ std::shared_ptr<router::RouteTable> build(Settings&& settings, RuleReader& reade
         table->buses.emplace(name, std::move(bus));
     }
     table->rules = std::move(reader.rules());
-    table->rules.shrink_to_fit();
     std::size_t count = 0;
     for (const router::Rule& rule : table->rules) count += rule.enabled ? rule.targets->size() : 0;
     version->routes.reserve(count);
@@ -65,7 +64,7 @@ std::shared_ptr<router::RouteTable> load(const std::string& path, Report& report
     return build(std::move(settings), reader);
 }
 
-std::vector<router::Rule> load_rules(const std::vector<std::string>& files, Report& report)
+std::deque<router::Rule> load_rules(const std::vector<std::string>& files, Report& report)
 {
     Secrets secrets;
     RuleReader reader(report, secrets, nullptr);

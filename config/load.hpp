@@ -24,7 +24,7 @@ namespace eventyard::config {
 
 /// Reads rule files alone, for `eventyard test FILES`: whether their targets and buses exist is not
 /// asked. Rules with mistakes are left out.
-[[nodiscard]] std::vector<router::Rule> load_rules(const std::vector<std::string>& files,
+[[nodiscard]] std::deque<router::Rule> load_rules(const std::vector<std::string>& files,
                                                    Report& report);
 
 }  // namespace eventyard::config

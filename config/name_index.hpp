@@ -11,11 +11,11 @@
 
 namespace eventyard::config {
 
-/// Numbers of rules by name, in one piece of memory. The rules lie elsewhere and may move.
+/// Numbers of rules by name, in one piece of memory. The rules lie elsewhere.
 class NameIndex {
 public:
     /// The number of the rule of that name; else `number` is put down for it, and nothing comes back.
-    std::optional<std::uint32_t> add(std::string_view name, std::uint32_t number, const std::vector<router::Rule>& rules)
+    std::optional<std::uint32_t> add(std::string_view name, std::uint32_t number, const std::deque<router::Rule>& rules)
     {
         if (++count_ * 2 > slots_.size()) grow(rules);
         std::size_t at = place(name);
@@ -33,9 +33,9 @@ private:
         return std::hash<std::string_view>{}(name) & (slots_.size() - 1);
     }
     [[nodiscard]] std::size_t next(std::size_t at) const noexcept { return (at + 1) & (slots_.size() - 1); }
-    void grow(const std::vector<router::Rule>& rules)
+    void grow(const std::deque<router::Rule>& rules)
     {
-        const auto old = std::exchange(slots_, std::vector<std::uint32_t>(slots_.size() * 4, free));
+        const auto old = std::exchange(slots_, std::vector<std::uint32_t>(slots_.size() * 2, free));
         for (const std::uint32_t number : old) {
             if (number == free) continue;
             std::size_t at = place(rules[number].name);

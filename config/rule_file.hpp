@@ -34,7 +34,7 @@ public:
     /// .yaml, .yml and .json hold {rules: [...]} or a list of rules; .jsonl one rule a line.
     void read(const std::string& path, const Place& asked_by);
     /// Of a rule with mistakes, which were reported, perhaps only the name.
-    [[nodiscard]] std::vector<router::Rule>& rules() noexcept { return rules_; }
+    [[nodiscard]] std::deque<router::Rule>& rules() noexcept { return rules_; }
     /// By bus; as long as there were no mistakes.
     [[nodiscard]] std::map<std::string, BusRules, std::less<>>& sets() noexcept { return sets_; }
     /// Lets the report quote the .jsonl files that were read. Call once all mistakes are found.
@@ -59,7 +59,7 @@ private:
     Report& report_;
     SecretSource& secrets_;
     const Settings* settings_;
-    std::vector<router::Rule> rules_;
+    std::deque<router::Rule> rules_;
     NameIndex names_;
     std::map<std::string, router::SharedName, std::less<>> shared_;
     std::unordered_map<std::string, router::SharedNames> shared_lists_;  // by their names joined

@@ -42,7 +42,7 @@ std::string why_matched(const rules::Explanation& explanation)
 
 }  // namespace
 
-TestSummary run_rule_tests(const std::vector<router::Rule>& rules, Report& report)
+TestSummary run_rule_tests(const std::deque<router::Rule>& rules, Report& report)
 {
     TestSummary summary;
     json::Document event;

@@ -26,6 +26,6 @@ struct TestSummary {
 };
 
 /// Runs every test of every rule, disabled ones included; each failure is also an error in `report`.
-[[nodiscard]] TestSummary run_rule_tests(const std::vector<router::Rule>& rules, Report& report);
+[[nodiscard]] TestSummary run_rule_tests(const std::deque<router::Rule>& rules, Report& report);
 
 }  // namespace eventyard::config

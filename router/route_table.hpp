@@ -2,6 +2,7 @@
 // limits. A reload builds a new one beside the old and swaps one pointer.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -114,7 +115,7 @@ struct RouteTable {
     ProcessOptions process;
     IngestLimits limits;
     std::map<std::string, Bus, std::less<>> buses;    // "default" is always there
-    std::vector<Rule> rules;
+    std::deque<Rule> rules;                           // never moved while a million are read
     std::map<std::string, TargetSpec, std::less<>> targets;
     /// Not stored yet when config builds it; the router replaces it by the stored one (with its
     /// number) before the table takes effect.

@@ -13,9 +13,13 @@ constexpr std::uint32_t version_format = 1;
 constexpr std::uint64_t version_size_max = 1ULL << 30;  // bytes of one file
 constexpr std::size_t recent_max = 4;
 
-std::string encode_content(const RoutingVersion& version)
+constexpr std::size_t head_size = version_magic.size() + 4 + sizeof(Id::bytes) + 8;
+
+/// @param out  a million routes are large: added to in place
+void append_content(const RoutingVersion& version, std::string& out)
 {
-    std::string out;
+    constexpr std::size_t about_a_route = 48;
+    out.reserve(out.size() + version.routes.size() * about_a_route);
     ByteWriter writer{out};
     writer.varint(version.buses.size());
     for (const std::string& bus : version.buses) writer.text(bus);
@@ -29,7 +33,6 @@ std::string encode_content(const RoutingVersion& version)
         writer.fixed<std::int64_t>(route.delay.count());
         writer.fixed<std::int64_t>(route.expire_after.count());
     }
-    return out;
 }
 
 std::uint32_t crc_of(std::string_view bytes) noexcept { return crc32c(0, bytes.data(), bytes.size()); }
@@ -44,7 +47,7 @@ std::string encode_version(const Id& store, const RoutingVersion& version)
     writer.fixed(version_format);
     writer.raw({reinterpret_cast<const char*>(store.bytes.data()), store.bytes.size()});
     writer.fixed(version.number);
-    writer.raw(encode_content(version));
+    append_content(version, out);
     writer.fixed(crc_of(out));
     return out;
 }
@@ -115,7 +118,8 @@ Result<std::unique_ptr<Versions>> Versions::open(Disk& disk, std::string directo
                 auto parsed = decode_version(*bytes);
                 if (parsed.has_value() && parsed->second.number == number) {
                     if (good.empty()) {
-                        const std::string content = encode_content(parsed->second);
+                        std::string content;
+                        append_content(parsed->second, content);
                         entry = {crc_of(content), content.size(), true, {}};
                         if (self->store_.is_nil()) self->store_ = parsed->first;
                         good = std::move(*bytes);
@@ -172,7 +176,9 @@ RoutingVersionPtr Versions::find_locked(std::uint64_t number)
 Result<RoutingVersionPtr> Versions::store_version(const RoutingVersion& version)
 {
     const std::lock_guard lock{mutex_};
-    const std::string content = encode_content(version);
+    RoutingVersion numbered{next_, version.buses, version.routes};
+    const std::string bytes = encode_version(store_, numbered);
+    const std::string_view content = std::string_view(bytes).substr(head_size, bytes.size() - head_size - 4);
     const std::uint32_t hash = crc_of(content);
     for (auto& [number, entry] : entries_) {
         if (!entry.readable || entry.hash != hash || entry.size != content.size()) continue;
@@ -180,9 +186,7 @@ Result<RoutingVersionPtr> Versions::store_version(const RoutingVersion& version)
         if (stored != nullptr && stored->buses == version.buses && stored->routes == version.routes)
             return stored;
     }
-    auto stored = std::make_shared<RoutingVersion>(version);
-    stored->number = next_;
-    const std::string bytes = encode_version(store_, *stored);
+    const auto stored = std::make_shared<RoutingVersion>(std::move(numbered));
     if (bytes.size() > version_size_max)
         return fail(Errc::too_large, "the rules' routes take more than 1 GiB");
     for (const char copy : {'a', 'b'}) EVENTYARD_CHECK(replace_file(disk_, path(next_, copy), bytes));

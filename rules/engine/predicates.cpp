@@ -96,7 +96,7 @@ std::uint32_t Predicates::intern(std::uint64_t hash, const Equal& equal, const M
 
 void Predicates::grow()
 {
-    const std::size_t size = slots_.size() * 4;
+    const std::size_t size = slots_.size() * 2;
     std::vector<Slot> larger;
     larger.reserve(size);
     prefer_huge_pages(larger);
