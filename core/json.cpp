@@ -46,7 +46,7 @@ struct Document::Parser {
     Tokens tokens;
     std::vector<std::uint32_t> open;  // containers around the present one, as indices of values
     Buffer copy;                      // of a text given to parse()
-    ValueBuffer values;
+    ValueBuffer memory;               // of the values
 
     /// Empty: refused.
     std::span<const Value> walk(const Limits& limits);
@@ -61,7 +61,7 @@ std::span<const Value> Document::Parser::walk(const Limits& limits)
     // Every value has a structural of its own and, but for the root, one that follows it; containers that
     // are open at a fault lack the latter.
     const auto structurals = static_cast<std::size_t>(last - next);
-    Value* const values = this->values.at_least(std::min(structurals, (structurals + limits.depth) / 2 + 1) + 1);
+    Value* const values = memory.at_least(std::min(structurals, (structurals + limits.depth) / 2 + 1) + 1);
     Value* out = values;
     open.clear();
     std::uint32_t container = 0;        // the innermost that is open, if there is any
@@ -155,7 +155,7 @@ bool Document::parse_padded(std::string_view text, const Limits& limits, SyntaxE
     return false;
 }
 
-std::size_t Document::capacity() const noexcept { return parser_->values.capacity(); }
+std::size_t Document::capacity() const noexcept { return parser_->memory.capacity(); }
 
 const Value* Document::member(std::uint32_t index, std::string_view key) const noexcept
 {
