@@ -18,6 +18,7 @@
 #include "router/admin/api.hpp"
 #include "router/delivery/engine.hpp"
 #include "router/ingest/server.hpp"
+#include "router/reserve.hpp"
 #include "router/routed_counter.hpp"
 #include "router/segment_release.hpp"
 #include "router/table_holder.hpp"
@@ -145,6 +146,7 @@ public:
             asio::post(control_, [this, batch = std::move(batch)] { routed_.add(*batch); });
         });
         release_ = std::make_unique<SegmentRelease>(*journal_, *state_);
+        reserve_ = std::make_unique<Reserve>(disk_, data_dir_, table->process.min_free);
         put_in_effect(std::move(table));
 
         ingest_ = std::make_unique<IngestServer>(io_, *journal_, [this] { return table_.get(); }, clock_, random_);
@@ -386,6 +388,7 @@ private:
                 // After the totals, in the same order: what is let go has been counted.
                 release_at_ = now;
                 release_->tick();
+                reserve_->tick(state_->stats().failing);
             }
             free_old_tables();
             arm_totals();
@@ -522,6 +525,7 @@ private:
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<IngestServer> ingest_;
     std::unique_ptr<SegmentRelease> release_;
+    std::unique_ptr<Reserve> reserve_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 
     std::atomic<bool> freeing_{false};

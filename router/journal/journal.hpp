@@ -7,6 +7,7 @@
 // (pre-writes, recycles, seals, unlinks), so that none of that costs a commit its latency.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -70,6 +71,12 @@ struct SegmentInfo {
     std::uint64_t bytes = 0;
     bool sealed = false;
 };
+
+/// Free bytes below which ingest stops. @param min_free  as configured; 0: the default
+[[nodiscard]] inline std::uint64_t least_free(const Space& space, std::uint64_t min_free) noexcept
+{
+    return min_free != 0 ? min_free : std::max<std::uint64_t>(space.total / 20, 256ULL << 20);
+}
 
 class Journal {
 public:

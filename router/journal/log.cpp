@@ -66,9 +66,7 @@ std::uint64_t Log::room()
 {
     const auto space = disk_.space(options_.directory);
     if (!space.has_value()) return options_.segment_size;  // unknown: let writes tell
-    const std::uint64_t least = options_.min_free != 0
-                                    ? options_.min_free
-                                    : std::max<std::uint64_t>(space->total / 20, 256ULL << 20);
+    const std::uint64_t least = least_free(*space, options_.min_free);
     return space->free > least ? space->free - least : 0;
 }
 
