@@ -96,13 +96,20 @@ private:
     void on(const Ended& change)
     {
         const Key key{change.target, change.key};
-        if (retries.erase(key) > 0 && change.fresh) complaints.push_back("fresh, but with a retry row");
+        const auto row = retries.find(key);
+        if (change.redriven && row == retries.end()) return;
+        if (row != retries.end() && change.fresh) complaints.push_back("fresh, but with a retry row");
+        if (row != retries.end()) {
+            dead.erase(row->second.letter);
+            retries.erase(row);
+        }
         ended[key].push_back(change.ending);
         if ((change.ending == Ending::dead_lettered) != change.dead_letter.has_value())
             complaints.push_back("a dead letter without its body, or a body without it");
         if (change.dead_letter) {
             DeadLetter letter = *change.dead_letter;
             letter.id = next_id++;
+            letter.group = 1;
             dead.emplace(letter.id, std::move(letter));
         }
     }
@@ -146,8 +153,24 @@ private:
         if (added) position->second.cursor = change.cursor;
     }
     void on(const TargetPaused& change) { targets[change.target].paused = change.reason; }
-    void on(const DeadLetterForwarded& change) { dead.at(change.id).forward_to.clear(); }
-    void on(const DeadLetterDiscarded& change) { dead.erase(change.id); }
+    void on(const DeadLetterForwarded& change)
+    {
+        if (const auto found = dead.find(change.id); found != dead.end()) found->second.forward_to.clear();
+    }
+    void on(const DeadLetterDiscarded& change)
+    {
+        const auto found = dead.find(change.id);
+        if (found != dead.end() && found->second.group != 0) dead.erase(found);
+    }
+    void on(const Redriven& change)
+    {
+        const auto found = dead.find(change.row.letter);
+        if (found == dead.end() || found->second.group == 0) return;
+        found->second.group = 0;
+        ended.erase({change.row.target, change.row.key});
+        retries.insert_or_assign(Key{change.row.target, change.row.key}, change.row);
+    }
+    void on(const RedriveNoted&) {}
     void on(const TargetRenamed&) { complaints.push_back("lanes are drained, not renamed"); }
     void on(const Routed&) {}
     void on(const Received&) {}
@@ -233,13 +256,29 @@ public:
             },
             nullptr);
     }
-    void dead_letters(DeadLetterFilter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    void dead_letters(DeadLetterFilter, std::function<void(Result<DeadLetterPage>)> done) override
     {
-        push([done] { done(std::vector<DeadLetter>{}); }, nullptr);
+        push([done] { done(DeadLetterPage{}); }, nullptr);
     }
-    void dead_letter(std::int64_t, std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
+    void dead_letter_groups(std::string, std::function<void(Result<std::vector<DeadLetterGroup>>)> done) override
     {
-        push([done] { done(fail(Errc::not_found, "none"), {}); }, nullptr);
+        push([done] { done(std::vector<DeadLetterGroup>{}); }, nullptr);
+    }
+    void redrives(std::function<void(Result<std::vector<RedriveJob>>)> done) override
+    {
+        push([done] { done(std::vector<RedriveJob>{}); }, nullptr);
+    }
+    void trial(std::vector<TrialKey>, std::function<void(Result<std::vector<TrialResult>>)> done) override
+    {
+        push([done] { done(std::vector<TrialResult>{}); }, nullptr);
+    }
+    void dead_letter(std::int64_t id, std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
+    {
+        push([this, id, done] {
+            const auto found = live_.dead.find(id);
+            if (found == live_.dead.end()) return done(fail(Errc::not_found, "none"), {});
+            done(found->second, {});
+        }, nullptr);
     }
     void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) override
     {
