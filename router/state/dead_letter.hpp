@@ -78,6 +78,11 @@ struct DeadLetterPage {
     bool more = false;                    // there may be further ones
 };
 
+/// Who did something by hand, and why: for the log.
+struct Act {
+    std::string who, why;
+};
+
 /// One of a redrive's first deliveries.
 struct TrialKey {
     std::string target;
