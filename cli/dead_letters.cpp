@@ -280,7 +280,8 @@ std::function<int()> setup_dead_letters(CLI::App& app)
     sub->add_option("--per-second", o.redrive.per_second, "deliveries handed over a second; 0: no limit")
         ->check(CLI::Range(0.0, 100'000.0))
         ->capture_default_str();
-    sub->add_flag("!--no-wait", o.redrive.wait, "only start it; 'dead-letters redrives' tells how far it is");
+    sub->add_flag_callback("--no-wait", [&o] { o.redrive.wait = false; },
+                           "only start it; 'dead-letters redrives' tells how far it is");
     add_act_options(*sub, o.who, o.why);
     sub->footer("The first ten go out as a trial: when one of them fails, the redrive stops and the rest stays dead.\n"
                 "A redrive goes on over restarts of the daemon. Deliveries keep their ids.\n"

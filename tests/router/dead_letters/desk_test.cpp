@@ -175,7 +175,7 @@ TEST_CASE("a redrive tries ten, waits for them, then hands over the rest at its 
     CHECK(office.job().redriven == 100);
 }
 
-TEST_CASE("a failure among the first ten stops the redrive and says so; the rest stays dead")
+TEST_CASE("a failure among the first ten stops the redrive and says so, and the rest stays dead")
 {
     Fixture f;
     fill(*f.state, 30);
