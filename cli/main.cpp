@@ -21,6 +21,7 @@ constexpr Command commands[] = {
     {"status", "what a running daemon holds, and its ledger", setup_status},
     {"targets", "list, pause and resume a running daemon's targets", setup_targets},
     {"dead-letters", "list, show, redrive, discard and export what could not be delivered", setup_dead_letters},
+    {"audit", "recount every delivery and hold the ledger against it", setup_audit},
     {"reload", "have a running daemon read its configuration again", setup_reload},
     {"send", "post events of files or stdin to a daemon", setup_send},
     {"sink", "a trial receiver that prints or counts what it gets and fails as told", setup_sink},

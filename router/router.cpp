@@ -306,6 +306,20 @@ public:
     {
         state_->dead_letter(id, std::move(done));
     }
+    void audit(std::function<void(Result<AuditReport>)> done) override
+    {
+        // Lanes hand over what they settled, so that positions are as new as they can be.
+        engine_->status([this, done = std::move(done)](const std::vector<TargetStatus>&) {
+            asio::post(control_, [this, done] {
+                hand_over_totals();
+                state_->audit([this, done](Result<AuditState> state) {
+                    asio::post(control_, [this, done, state = std::move(state)] {
+                        done(state.has_value() ? router::audit(*state, *journal_) : Result<AuditReport>{state.error()});
+                    });
+                });
+            });
+        });
+    }
     void dead_letter_groups(DeadLetterFilter filter,
                             std::function<void(Result<std::vector<DeadLetterGroup>>)> done) override
     {
@@ -347,6 +361,12 @@ private:
     {
         // Not journal_->last(), which a start raises to what was reserved: those numbers were never given.
         const Sequence last = journal_->recovery().last;
+        // Segments went before anybody counted them (format 1): the audit begins here.
+        if (snapshot.counted_through == 0 && journal_->oldest() > 1 && snapshot.routed_through > 0) {
+            JournalCounted all{snapshot.routed_through, {}};
+            for (const LedgerRow& row : snapshot.ledger) all.counts[{row.rule, row.target}] = row.routed - row.counted;
+            state_->submit({std::move(all)});
+        }
         if (snapshot.routed_through >= last) return {};
         EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
         state_->submit({Routed{last, std::move(counts)}});

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "router/admin/audit_json.hpp"
 #include "router/admin/dead_letter_paths.hpp"
 #include "router/admin/paths.hpp"
 
@@ -50,6 +51,10 @@ void get(Backend& backend, const Request& request, const Respond& respond)
         });
     if (path == "/v1/status")
         return backend.status([respond](StatusReport report) { respond({200, status_json(report)}); });
+    if (path == "/v1/audit")
+        return backend.audit([respond](const Result<AuditReport>& report) {
+            respond(report.has_value() ? Answer{200, audit_json(*report)} : failure(report.error()));
+        });
     if (get_dead_letters(backend, request, respond)) return;
     respond(error_answer(404, "no such path '" + path + "'"));
 }

@@ -1,6 +1,6 @@
 // router/admin/api.hpp — the admin listener's paths. docs/http-api.md describes them for users.
 //
-//     GET  /healthz /readyz /metrics /v1/status
+//     GET  /healthz /readyz /metrics /v1/status /v1/audit
 //     POST /v1/reload
 //     POST /v1/targets/{name}/pause?reason= · /resume · /retry-now
 //     GET  /v1/dead-letters · /v1/dead-letters/groups · /v1/dead-letters/{id} · /v1/redrives[/{id}]
@@ -14,6 +14,7 @@
 
 #include "router/admin/server.hpp"
 #include "router/admin/status.hpp"
+#include "router/audit.hpp"
 #include "router/router.hpp"
 #include "router/state/state.hpp"
 
@@ -33,6 +34,7 @@ public:
     virtual void retry_now(std::string target, std::function<void(Result<void>)> done) = 0;
     virtual void dead_letters(DeadLetterFilter filter,
                               std::function<void(Result<DeadLetterPage>)> done) = 0;
+    virtual void audit(std::function<void(Result<AuditReport>)> done) = 0;
     virtual void dead_letter_groups(DeadLetterFilter filter,
                                     std::function<void(Result<std::vector<DeadLetterGroup>>)> done) = 0;
     // See DeadLetterDesk.

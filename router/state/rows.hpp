@@ -38,6 +38,7 @@ AttemptRecord read_attempt(const Statement& row);
 /// Ledger codes beside the endings.
 inline constexpr int ledger_routed = 100;
 inline constexpr int ledger_replayed = 101;
+inline constexpr int ledger_counted = 102;
 inline constexpr int endings = 8;
 
 }  // namespace eventyard::router

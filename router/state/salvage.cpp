@@ -331,14 +331,15 @@ private:
         bool unsure = !targets_complete_;
         EVENTYARD_TRY(meta, Statement::prepare(to_,
                                                "UPDATE meta SET store=?2, reserved=?3, synced=?4,"
-                                               " routed_through=?5 WHERE id=?1"));
+                                               " routed_through=?5, counted_through=?6 WHERE id=?1"));
+        const std::string sql = std::string("SELECT id, store, reserved, synced, routed_through, ") +
+                                (format_ == 1 ? "0" : "counted_through") +
+                                ", next_dead_letter, unsure FROM meta WHERE id > ?";
         EVENTYARD_CHECK(scan(
-            "SELECT id, store, reserved, synced, routed_through, next_dead_letter, unsure FROM meta"
-            " WHERE id > ?",
-            complete, [&](const Statement& row) {
-                next_dead_letter_ = std::max(next_dead_letter_, row.integer(5));
-                unsure = unsure || row.integer(6) != 0;
-                return copy(meta, row, 5);
+            sql.c_str(), complete, [&](const Statement& row) {
+                next_dead_letter_ = std::max(next_dead_letter_, row.integer(6));
+                unsure = unsure || row.integer(7) != 0;
+                return copy(meta, row, 6);
             }));
         EVENTYARD_TRY(marks, Statement::prepare(
                                  to_, "UPDATE meta SET next_dead_letter=?, unsure=? WHERE id=1"));

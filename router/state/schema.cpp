@@ -20,7 +20,8 @@ constexpr const char* tables_2[] = {
     // One row. `unsure`: see StateReport::cursors_lost. `format`: a column
     // more tells the format when page 1 cannot, see salvage.cpp.
     "CREATE TABLE meta(id INTEGER PRIMARY KEY, store BLOB, reserved INTEGER, synced INTEGER,"
-    " routed_through INTEGER, next_dead_letter INTEGER, unsure INTEGER, format INTEGER)",
+    " routed_through INTEGER, next_dead_letter INTEGER, unsure INTEGER, format INTEGER,"
+    " counted_through INTEGER)",
     // `settled`: see rows.hpp. `shard`: NULL unless idle. `retries`, `dead_letters`: rows that
     // belong to it, so that a start need not count them and salvage knows what is missing.
     "CREATE TABLE target(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT, cursor INTEGER,"
@@ -52,12 +53,12 @@ constexpr const char* tables_2[] = {
     " n INTEGER, bytes INTEGER, UNIQUE(target, cause, fingerprint))",
     // JSON, since nothing asks for its parts.
     "CREATE TABLE redrive(id INTEGER PRIMARY KEY, job TEXT)",
-    // `what`: an Ending, or 100 routed, 101 replayed.
+    // `what`: an Ending, or 100 routed, 101 replayed, 102 counted in the journal up to counted_through.
     "CREATE TABLE ledger(id INTEGER PRIMARY KEY, target TEXT, rule TEXT, what INTEGER, n INTEGER,"
     " UNIQUE(target, rule, what))",
     "CREATE TABLE event_total(id INTEGER PRIMARY KEY, bus TEXT, source TEXT, accepted INTEGER,"
     " duplicate INTEGER, refused INTEGER, matched INTEGER, unmatched INTEGER, UNIQUE(bus, source))",
-    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 2)",
+    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 2, 0)",
 };
 
 // As released; never edited.

@@ -117,6 +117,10 @@ public:
             return store.dead_letter_groups(target);
         });
     }
+    void audit(std::function<void(Result<AuditState>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done), [](Store& store) { return store.audit(); });
+    }
     void redrives(std::function<void(Result<std::vector<RedriveJob>>)> done) override
     {
         ask(Request::Needs::applied, std::move(done), [](Store& store) { return store.redrives(); });

@@ -113,6 +113,12 @@ struct Routed {
     Sequence through = 0;
     std::map<std::pair<std::string, std::string>, std::uint64_t> counts;  // (rule, target)
 };
+/// Journal segments with events up to `through` may be let go from now on: what was routed by events
+/// above the former mark, counted from the journal itself, for the audit.
+struct JournalCounted {
+    Sequence through = 0;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> counts;  // (rule, target)
+};
 /// Totals of events per bus and source since the last such change. Above 10,000 pairs new sources
 /// are counted as source "*".
 struct Received {
@@ -147,7 +153,7 @@ struct RedriveNoted {
 using Change = std::variant<Ended, Retrying, CursorMoved, LaneIdle, LaneActive, IdleThrough,
                             TargetKnown, TargetRenamed, TargetPaused, Routed, Received,
                             JournalMarked, DeadLetterForwarded, DeadLetterDiscarded, Redriven,
-                            RedriveNoted>;
+                            RedriveNoted, JournalCounted>;
 
 // --- What a start reads -------------------------------------------------------------------------
 
@@ -166,6 +172,7 @@ struct LedgerRow {
     std::string rule, target;
     std::uint64_t routed = 0, replayed = 0;
     std::map<Ending, std::uint64_t> ended;
+    std::uint64_t counted = 0;            // of routed: see JournalCounted
 };
 
 struct EventTotals {
@@ -177,9 +184,16 @@ struct StateSnapshot {
     Id store;                             // nil: new or replaced state
     Sequence reserved = 0, synced = 0;    // marks of the journal
     Sequence routed_through = 0;          // the routed totals are exact up to here
+    Sequence counted_through = 0;         // so are those of JournalCounted
     std::vector<TargetPosition> targets;
     std::vector<LedgerRow> ledger;
     std::vector<EventTotals> events;
+};
+
+/// Everything the ledger can be held against, of one moment.
+struct AuditState {
+    StateSnapshot snapshot;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> retries;  // rows by (rule, target)
 };
 
 /// What start found; logged and shown in status.
@@ -203,6 +217,7 @@ struct NeededRange {
     std::uint64_t retries = 0;            // retry rows with a sequence in the range
 };
 struct Needed {
+    Sequence counted_through = 0;         // see JournalCounted
     std::vector<std::pair<std::string, Sequence>> cursors;  // every known target, idle marks applied
     std::vector<NeededRange> ranges;      // as asked
 };
@@ -262,6 +277,7 @@ public:
     /// Most letters first; empty: of all targets.
     virtual void dead_letter_groups(std::string target,
                                     std::function<void(Result<std::vector<DeadLetterGroup>>)> done) = 0;
+    virtual void audit(std::function<void(Result<AuditState>)> done) = 0;
     /// Every redrive that is kept, lowest id first.
     virtual void redrives(std::function<void(Result<std::vector<RedriveJob>>)> done) = 0;
     /// What has become of a trial, in the order asked.

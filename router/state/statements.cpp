@@ -19,7 +19,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.commit, "COMMIT"},
         {&s.put_meta,
          "UPDATE meta SET store=?, reserved=?, synced=?, routed_through=?,"
-         " next_dead_letter=?, unsure=? WHERE id=1"},
+         " next_dead_letter=?, unsure=?, counted_through=? WHERE id=1"},
         {&s.put_target,
          "INSERT INTO target(id, name, kind, cursor, shard, retries, dead_letters, trusted, paused,"
          " settled) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name,"

@@ -53,6 +53,7 @@ public:
                                                 const std::string& target);
     Result<DeadLetterPage> dead_letters(const DeadLetterFilter& filter);
     Result<std::vector<DeadLetterGroup>> dead_letter_groups(const std::string& target);
+    Result<AuditState> audit();
     Result<std::vector<RedriveJob>> redrives();
     Result<std::vector<TrialResult>> trial(const std::vector<TrialKey>& keys);
     Result<DeadLetter> dead_letter(std::int64_t id);
@@ -67,7 +68,7 @@ public:
 private:
     struct Meta {
         Id store;
-        Sequence reserved = 0, synced = 0, routed_through = 0;
+        Sequence reserved = 0, synced = 0, routed_through = 0, counted_through = 0;
         std::int64_t next_dead_letter = 1;
         bool unsure = true;
         bool operator==(const Meta&) const = default;
@@ -115,6 +116,7 @@ private:
     Result<void> on(const DeadLetterDiscarded& change);
     Result<void> on(const Redriven& change);
     Result<void> on(const RedriveNoted& change);
+    Result<void> on(const JournalCounted& change);
 
     /// The target's entry, made if missing, about to be changed.
     Target& touch(const std::string& name);

@@ -308,6 +308,15 @@ Result<void> Store::on(const Routed& change)
     return {};
 }
 
+Result<void> Store::on(const JournalCounted& change)
+{
+    if (change.through <= meta_.counted_through) return {};
+    for (const auto& [key, n] : change.counts)
+        count(key.second, key.first, ledger_counted, static_cast<std::int64_t>(n));
+    meta_.counted_through = change.through;
+    return {};
+}
+
 Result<void> Store::on(const Received& change)
 {
     std::string_view source = change.source;

@@ -44,6 +44,7 @@ Result<StateSnapshot> Store::snapshot()
     snapshot.reserved = meta_.reserved;
     snapshot.synced = meta_.synced;
     snapshot.routed_through = meta_.routed_through;
+    snapshot.counted_through = meta_.counted_through;
     for (const auto& [name, target] : targets_) {
         TargetPosition position;
         position.target = name;
@@ -89,6 +90,7 @@ Result<Needed> Store::needed(std::vector<NeededRange> ranges)
 {
     EVENTYARD_ASSERT(!open_, "only durable rows count");
     Needed needed;
+    needed.counted_through = meta_.counted_through;
     std::int64_t retries = 0;
     for (const auto& [name, target] : targets_) {
         needed.cursors.emplace_back(name, target.trusted ? effective(target) : 0);
@@ -216,6 +218,22 @@ Result<std::vector<DeadLetterGroup>> Store::dead_letter_groups(const std::string
     }
 }
 
+Result<AuditState> Store::audit()
+{
+    if (open_) EVENTYARD_CHECK(flush_targets());
+    AuditState all;
+    EVENTYARD_TRY(now, snapshot());
+    all.snapshot = std::move(now);
+    EVENTYARD_TRY(rows, Statement::prepare(database_,
+                                           "SELECT r.rule, t.name, count(*) FROM retry r"
+                                           " JOIN target t ON t.id = r.target GROUP BY t.id, r.rule"));
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return all;
+        all.retries[{rows.text(0), rows.text(1)}] = rows.natural(2);
+    }
+}
+
 Result<std::vector<RedriveJob>> Store::redrives()
 {
     std::vector<RedriveJob> jobs;
@@ -314,13 +332,15 @@ Result<std::vector<LedgerRow>> Store::ledger()
         if (!row) return ledger;
         if (ledger.empty() || ledger.back().target != rows.view(1) ||
             ledger.back().rule != rows.view(0))
-            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}});
+            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}, 0});
         const std::int64_t what = rows.integer(2);
         const std::uint64_t n = natural(rows.integer(3));
         if (what == ledger_routed)
             ledger.back().routed = n;
         else if (what == ledger_replayed)
             ledger.back().replayed = n;
+        else if (what == ledger_counted)
+            ledger.back().counted = n;
         else if (what >= 0 && what < endings && n > 0)
             ledger.back().ended[static_cast<Ending>(what)] = n;
     }

@@ -34,6 +34,8 @@ struct StateModel {
     std::map<Key, std::vector<Ending>> ended;   // every Ended, in order
     std::map<std::uint32_t, Sequence> marks;
     std::int64_t next_id = 1;
+    Sequence counted_through = 0;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> counted;
     std::vector<std::string> complaints;        // changes that break the contract
 
     [[nodiscard]] Sequence cursor(const std::string& target) const
@@ -171,6 +173,11 @@ private:
         retries.insert_or_assign(Key{change.row.target, change.row.key}, change.row);
     }
     void on(const RedriveNoted&) {}
+    void on(const JournalCounted& change)
+    {
+        counted_through = std::max(counted_through, change.through);
+        for (const auto& [of, n] : change.counts) counted[of] += n;
+    }
     void on(const TargetRenamed&) { complaints.push_back("lanes are drained, not renamed"); }
     void on(const Routed&) {}
     void on(const Received&) {}
@@ -234,6 +241,7 @@ public:
         push([this, ranges = std::move(ranges), done] {
             const StateModel model = durable();
             Needed needed;
+            needed.counted_through = model.counted_through;
             for (const auto& [name, position] : model.targets) needed.cursors.emplace_back(name, model.cursor(name));
             for (NeededRange range : ranges) {
                 for (const auto& [key, row] : model.retries)
@@ -263,6 +271,10 @@ public:
     void dead_letter_groups(std::string, std::function<void(Result<std::vector<DeadLetterGroup>>)> done) override
     {
         push([done] { done(std::vector<DeadLetterGroup>{}); }, nullptr);
+    }
+    void audit(std::function<void(Result<AuditState>)> done) override
+    {
+        push([done] { done(AuditState{}); }, nullptr);
     }
     void redrives(std::function<void(Result<std::vector<RedriveJob>>)> done) override
     {
