@@ -44,7 +44,7 @@ void print(const json& report)
     }
     if (!table.empty()) std::cout << table.text() << "\n";
     std::cout << "recounted: sequences to " << count(report, "counted_through")
-              << " before their segments went, then the journal to " << count(report, "through") << "\n";
+              << " before their segments went, then what the journal keeps\n";
     for (const json& target : report.value("doubtful", json::array()))
         std::cout << "the position of " << target.get<std::string>() << " was lost: what it has had may be delivered again\n";
     if (bad == 0)

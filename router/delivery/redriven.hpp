@@ -14,7 +14,7 @@ namespace eventyard::router {
 [[nodiscard]] inline StoredEventPtr event_of(const DeadLetter& letter)
 {
     auto version = std::make_shared<RoutingVersion>();
-    version->routes.push_back({letter.rule, letter.target, {}, {}, {}, {}});
+    version->routes.push_back(letter.rule, letter.target);
     version->buses.push_back(letter.bus);
     auto event = std::make_shared<StoredEvent>();
     event->event = {letter.event, letter.received, letter.format, letter.bus, letter.body};

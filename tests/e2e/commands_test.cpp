@@ -110,6 +110,42 @@ TEST_CASE("dead letters are redriven with their ids over a restart, discarded, a
     CHECK(daemon.terminate().code == 0);
 }
 
+TEST_CASE("an audit recounts a running daemon and a data directory that none uses, and changes neither")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure("journal: {segment_size: 64KiB}\n"
+                     "targets:\n"
+                     "  out: {file: {path: " + directory.file("out.jsonl") + "}}\n"
+                     "  down: {webhook: {url: 'http://127.0.0.1:1/'}, retry: {max_attempts: 2, backoff: {initial: 1ms, max: 1ms}}}\n",
+                     "rules:\n  - {name: all, pattern: {a: [1]}, targets: [out]}\n"
+                     "  - {name: some, pattern: {b: [1]}, targets: [out, down]}\n");
+    daemon.start();
+    const std::string pad(2000, 'x');
+    for (int n = 0; n < 150; ++n)
+        REQUIRE(support::http_post(daemon.http(), "/v1/events",
+                                   R"({"a":1,"b":)" + std::to_string(n % 50 == 0 ? 1 : 2) + R"(,"pad":")" + pad + "\"}").status == 202);
+    REQUIRE(eventually([&] { return nlohmann::json::parse(command(daemon, {"audit", "--json"})).at("counted_through") > 0; }));
+    const std::string said = command(daemon, {"audit"});
+    CHECK(holds(said, "good: 3 pairs of rule and target, no difference\n"));
+    CHECK(holds(said, "all   out           150     150 "));
+    const std::vector<std::string> offline{EVENTYARD_BINARY, "audit", "--data-dir", directory.file("data"), "--json"};
+    CHECK(support::run(offline).exit.code == 2);  // in use
+    daemon.kill();
+    const std::string before = support::read_text(directory.file("data/state.db"));
+    const auto dead = support::run(offline);
+    INFO(dead.err);
+    CHECK(dead.exit.code == 0);
+    CHECK(nlohmann::json::parse(dead.out).at("rows").size() == 3);
+    CHECK(support::read_text(directory.file("data/state.db")) == before);
+    daemon.start();
+    CHECK(holds(command(daemon, {"audit"}), "good: "));
+    CHECK(daemon.terminate().code == 0);
+    const auto stopped = support::run(offline);
+    CHECK(stopped.exit.code == 0);
+    CHECK(nlohmann::json::parse(stopped.out).at("rows").at(0).at("recounted") == 150);
+}
+
 TEST_CASE("a reload with mistakes is logged by mistake, each on a line")
 {
     TempDir directory;
