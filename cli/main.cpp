@@ -20,7 +20,8 @@ constexpr Command commands[] = {
     {"serve", "run the daemon", setup_serve},
     {"status", "what a running daemon holds, and its ledger", setup_status},
     {"targets", "list, pause and resume a running daemon's targets", setup_targets},
-    {"dead-letters", "list and show what could not be delivered", setup_dead_letters},
+    {"dead-letters", "list, show, redrive, discard and export what could not be delivered", setup_dead_letters},
+    {"audit", "recount every delivery and hold the ledger against it", setup_audit},
     {"reload", "have a running daemon read its configuration again", setup_reload},
     {"send", "post events of files or stdin to a daemon", setup_send},
     {"sink", "a trial receiver that prints or counts what it gets and fails as told", setup_sink},
@@ -49,12 +50,17 @@ std::string not_understood(const CLI::App& app, const std::string& word)
 
 int complain(const CLI::App& app, const CLI::ParseError& error)
 {
-    const auto chosen = app.get_subcommands();
-    const CLI::App& at = chosen.empty() ? app : *chosen.front();
-    const std::string name = chosen.empty() ? app.get_name() : app.get_name() + " " + at.get_name();
+    const CLI::App* deepest = &app;
+    std::string name = app.get_name();
+    while (!deepest->get_subcommands().empty()) {
+        deepest = deepest->get_subcommands().front();
+        name += " " + deepest->get_name();
+    }
+    const CLI::App& at = *deepest;
+    const bool chosen = deepest != &app;
     // CLI11 asks for what is missing before it says what is too much; a typo is both.
     const auto extras = at.remaining();
-    if (chosen.empty() && extras.empty()) {
+    if (!chosen && extras.empty()) {
         std::cerr << app.help();
         return 2;
     }

@@ -59,6 +59,15 @@ void read_journal(Fields& root, router::ProcessOptions& process)
     fields->finish("journal");
 }
 
+void read_dead_letters(Fields& root, router::DeadLetterRetention& retention)
+{
+    auto fields = root.section("dead_letters");
+    if (!fields) return;
+    retention.max_age = fields->duration("max_age", retention.max_age, {.max = 10 * 365 * 24h});
+    retention.max_bytes = fields->size("max_bytes", retention.max_bytes);
+    fields->finish("dead_letters");
+}
+
 void read_log(Fields& root, router::LogOptions& log)
 {
     auto fields = root.section("log");
@@ -139,11 +148,12 @@ void SettingsReader::read_root(const Document& document)
     if (once(root, "limits")) read_limits(fields, out_.limits);
     if (once(root, "journal")) read_journal(fields, process);
     if (once(root, "log")) read_log(fields, process.log);
+    if (once(root, "dead_letters")) read_dead_letters(fields, process.dead_letters);
     if (once(root, "shutdown_grace"))
         process.shutdown_grace =
             fields.duration("shutdown_grace", process.shutdown_grace, {.max = 1h});
     for (const char* key :
-         {"listen", "data_dir", "threads", "limits", "journal", "log", "shutdown_grace"})
+         {"listen", "data_dir", "threads", "limits", "journal", "log", "dead_letters", "shutdown_grace"})
         static_cast<void>(fields.has(key));
     read_buses(fields);
     read_targets(fields);

@@ -100,6 +100,12 @@ struct LogOptions {
 
 /// What is read once at start; a reload that changes one of these says that it needs a restart
 /// (addresses excepted: a changed listener is reopened).
+/// When dead letters are removed although nobody acted on them; zero: never.
+struct DeadLetterRetention {
+    Duration max_age{0};
+    std::uint64_t max_bytes = 0;                      // of bodies
+};
+
 struct ProcessOptions {
     std::string listen_http = "127.0.0.1:8080";
     std::string listen_admin = "127.0.0.1:9080";
@@ -109,6 +115,7 @@ struct ProcessOptions {
     std::uint64_t min_free = 0;                       // journal.min_free: bytes; 0: 5 %, at least 256 MiB
     Duration shutdown_grace = std::chrono::seconds{10};
     LogOptions log;
+    DeadLetterRetention dead_letters;
 };
 
 struct RouteTable {

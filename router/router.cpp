@@ -16,6 +16,7 @@
 #include "core/log.hpp"
 #include "core/units.hpp"
 #include "router/admin/api.hpp"
+#include "router/dead_letter_desk.hpp"
 #include "router/delivery/engine.hpp"
 #include "router/ingest/server.hpp"
 #include "router/reserve.hpp"
@@ -147,6 +148,8 @@ public:
         });
         release_ = std::make_unique<SegmentRelease>(*journal_, *state_);
         reserve_ = std::make_unique<Reserve>(disk_, data_dir_, table->process.min_free);
+        desk_ = std::make_unique<DeadLetterDesk>(*state_, clock_, desk_hooks());
+        desk_->start();
         put_in_effect(std::move(table));
 
         ingest_ = std::make_unique<IngestServer>(io_, *journal_, [this] { return table_.get(); }, clock_, random_);
@@ -268,6 +271,7 @@ public:
         });
     }
 
+    [[nodiscard]] WallTime now() const override { return clock_.wall(); }
     [[nodiscard]] std::vector<std::string> not_ready() const override
     {
         std::vector<std::string> reasons;
@@ -295,7 +299,7 @@ public:
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
         done(lock ? known(target, engine_->retry_now(target)) : reloading());
     }
-    void dead_letters(DeadLetterFilter filter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    void dead_letters(DeadLetterFilter filter, std::function<void(Result<DeadLetterPage>)> done) override
     {
         state_->dead_letters(std::move(filter), std::move(done));
     }
@@ -303,6 +307,40 @@ public:
                      std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
     {
         state_->dead_letter(id, std::move(done));
+    }
+    void audit(std::function<void(Result<AuditReport>)> done) override
+    {
+        // Lanes hand over what they settled, so that positions are as new as they can be.
+        engine_->status([this, done = std::move(done)](const std::vector<TargetStatus>&) {
+            asio::post(control_, [this, done] {
+                hand_over_totals();
+                state_->audit([this, done](Result<AuditState> state) {
+                    asio::post(control_, [this, done, state = std::move(state)] {
+                        done(state.has_value() ? router::audit(*state, *journal_) : Result<AuditReport>{state.error()});
+                    });
+                });
+            });
+        });
+    }
+    void dead_letter_groups(DeadLetterFilter filter,
+                            std::function<void(Result<std::vector<DeadLetterGroup>>)> done) override
+    {
+        desk_->groups(std::move(filter), std::move(done));
+    }
+    void redrive(DeadLetterFilter filter, double per_second, Act act,
+                 std::function<void(Result<RedriveJob>)> done) override
+    {
+        desk_->redrive(std::move(filter), per_second, std::move(act), std::move(done));
+    }
+    void cancel_redrive(std::int64_t id, Act act, std::function<void(Result<RedriveJob>)> done) override
+    {
+        desk_->cancel(id, act, std::move(done));
+    }
+    [[nodiscard]] std::vector<RedriveJob> redrives() override { return desk_->redrives(); }
+    void discard(DeadLetterFilter filter, bool dry_run, Act act,
+                 std::function<void(Result<std::uint64_t>)> done) override
+    {
+        desk_->discard(std::move(filter), dry_run, std::move(act), std::move(done));
     }
     void export_state(std::function<void(Result<std::string>)> done) override
     {
@@ -325,6 +363,12 @@ private:
     {
         // Not journal_->last(), which a start raises to what was reserved: those numbers were never given.
         const Sequence last = journal_->recovery().last;
+        // Segments went before anybody counted them (format 1): the audit begins here.
+        if (snapshot.counted_through == 0 && journal_->oldest() > 1 && snapshot.routed_through > 0) {
+            JournalCounted all{snapshot.routed_through, {}};
+            for (const LedgerRow& row : snapshot.ledger) all.counts[{row.rule, row.target}] = row.routed - row.counted;
+            state_->submit({std::move(all)});
+        }
         if (snapshot.routed_through >= last) return {};
         EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
         state_->submit({Routed{last, std::move(counts)}});
@@ -372,6 +416,25 @@ private:
         if (old.min_free != wanted.min_free) warn("journal.min_free");
     }
 
+    /// All of it on the control thread.
+    DeadLetterDesk::Hooks desk_hooks()
+    {
+        DeadLetterDesk::Hooks hooks;
+        hooks.post = [this](std::function<void()> work) { asio::post(control_, std::move(work)); };
+        hooks.served = [this](const std::string& target) {
+            const RouteTablePtr table = table_.get();
+            return std::any_of(table->targets.begin(), table->targets.end(), [&](const auto& one) {
+                return one.first == target || one.second.renamed_from == target;
+            });
+        };
+        hooks.redrive = [this](std::string target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done) {
+            const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+            if (!lock) return done(reloading());
+            if (!engine_->redrive(target, std::move(rows), done)) done(known(target, false));
+        };
+        return hooks;
+    }
+
     /// Control thread.
     void arm_totals()
     {
@@ -390,6 +453,7 @@ private:
                 release_->tick();
                 reserve_->tick(state_->stats().failing);
             }
+            desk_->tick(table_.get()->process.dead_letters);
             free_old_tables();
             arm_totals();
         });
@@ -526,6 +590,7 @@ private:
     std::unique_ptr<IngestServer> ingest_;
     std::unique_ptr<SegmentRelease> release_;
     std::unique_ptr<Reserve> reserve_;
+    std::unique_ptr<DeadLetterDesk> desk_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 
     std::atomic<bool> freeing_{false};

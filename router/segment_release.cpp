@@ -87,10 +87,34 @@ struct SegmentRelease::Rounds : std::enable_shared_from_this<Rounds> {
             best = Candidate{segment, *counts, retries};
         }
         std::erase_if(known, [&](const auto& entry) { return names.count(entry.first) == 0; });
-        if (!unneeded.empty()) journal.release(std::move(unneeded));
         const bool worth = bytes >= options.rewrite_min_bytes || sealed.size() >= options.rewrite_min_sealed;
-        if (!best || !worth) return done();
-        collect_keys(std::move(*best), std::move(cursors));
+        if (!worth) best.reset();
+        if (unneeded.empty() && !best) return done();
+        Sequence through = best ? best->segment.last : 0;
+        for (const SegmentInfo& segment : sealed)
+            if (std::find(unneeded.begin(), unneeded.end(), segment.name) != unneeded.end())
+                through = std::max(through, segment.last);
+        count_off(needed.counted_through, through,
+                  [self = shared_from_this(), unneeded = std::move(unneeded), best = std::move(best),
+                   cursors = std::move(cursors)]() mutable {
+                      if (!unneeded.empty()) self->journal.release(std::move(unneeded));
+                      if (!best) return self->done();
+                      self->collect_keys(std::move(*best), std::move(cursors));
+                  });
+    }
+
+    /// What is about to go, or to be rewritten, is counted first, with everything before it: so the
+    /// audit adds up the whole journal for ever. Durable before `then`.
+    void count_off(Sequence after, Sequence through, std::function<void()> then)
+    {
+        if (through <= after) return then();
+        auto counts = journal.tally(after, through);
+        if (!counts.has_value()) return done();  // the next round tries again
+        state.submit({JournalCounted{through, std::move(*counts)}},
+                     [self = shared_from_this(), then = std::move(then)](const Result<void>& durable) {
+                         if (!durable.has_value()) return self->done();
+                         then();
+                     });
     }
 
     /// Deliveries of a sealed segment by target; null when it cannot be read now.

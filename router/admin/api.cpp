@@ -1,111 +1,15 @@
 #include "router/admin/api.hpp"
 
-#include <charconv>
 #include <nlohmann/json.hpp>
+
+#include "router/admin/audit_json.hpp"
+#include "router/admin/dead_letter_paths.hpp"
+#include "router/admin/paths.hpp"
 
 namespace eventyard::router::admin {
 namespace {
 
 using nlohmann::json;
-
-std::string dump(const json& value)
-{
-    return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
-Answer error_answer(unsigned status, const std::string& why)
-{
-    return {status, dump({{"error", why}})};
-}
-
-Answer failure(const Error& error)
-{
-    const unsigned status = error.code == Errc::not_found    ? 404
-                            : error.code == Errc::invalid    ? 400
-                            : error.code == Errc::unavailable ? 503
-                                                              : 500;
-    return error_answer(status, error.what);
-}
-
-std::string query(const Request& request, const char* key)
-{
-    const auto found = request.query.find(key);
-    return found == request.query.end() ? std::string() : found->second;
-}
-
-bool number(const std::string& text, std::int64_t& value)
-{
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return ec == std::errc{} && end == text.data() + text.size();
-}
-
-json to_json(const DeadLetter& letter)
-{
-    json out{{"id", letter.id},
-             {"target", letter.target},
-             {"rule", letter.rule},
-             {"bus", letter.bus},
-             {"sequence", letter.key.sequence},
-             {"event", letter.event.text()},
-             {"delivery_id", letter.delivery_id},
-             {"reason", letter.reason},
-             {"cause", letter.cause},
-             {"last_status", letter.last_status},
-             {"last_detail", letter.last_detail},
-             {"last_response", letter.last_response},
-             {"attempts", letter.attempts},
-             {"received", to_rfc3339(letter.received)},
-             {"dead", to_rfc3339(letter.dead)}};
-    if (!letter.forward_to.empty()) out["forward_to"] = letter.forward_to;
-    return out;
-}
-
-json to_json(const AttemptRecord& attempt)
-{
-    return {{"at", to_rfc3339(attempt.at)},
-            {"status", attempt.status},
-            {"cause", attempt.cause},
-            {"detail", attempt.detail},
-            {"response", attempt.response},
-            {"latency_ms",
-             std::chrono::duration_cast<std::chrono::milliseconds>(attempt.latency).count()}};
-}
-
-void list_dead_letters(Backend& backend, const Request& request, const Respond& respond)
-{
-    DeadLetterFilter filter;
-    filter.target = query(request, "target");
-    filter.rule = query(request, "rule");
-    std::int64_t limit = 100;
-    if (const std::string text = query(request, "limit"); !text.empty() && !number(text, limit))
-        limit = 0;
-    if (limit < 1 || limit > 1000)
-        return respond(error_answer(400, "limit must be a number from 1 to 1000"));
-    if (const std::string text = query(request, "after");
-        !text.empty() && !number(text, filter.after_id))
-        return respond(error_answer(400, "after must be the id of a dead letter"));
-    filter.limit = static_cast<std::size_t>(limit);
-    backend.dead_letters(std::move(filter), [respond](Result<std::vector<DeadLetter>> letters) {
-        if (!letters.has_value()) return respond(failure(letters.error()));
-        json list = json::array();
-        for (const DeadLetter& letter : *letters) list.push_back(to_json(letter));
-        respond({200, dump({{"dead_letters", std::move(list)}})});
-    });
-}
-
-void show_dead_letter(Backend& backend, const std::string& id_text, const Respond& respond)
-{
-    std::int64_t id = 0;
-    if (!number(id_text, id)) return respond(error_answer(400, "'" + id_text + "' is not the id of a dead letter"));
-    backend.dead_letter(id, [respond](Result<DeadLetter> letter, std::vector<AttemptRecord> trail) {
-        if (!letter.has_value()) return respond(failure(letter.error()));
-        json out = to_json(*letter);
-        out["body"] = letter->body;
-        out["trail"] = json::array();
-        for (const AttemptRecord& attempt : trail) out["trail"].push_back(to_json(attempt));
-        respond({200, dump(out)});
-    });
-}
 
 void act_on_target(Backend& backend, const Request& request, const std::string& name,
                    const std::string& verb, const Respond& respond)
@@ -147,9 +51,11 @@ void get(Backend& backend, const Request& request, const Respond& respond)
         });
     if (path == "/v1/status")
         return backend.status([respond](StatusReport report) { respond({200, status_json(report)}); });
-    if (path == "/v1/dead-letters") return list_dead_letters(backend, request, respond);
-    const std::string one = "/v1/dead-letters/";
-    if (path.rfind(one, 0) == 0) return show_dead_letter(backend, path.substr(one.size()), respond);
+    if (path == "/v1/audit")
+        return backend.audit([respond](const Result<AuditReport>& report) {
+            respond(report.has_value() ? Answer{200, audit_json(*report)} : failure(report.error()));
+        });
+    if (get_dead_letters(backend, request, respond)) return;
     respond(error_answer(404, "no such path '" + path + "'"));
 }
 
@@ -162,6 +68,7 @@ void post(Backend& backend, const Request& request, const Respond& respond)
             respond(written.has_value() ? Answer{200, dump({{"path", *written}})}
                                         : failure(written.error()));
         });
+    if (act_on_dead_letters(backend, request, respond)) return;
     const std::string targets = "/v1/targets/";
     const auto slash = path.rfind('/');
     if (path.rfind(targets, 0) == 0 && slash > targets.size())
@@ -173,7 +80,8 @@ void post(Backend& backend, const Request& request, const Respond& respond)
 /// Paths that change something take POST, all others are read.
 bool is_act(const std::string& path)
 {
-    return path == "/v1/reload" || path == "/v1/state/export" || path.rfind("/v1/targets/", 0) == 0;
+    return path == "/v1/reload" || path == "/v1/state/export" || path.rfind("/v1/targets/", 0) == 0 ||
+           acts_on_dead_letters(path);
 }
 
 }  // namespace

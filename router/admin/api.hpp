@@ -1,9 +1,10 @@
 // router/admin/api.hpp — the admin listener's paths. docs/http-api.md describes them for users.
 //
-//     GET  /healthz /readyz /metrics /v1/status
+//     GET  /healthz /readyz /metrics /v1/status /v1/audit
 //     POST /v1/reload
 //     POST /v1/targets/{name}/pause?reason= · /resume · /retry-now
-//     GET  /v1/dead-letters?target=&rule=&after=&limit= · /v1/dead-letters/{id}
+//     GET  /v1/dead-letters · /v1/dead-letters/groups · /v1/dead-letters/{id} · /v1/redrives[/{id}]
+//     POST /v1/dead-letters/redrive · /v1/dead-letters/discard · /v1/redrives/{id}/cancel
 //     POST /v1/state/export
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #include "router/admin/server.hpp"
 #include "router/admin/status.hpp"
+#include "router/audit.hpp"
 #include "router/router.hpp"
 #include "router/state/state.hpp"
 
@@ -23,6 +25,7 @@ class Backend {
 public:
     virtual ~Backend() = default;
     virtual void status(std::function<void(StatusReport)> done) = 0;
+    [[nodiscard]] virtual WallTime now() const = 0;
     /// Why not ready; empty when ready.
     [[nodiscard]] virtual std::vector<std::string> not_ready() const = 0;
     virtual void reload(std::function<void(ReloadResult)> done) = 0;
@@ -30,14 +33,24 @@ public:
     virtual void resume(std::string target, std::function<void(Result<void>)> done) = 0;
     virtual void retry_now(std::string target, std::function<void(Result<void>)> done) = 0;
     virtual void dead_letters(DeadLetterFilter filter,
-                              std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
+                              std::function<void(Result<DeadLetterPage>)> done) = 0;
+    virtual void audit(std::function<void(Result<AuditReport>)> done) = 0;
+    virtual void dead_letter_groups(DeadLetterFilter filter,
+                                    std::function<void(Result<std::vector<DeadLetterGroup>>)> done) = 0;
+    // See DeadLetterDesk.
+    virtual void redrive(DeadLetterFilter filter, double per_second, Act act,
+                         std::function<void(Result<RedriveJob>)> done) = 0;
+    virtual void cancel_redrive(std::int64_t id, Act act, std::function<void(Result<RedriveJob>)> done) = 0;
+    [[nodiscard]] virtual std::vector<RedriveJob> redrives() = 0;
+    virtual void discard(DeadLetterFilter filter, bool dry_run, Act act,
+                         std::function<void(Result<std::uint64_t>)> done) = 0;
     virtual void dead_letter(std::int64_t id,
                              std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) = 0;
     /// Writes a consistent copy of state.db below the data directory; gives its path.
     virtual void export_state(std::function<void(Result<std::string>)> done) = 0;
 };
 
-/// @param backend  must outlive every request.
+/// @param backend  must outlive every request; called on the server's thread.
 [[nodiscard]] Handler make_handler(Backend& backend);
 
 }  // namespace eventyard::router::admin

@@ -27,7 +27,7 @@ struct Answer {
     unsigned status = 200;
     std::string body;
     std::string content_type = "application/json";
-    std::string allow;                         // of a 405: the methods that the path knows
+    std::string allow{};                       // of a 405: the methods that the path knows
 };
 
 using Respond = std::function<void(Answer)>;

@@ -345,6 +345,17 @@ bool Engine::retry_now(const std::string& target)
     return shard != nullptr;
 }
 
+bool Engine::redrive(const std::string& target, std::vector<RetryRow> rows,
+                     std::function<void(Result<void>)> done)
+{
+    Shard* const shard = find(target);
+    if (shard)
+        shard->post([target, rows = std::move(rows), done = std::move(done)](Shard& self) mutable {
+            self.redrive(target, std::move(rows), std::move(done));
+        });
+    return shard != nullptr;
+}
+
 void Engine::status(std::function<void(std::vector<TargetStatus>)> done) const
 {
     struct Gathering {

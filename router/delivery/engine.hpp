@@ -81,6 +81,10 @@ public:
     [[nodiscard]] bool resume(const std::string& target);
     /// Everything that waits for a retry is due now, and a target that looks down is tried at once.
     [[nodiscard]] bool retry_now(const std::string& target);
+    /// Gives dead letters another chance, see Lane::redrive(). `done` runs when that is durable, on any
+    /// thread; not at all when false is returned.
+    [[nodiscard]] bool redrive(const std::string& target, std::vector<RetryRow> rows,
+                               std::function<void(Result<void>)> done);
 
     /// Gathers over all threads; sorted by name. Calls back on an I/O thread.
     void status(std::function<void(std::vector<TargetStatus>)> done) const;

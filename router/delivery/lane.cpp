@@ -139,7 +139,7 @@ void Lane::start_aged(const Now& now, Todo& todo)
         Flight& flight = flights_[ticket];
         flight.aged = true;
         take_row(now, flight);
-        todo.events.push_back({ticket, flight.row.key.sequence});
+        todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
     }
 }
 
@@ -188,7 +188,7 @@ void Lane::start_retry(const Now& now, Todo& todo)
     Flight& flight = flights_[ticket];
     flight.probe = health_.started();
     take_row(now, flight);
-    todo.events.push_back({ticket, flight.row.key.sequence});
+    todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
 }
 
 void Lane::take_row(const Now& now, Flight& flight)
@@ -230,7 +230,7 @@ Attempt Lane::attempt_of(std::uint32_t ticket) const
     attempt.id = delivery_id(flight.event->event.id, attempt.rule, target_);
     attempt.event = std::shared_ptr<const Event>(flight.event, &flight.event->event);
     attempt.sequence = flight.event->sequence;
-    attempt.number = flight.work == Work::retry ? flight.row.attempts + 1 : 1;
+    attempt.number = flight.work == Work::retry ? flight.row.earlier + flight.row.attempts + 1 : 1;
     return attempt;
 }
 
@@ -381,7 +381,7 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
         dead_letter(now, flight, final_reason(outcome.cause), attempts, outcome, todo);
         return;
     }
-    const WallTime received = flight.event->event.received;
+    const WallTime received = flight.work == Work::retry ? flight.row.received : flight.event->event.received;
     const Duration age = ages_.age(received, now.steady, now.wall);
     const NextAttempt next =
         after_failure(settings_.retry, attempts, age, outcome.retry_after, random_.unit());
@@ -390,7 +390,8 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
         return;
     }
     RetryRow row{target_,  key_of(flight), std::string{rule_of(flight)}, flight.event->event.id,
-                 attempts, to_milliseconds(now.wall + next.wait), next.wait, received};
+                 attempts, to_milliseconds(now.wall + next.wait), next.wait, received,
+                 flight.row.letter, flight.row.earlier};
     todo.changes.emplace_back(Retrying{row, record_of(now.wall, outcome)});
     if (flight.work == Work::fresh) window_.settle(flight.slot);
     schedule_.add(std::move(row), now.steady + next.wait);
@@ -416,7 +417,7 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     letter.last_status = outcome.status;
     letter.last_detail = outcome.detail;
     letter.last_response = outcome.response;
-    letter.attempts = attempts;
+    letter.attempts = flight.row.earlier + attempts;
     letter.received = stored.event.received;
     letter.dead = now.wall;
     if (settings_.dead_letter_target != target_) letter.forward_to = settings_.dead_letter_target;
@@ -441,7 +442,8 @@ void Lane::end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,
     } else {
         todo.changes.emplace_back(Ended{target_, key_of(flight), std::string{rule_of(flight)}, ending,
                                         std::move(letter), std::move(attempt),
-                                        flight.work == Work::fresh && !doubtful_});
+                                        flight.work == Work::fresh && !doubtful_,
+                                        flight.row.letter != 0});
         if (flight.work == Work::fresh) window_.settle(flight.slot);
         else schedule_.ended(flight.row.key);
     }
@@ -495,6 +497,20 @@ void Lane::retry_now(const Now& now)
     schedule_.hurry(now.steady, now.wall);
     forwards_.hurry(now.steady);
     health_.reset();
+}
+
+void Lane::redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo)
+{
+    for (RetryRow& row : rows) {
+        row.attempts = 0;
+        row.due = to_milliseconds(now.wall);
+        row.delay = Duration{0};
+        row.received = now.wall;
+        todo.changes.emplace_back(Redriven{row});
+        schedule_.add(std::move(row), now.steady);
+        ++uncommitted_;
+        ++unflushed_.count;
+    }
 }
 
 // --- What is so -------------------------------------------------------------------------------------

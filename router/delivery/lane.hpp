@@ -89,6 +89,7 @@ struct Note {
 struct EventRead {
     std::uint32_t ticket = 0;
     Sequence sequence = 0;
+    std::int64_t letter = 0;             // not 0: the dead letter that keeps the body, see redriven.hpp
 };
 
 /// Settlements on their way to the state.
@@ -101,7 +102,7 @@ struct Settled {
 struct Todo {
     std::vector<Change> changes;
     std::vector<Attempt> attempts;
-    std::vector<EventRead> events;             // Journal::read_event -> on_event()
+    std::vector<EventRead> events;             // Journal::read_event, State::dead_letter -> on_event()
     std::optional<Window::Read> lane;          // Journal::read_lane -> on_chunk()
     std::optional<Schedule::Read> rows;        // State::next_retries after all changes -> on_rows()
     std::optional<Forwards::Read> forwards;    // State::forwards after all changes -> on_forwards()
@@ -134,6 +135,9 @@ public:
     void pause(std::string reason, Todo& todo, Note::What what = Note::What::paused);
     void resume(Todo& todo);
     void retry_now(const Now& now);
+    /// Dead letters of this target (RetryRow::letter) become retries that are due now; their policy
+    /// starts anew, so does their age.
+    void redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo);
     /// No attempt starts any more; those in flight end.
     void stop() noexcept { stopping_ = true; }
 

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "core/log.hpp"
+#include "router/delivery/redriven.hpp"
 
 namespace eventyard::router {
 namespace asio = boost::asio;
@@ -176,13 +177,24 @@ void Shard::perform(Entry& entry)
     collect(entry);
     const auto self = shared_from_this();
     for (const EventRead& read : std::exchange(todo_.events, {})) {
-        place_.journal.read_event(read.sequence, [self, &entry, ticket = read.ticket](Result<StoredEventPtr> event) {
+        auto done = [self, &entry, ticket = read.ticket](Result<StoredEventPtr> event) {
             self->post([&entry, ticket, event = std::move(event)](Shard& shard) mutable {
                 const bool served = entry.running && entry.running->target;
                 entry.lane.on_event(shard.now(), ticket, served, std::move(event), shard.todo_);
                 shard.pump(entry);
                 if (shard.stage_ != Stage::running) shard.continue_stop();
             });
+        };
+        if (read.letter == 0) {
+            place_.journal.read_event(read.sequence, std::move(done));
+            continue;
+        }
+        place_.state.dead_letter(read.letter, [done = std::move(done)](const Result<DeadLetter>& letter,
+                                                                       const std::vector<AttemptRecord>&) {
+            if (letter.has_value())
+                done(event_of(*letter));
+            else
+                done(letter.error());
         });
     }
     if (const auto read = std::exchange(todo_.lane, std::nullopt)) {
@@ -490,6 +502,15 @@ void Shard::retry_now(const std::string& target)
         entry->lane.retry_now(now());
         pump(*entry);
     }
+}
+
+void Shard::redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done)
+{
+    Entry* const entry = find(target);
+    if (stage_ != Stage::running || !entry) return done(fail(Errc::cancelled, "target '" + target + "' has no lane now"));
+    entry->lane.redrive(now(), std::move(rows), todo_);
+    pump(*entry);
+    flush([done = std::move(done)] { done({}); });
 }
 
 std::vector<TargetStatus> Shard::status()

@@ -69,6 +69,7 @@ public:
     void pause(const std::string& target, std::string reason);
     void resume(const std::string& target);
     void retry_now(const std::string& target);
+    void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
     void stop(Duration grace, std::function<void()> done);
     /// Hands over what has settled first, so that what the state counts as ended and what is counted here
     /// as pending fit together.

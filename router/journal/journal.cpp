@@ -94,6 +94,11 @@ public:
     {
         return on_reader<Reader::Tally>([=](Reader& reader) { return reader.tally(after, through); });
     }
+    Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally_of(
+        std::vector<DeliveryKey> keys) override
+    {
+        return on_reader<Reader::Tally>([&](Reader& reader) { return reader.tally_of(keys); });
+    }
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after) override
     {
         return on_reader<std::uint64_t>(

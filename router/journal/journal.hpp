@@ -121,6 +121,13 @@ public:
     /// Deliveries by (rule, target) in (after, through]; from footers where they suffice. Blocks; for start.
     virtual Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally(
         Sequence after, Sequence through) = 0;
+    /// The same of these deliveries alone, as far as they are kept.
+    virtual Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally_of(
+        std::vector<DeliveryKey> keys)
+    {
+        (void)keys;
+        return fail(Errc::unsupported, "this journal has no index of deliveries");
+    }
     /// Deliveries of a target above its position, counted from footers and one segment. Blocks; for start.
     virtual Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after) = 0;
 

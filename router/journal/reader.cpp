@@ -195,6 +195,12 @@ Result<Reader::Tally> Reader::tally(Sequence after, Sequence through)
     return settled([&] { return tally_once(after, through); });
 }
 
+Result<Reader::Tally> Reader::tally_of(std::vector<DeliveryKey>& keys)
+{
+    std::sort(keys.begin(), keys.end());
+    return settled([&] { return tally_of_once(keys); });
+}
+
 Result<std::uint64_t> Reader::count_after(const std::string& target, DeliveryKey after)
 {
     return settled([&] { return count_after_once(target, after); });
@@ -332,6 +338,40 @@ Result<Reader::Tally> Reader::tally_once(Sequence after, Sequence through)
                     const RouteCount& route = summary.routes[pair];
                     ++counts[{route.rule, route.target}];
                 }
+        };
+        if (!with_index(*segment, count).has_value()) {
+            auto loaded = load(segment);
+            if (!loaded.has_value()) {
+                if (loaded.error().code == Errc::not_found) continue;
+                return loaded.error();
+            }
+            count(*loaded->index, loaded->file);
+        }
+    }
+    return counts;
+}
+
+Result<Reader::Tally> Reader::tally_of_once(const std::vector<DeliveryKey>& keys)
+{
+    Tally counts;
+    auto key = keys.begin();
+    for (const SegmentPtr& segment : segments_.all()) {
+        if (key == keys.end()) break;
+        Sequence last = 0;
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last < key->sequence || segment->released) continue;
+            last = segment->last;
+        }
+        const auto count = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
+            for (; key != keys.end() && key->sequence <= last; ++key) {
+                const IndexedEvent* const event = index.find(key->sequence);
+                if (event == nullptr || key->route >= event->routes_count) continue;
+                const std::uint32_t pair = index.routes()[event->routes_first + key->route];
+                if (pair == route_dropped) continue;
+                const RouteCount& route = index.summary().routes[pair];
+                ++counts[{route.rule, route.target}];
+            }
         };
         if (!with_index(*segment, count).has_value()) {
             auto loaded = load(segment);

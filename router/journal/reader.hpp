@@ -28,6 +28,8 @@ public:
     Result<LaneChunk> read_lane(const LaneRead& request);
     Result<StoredEventPtr> read_event(Sequence sequence);
     Result<Tally> tally(Sequence after, Sequence through);
+    /// Of these alone, as far as they are kept; sorts them.
+    Result<Tally> tally_of(std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after);
     [[nodiscard]] std::uint64_t read_bytes() const noexcept { return read_bytes_; }
 
@@ -47,6 +49,7 @@ private:
     Result<LaneChunk> read_lane_once(const LaneRead& request);
     Result<StoredEventPtr> read_event_once(Sequence sequence);
     Result<Tally> tally_once(Sequence after, Sequence through);
+    Result<Tally> tally_of_once(const std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after_once(const std::string& target, DeliveryKey after);
     template <class Visit>
     Result<void> with_index(Segment& segment, Visit visit);

@@ -62,6 +62,8 @@ RetryRow read_retry(const Statement& row, std::string target)
     retry.received = row.time(5);
     retry.event = to_id(row.view(6));
     retry.rule = row.text(7);
+    retry.letter = row.integer(8);
+    retry.earlier = static_cast<std::uint32_t>(row.natural(9));
     return retry;
 }
 
@@ -85,6 +87,8 @@ DeadLetter read_dead_letter(const Statement& row, bool with_body)
     dead.last_detail = row.text(15);
     dead.last_response = row.text(16);
     dead.target = row.text(17);
+    dead.group = row.integer(18);
+    dead.redrives = static_cast<std::uint32_t>(row.natural(19));
     if (with_body) dead.body = row.text(dead_letter_body_column);
     return dead;
 }

@@ -20,15 +20,16 @@ Result<std::vector<DeliveryKey>> decode_settled(std::string_view bytes);
 
 /// Columns of a retry as the readers select them; `target` is the name, not a column.
 inline constexpr const char* retry_columns =
-    "seq, route, due, delay, attempts, received, event, rule";
+    "seq, route, due, delay, attempts, received, event, rule, letter, earlier";
 RetryRow read_retry(const Statement& row, std::string target);
 
-/// Columns of a dead letter; the target's name comes last (join). `with_body`: the body is
+/// Columns of a dead letter `d`; the target's name comes by a join with `t`. `with_body`: the body is
 /// selected.
 inline constexpr const char* dead_letter_columns =
     "d.id, d.seq, d.route, d.rule, d.bus, d.forward_to, d.event, d.delivery, d.format, d.attempts,"
-    " d.received, d.dead, d.reason, d.cause, d.last_status, d.last_detail, d.last_response, t.name";
-inline constexpr int dead_letter_body_column = 18;  // where a body follows
+    " d.received, d.dead, d.reason, d.cause, d.last_status, d.last_detail, d.last_response, t.name,"
+    " d.grp, d.redrives";
+inline constexpr int dead_letter_body_column = 20;  // where a body follows
 DeadLetter read_dead_letter(const Statement& row, bool with_body);
 
 inline constexpr const char* attempt_columns = "at, status, latency, cause, detail, response";
@@ -37,6 +38,7 @@ AttemptRecord read_attempt(const Statement& row);
 /// Ledger codes beside the endings.
 inline constexpr int ledger_routed = 100;
 inline constexpr int ledger_replayed = 101;
+inline constexpr int ledger_counted = 102;
 inline constexpr int endings = 8;
 
 }  // namespace eventyard::router

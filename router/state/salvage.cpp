@@ -7,6 +7,7 @@
 #include "core/disk.hpp"
 #include "core/log.hpp"
 #include "router/state/checksum_vfs.hpp"
+#include "router/state/fingerprint.hpp"
 #include "router/state/rows.hpp"
 #include "router/state/schema.hpp"
 
@@ -35,7 +36,8 @@ Result<void> remove_database(Disk& disk, const std::string& path)
 /// Copies what can be read from `from_` into the open transaction of `to_`.
 class Salvage {
 public:
-    Salvage(Database& from, Database& to) : from_(from), to_(to) {}
+    /// @param format  of `from`
+    Salvage(Database& from, int format, Database& to) : from_(from), to_(to), format_(format) {}
 
     Result<void> run(StateReport& report)
     {
@@ -44,6 +46,7 @@ public:
         EVENTYARD_CHECK(dead_letters());
         EVENTYARD_CHECK(finish_targets());
         EVENTYARD_CHECK(rest());
+        EVENTYARD_CHECK(count_revived());
         report.salvaged_targets = salvaged_targets_;
         report.salvaged_retries = salvaged_retries_;
         report.salvaged_dead_letters = salvaged_dead_letters_;
@@ -53,6 +56,9 @@ public:
                     static_cast<std::uint64_t>(target.dead_letters_was - target.dead_letters);
         return {};
     }
+
+    /// Everything that is there was read.
+    [[nodiscard]] bool complete() const noexcept { return complete_; }
 
 private:
     struct Target {
@@ -71,7 +77,10 @@ private:
     {
         complete = false;
         auto prepared = Statement::prepare(from_, sql);
-        if (!prepared.has_value()) return {};
+        if (!prepared.has_value()) {
+            complete_ = false;
+            return {};
+        }
         Statement rows = std::move(*prepared);
         complete = true;
         std::int64_t after = -1;
@@ -84,7 +93,7 @@ private:
                 after = std::max(after, rows.integer(0));
                 EVENTYARD_CHECK(visit(rows));
             }
-            complete = false;
+            complete = complete_ = false;
             const auto reachable = [&](std::int64_t offset) {
                 const bool good = rows.bind(after + offset).step().has_value();
                 rows.done();
@@ -160,20 +169,22 @@ private:
         EVENTYARD_TRY(
             put, Statement::prepare(to_,
                                     "INSERT OR IGNORE INTO retry(seq, route, target, due, delay,"
-                                    " attempts, received, event, rule) VALUES(?,?,?,?,?,?,?,?,?)"));
+                                    " attempts, received, event, rule, letter, earlier)"
+                                    " VALUES(?,?,?,?,?,?,?,?,?,?,?)"));
         const auto keep = [&](const Statement& row) -> Result<void> {
             // Of a target without a row: it restarts where this delivery is met again.
             const auto target = targets_.find(row.integer(2));
             if (target == targets_.end()) return {};
-            EVENTYARD_CHECK(copy(put, row, 9));
+            EVENTYARD_CHECK(copy(put, row, 11));
             if (to_.changes() == 0) return {};
             ++target->second.retries;
             ++salvaged_retries_;
             return {};
         };
         EVENTYARD_CHECK(
-            scan("SELECT seq, route, target, due, delay, attempts, received, event, rule FROM retry"
-                 " NOT INDEXED WHERE seq > ? ORDER BY seq, route, target",
+            scan((std::string("SELECT seq, route, target, due, delay, attempts, received, event, rule, ") +
+                  (format_ == 1 ? "0, 0" : "letter, earlier") +
+                  " FROM retry NOT INDEXED WHERE seq > ? ORDER BY seq, route, target").c_str(),
                  retries_complete_, keep));
         EVENTYARD_TRY(attempt,
                       Statement::prepare(to_,
@@ -196,23 +207,58 @@ private:
                 to_,
                 "INSERT OR IGNORE INTO dead_letter(id, target, seq, route, name, rule, bus,"
                 " forward_to, event, delivery, format, attempts, received, dead, reason, cause,"
-                " last_status, last_detail, last_response, body)"
-                " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+                " last_status, last_detail, last_response, body, redrives, grp)"
+                " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)"));
+        // Groups hold nothing that the letters do not tell.
+        EVENTYARD_TRY(group, Statement::prepare(
+                                 to_,
+                                 "INSERT INTO dead_group(target, cause, fingerprint, n, bytes)"
+                                 " VALUES(?,?,?,1,?) ON CONFLICT(target, cause, fingerprint)"
+                                 " DO UPDATE SET n=n+1, bytes=bytes+excluded.bytes RETURNING id"));
+        EVENTYARD_TRY(join, Statement::prepare(to_, "UPDATE dead_letter SET grp=? WHERE id=?"));
+        EVENTYARD_TRY(waits, Statement::prepare(to_, "SELECT 1 FROM retry WHERE seq=? AND route=?"
+                                                     " AND target=? AND letter=?"));
         bool complete = false;
-        return scan(
-            "SELECT id, target, seq, route, name, rule, bus, forward_to, event, delivery, format, "
-            "attempts,"
-            " received, dead, reason, cause, last_status, last_detail, last_response, body"
-            " FROM dead_letter NOT INDEXED WHERE id > ? ORDER BY id",
-            complete, [&](const Statement& row) -> Result<void> {
-                EVENTYARD_TRY(owner, owner_of(row.integer(1), row.text(4)));
-                EVENTYARD_CHECK(copy(put, row, 20));
-                if (to_.changes() == 0) return {};
-                ++owner->dead_letters;
-                ++salvaged_dead_letters_;
-                next_dead_letter_ = std::max(next_dead_letter_, row.integer(0) + 1);
-                return {};
-            });
+        const std::string sql =
+            std::string(
+                "SELECT id, target, seq, route, name, rule, bus, forward_to, event, delivery, format,"
+                " attempts, received, dead, reason, cause, last_status, last_detail, last_response,"
+                " body, ") +
+            (format_ == 1 ? "0, 1" : "redrives, grp") +
+            " FROM dead_letter NOT INDEXED WHERE id > ? ORDER BY id";
+        return scan(sql.c_str(), complete, [&](const Statement& row) -> Result<void> {
+            EVENTYARD_TRY(owner, owner_of(row.integer(1), row.text(4)));
+            EVENTYARD_CHECK(copy(put, row, 21));
+            if (to_.changes() == 0) return {};
+            next_dead_letter_ = std::max(next_dead_letter_, row.integer(0) + 1);
+            ++salvaged_dead_letters_;
+            EVENTYARD_TRY(pending, waits.bind(row.natural(2), row.natural(3), row.integer(1),
+                                              row.integer(0)).step());
+            waits.done();
+            if (pending) return {};
+            ++owner->dead_letters;
+            // Redriven, and its retry was lost: dead as before.
+            if (row.integer(21) == 0) ++revived_[{owner->name, row.text(5)}];
+            const std::string cause = row.text(15), print = fingerprint(row.view(17), row.view(18));
+            EVENTYARD_TRY(joined, group.bind(row.integer(1), std::string_view(cause), std::string_view(print),
+                                             static_cast<std::int64_t>(row.view(19).size())).step());
+            EVENTYARD_ASSERT(joined, "an insert that returns its row");
+            const std::int64_t id = group.integer(0);
+            group.done();
+            return join.bind(id, row.integer(0)).run();
+        });
+    }
+
+    /// After the ledger's rows.
+    Result<void> count_revived()
+    {
+        EVENTYARD_TRY(count, Statement::prepare(to_,
+                                                "INSERT INTO ledger(target, rule, what, n) VALUES(?,?,?,?)"
+                                                " ON CONFLICT(target, rule, what) DO UPDATE SET n=n+excluded.n"));
+        for (const auto& [of, letters] : revived_)
+            EVENTYARD_CHECK(count.bind(std::string_view(of.first), std::string_view(of.second),
+                                       static_cast<int>(Ending::dead_lettered), letters).run());
+        return {};
     }
 
     /// A dead letter outlives its target's row: it names the target itself.
@@ -274,17 +320,26 @@ private:
             scan("SELECT id, bus, source, accepted, duplicate, refused, matched, unmatched"
                  " FROM event_total NOT INDEXED WHERE id > ? ORDER BY id",
                  complete, [&](const Statement& row) { return copy(total, row, 8); }));
+        if (format_ > 1) {
+            EVENTYARD_TRY(job, Statement::prepare(to_, "INSERT OR IGNORE INTO redrive(id, job) VALUES(?,?)"));
+            EVENTYARD_CHECK(scan("SELECT id, job FROM redrive WHERE id > ? ORDER BY id", complete,
+                                 [&](const Statement& row) -> Result<void> {
+                                     if (!decode_redrive(row.view(1)).has_value()) return {};
+                                     return copy(job, row, 2);
+                                 }));
+        }
         bool unsure = !targets_complete_;
         EVENTYARD_TRY(meta, Statement::prepare(to_,
                                                "UPDATE meta SET store=?2, reserved=?3, synced=?4,"
-                                               " routed_through=?5 WHERE id=?1"));
+                                               " routed_through=?5, counted_through=?6 WHERE id=?1"));
+        const std::string sql = std::string("SELECT id, store, reserved, synced, routed_through, ") +
+                                (format_ == 1 ? "0" : "counted_through") +
+                                ", next_dead_letter, unsure FROM meta WHERE id > ?";
         EVENTYARD_CHECK(scan(
-            "SELECT id, store, reserved, synced, routed_through, next_dead_letter, unsure FROM meta"
-            " WHERE id > ?",
-            complete, [&](const Statement& row) {
-                next_dead_letter_ = std::max(next_dead_letter_, row.integer(5));
-                unsure = unsure || row.integer(6) != 0;
-                return copy(meta, row, 5);
+            sql.c_str(), complete, [&](const Statement& row) {
+                next_dead_letter_ = std::max(next_dead_letter_, row.integer(6));
+                unsure = unsure || row.integer(7) != 0;
+                return copy(meta, row, 6);
             }));
         EVENTYARD_TRY(marks, Statement::prepare(
                                  to_, "UPDATE meta SET next_dead_letter=?, unsure=? WHERE id=1"));
@@ -293,11 +348,29 @@ private:
 
     Database& from_;
     Database& to_;
+    int format_;
+    bool complete_ = true;
+    std::map<std::pair<std::string, std::string>, std::int64_t> revived_;  // by target and rule
     std::map<std::int64_t, Target> targets_;
     bool targets_complete_ = false, retries_complete_ = false;
     std::int64_t next_dead_letter_ = 1;
     std::uint64_t salvaged_targets_ = 0, salvaged_retries_ = 0, salvaged_dead_letters_ = 0;
 };
+
+/// The format of a file whose page 1 is gone: page 2 is the one row of marks, which has a column more
+/// since format 2. The present one when that cannot be told either.
+int format_behind(Disk& disk, const std::string& path)
+{
+    std::string page;
+    auto file = disk.open(path, OpenMode::read);
+    if (!file.has_value() || !(*file)->read_at(state_page_size, state_page_size, page).has_value() ||
+        page.size() != state_page_size || !page_intact(page.data(), 2))
+        return state_format;
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(page[at]); };
+    const std::size_t row = static_cast<std::size_t>(byte(8)) << 8 | byte(9);  // its length, its id, its header
+    if (byte(0) != 0x0d || row + 3 > page.size()) return state_format;
+    return byte(row + 2) == 8 ? 1 : state_format;
+}
 
 /// Fills the new file `fresh` from the damaged one. Fails only where `fresh` cannot be written.
 Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& fresh,
@@ -313,7 +386,9 @@ Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& 
     if (pages < 2) return {};
     // Page 1 names the tables and the size: when it is damaged, or the file was cut, ours stands
     // in.
-    EVENTYARD_TRY(page_one, rebuilt_page_one(fresh + ".page", pages));
+    int format = stored_format(damaged);
+    if (format == 0) format = format_behind(disk, damaged);
+    EVENTYARD_TRY(page_one, rebuilt_page_one(fresh + ".page", pages, format));
     const std::string size_field = page_one.substr(28, 4);
     const bool stand_in = first.size() < state_page_size || !header_plausible(first) ||
                           !page_intact(first.data(), 1) || first.compare(28, 4, size_field) != 0;
@@ -329,9 +404,27 @@ Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& 
     }
     EVENTYARD_TRY(to, open_state_file(fresh, false));
     EVENTYARD_CHECK(to.run("BEGIN IMMEDIATE"));
-    EVENTYARD_CHECK(Salvage(*from, to).run(report));
+    EVENTYARD_CHECK(Salvage(*from, format, to).run(report));
     EVENTYARD_CHECK(to.run("COMMIT"));
     return {};
+}
+
+/// Fills the new file `fresh` from a whole one of an older format. Errc::corrupt: it is not whole.
+Result<void> upgrade(const std::string& older, int format, const std::string& fresh)
+{
+    EVENTYARD_TRY(from, open_state_file(older, false));
+    const int merged = sqlite3_wal_checkpoint_v2(from.handle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    if (merged != SQLITE_OK) return from.error(merged, "merge the log");
+    EVENTYARD_CHECK(check_schema(from, format));
+    EVENTYARD_TRY(scanned, scan_pages(older));
+    if (!scanned.bad.empty() || scanned.cut) return fail(Errc::corrupt, "damaged pages");
+    EVENTYARD_TRY(to, open_state_file(fresh, false));
+    EVENTYARD_CHECK(to.run("BEGIN IMMEDIATE"));
+    Salvage copy(from, format, to);
+    StateReport found;
+    EVENTYARD_CHECK(copy.run(found));
+    if (!copy.complete()) return fail(Errc::corrupt, "not every row could be read");
+    return to.run("COMMIT");
 }
 
 /// Gives the file at `path` and its log another name. @returns the name
@@ -384,6 +477,18 @@ Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now)
     if (!disk.exists(path)) {
         EVENTYARD_CHECK(make_missing(disk, path, fresh, now));
         opened.report.created = true;
+    }
+    if (const int format = stored_format(path); format > 0 && format < state_format) {
+        EVENTYARD_CHECK(remove_database(disk, fresh));
+        EVENTYARD_CHECK(create_state_file(fresh));
+        const auto copied = upgrade(path, format, fresh);
+        if (!copied.has_value() && copied.error().code != Errc::corrupt) return copied.error();
+        if (copied.has_value()) {
+            EVENTYARD_TRY(moved, move_aside(disk, path, "format-" + std::to_string(format), now));
+            opened.report.moved_to = moved;
+            opened.report.upgraded_from = format;
+            EVENTYARD_CHECK(adopt(disk, fresh, path));
+        }
     }
     auto store = Store::open(path);
     if (!store.has_value()) {

@@ -16,7 +16,8 @@ struct OpenedStore {
     StateReport report;
 };
 
-/// Opens, creates, or sets aside and salvages. Any crash on the way leaves a state that the next
+/// Opens, creates, brings an older format to the present one (a copy; the former file stays beside it
+/// under another name), or sets aside and salvages. Any crash on the way leaves a state that the next
 /// call handles: the new file takes its name only when it is complete.
 /// @param now  stamps the name of a file set aside
 Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <span>
 
 #include "core/disk.hpp"
 #include "router/state/checksum_vfs.hpp"
@@ -15,7 +16,53 @@ namespace {
 // Times and durations are nanoseconds, sequences and counts plain integers. Long columns come last,
 // so that filters do not read the pages they spill to. Statements, not one script: the order fixes
 // the root pages, see rebuilt_page_one().
-constexpr const char* tables[] = {
+constexpr const char* tables_2[] = {
+    // One row. `unsure`: see StateReport::cursors_lost. `format`: a column
+    // more tells the format when page 1 cannot, see salvage.cpp.
+    "CREATE TABLE meta(id INTEGER PRIMARY KEY, store BLOB, reserved INTEGER, synced INTEGER,"
+    " routed_through INTEGER, next_dead_letter INTEGER, unsure INTEGER, format INTEGER,"
+    " counted_through INTEGER)",
+    // `settled`: see rows.hpp. `shard`: NULL unless idle. `retries`, `dead_letters`: rows that
+    // belong to it, so that a start need not count them and salvage knows what is missing.
+    "CREATE TABLE target(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT, cursor INTEGER,"
+    " shard INTEGER, retries INTEGER, dead_letters INTEGER, trusted INTEGER, paused TEXT, settled BLOB)",
+    // How far the idle targets of a shard have no work.
+    "CREATE TABLE idle_mark(shard INTEGER PRIMARY KEY, through INTEGER)",
+    // Clustered by sequence: segments ask whether anything in their range is still needed. `letter`: the
+    // dead letter that keeps the body of a redriven delivery, 0: the journal does.
+    "CREATE TABLE retry(seq INTEGER, route INTEGER, target INTEGER, due INTEGER, delay INTEGER,"
+    " attempts INTEGER, received INTEGER, event BLOB, rule TEXT, letter INTEGER, earlier INTEGER,"
+    " PRIMARY KEY(seq, route, target)) WITHOUT ROWID",
+    "CREATE INDEX retry_due ON retry(target, due, seq, route)",
+    // Failed attempts of deliveries that wait or are dead-lettered.
+    "CREATE TABLE attempt(seq INTEGER, route INTEGER, target INTEGER, n INTEGER, at INTEGER,"
+    " status INTEGER, latency INTEGER, cause TEXT, detail TEXT, response BLOB,"
+    " PRIMARY KEY(seq, route, target, n)) WITHOUT ROWID",
+    // `name`: the target's when it died, for salvage without the target's row. `grp`: of dead_group;
+    // 0: redriven, its delivery is a retry again.
+    "CREATE TABLE dead_letter(id INTEGER PRIMARY KEY, target INTEGER, seq INTEGER, route INTEGER,"
+    " grp INTEGER, redrives INTEGER, name TEXT, rule TEXT, bus TEXT, forward_to TEXT, event BLOB,"
+    " delivery TEXT, format INTEGER, attempts INTEGER, received INTEGER, dead INTEGER, reason TEXT,"
+    " cause TEXT, last_status INTEGER, last_detail TEXT, last_response BLOB, body BLOB)",
+    "CREATE UNIQUE INDEX dead_letter_key ON dead_letter(seq, route, target)",
+    "CREATE INDEX dead_letter_target ON dead_letter(target, id)",
+    "CREATE INDEX dead_letter_forward ON dead_letter(forward_to, id) WHERE forward_to <> ''",
+    "CREATE INDEX dead_letter_group ON dead_letter(grp, id)",
+    // Counts of what dead_letter holds: a list by reason reads no letter but the newest of each.
+    "CREATE TABLE dead_group(id INTEGER PRIMARY KEY, target INTEGER, cause TEXT, fingerprint TEXT,"
+    " n INTEGER, bytes INTEGER, UNIQUE(target, cause, fingerprint))",
+    // JSON, since nothing asks for its parts.
+    "CREATE TABLE redrive(id INTEGER PRIMARY KEY, job TEXT)",
+    // `what`: an Ending, or 100 routed, 101 replayed, 102 counted in the journal up to counted_through.
+    "CREATE TABLE ledger(id INTEGER PRIMARY KEY, target TEXT, rule TEXT, what INTEGER, n INTEGER,"
+    " UNIQUE(target, rule, what))",
+    "CREATE TABLE event_total(id INTEGER PRIMARY KEY, bus TEXT, source TEXT, accepted INTEGER,"
+    " duplicate INTEGER, refused INTEGER, matched INTEGER, unmatched INTEGER, UNIQUE(bus, source))",
+    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 2, 0)",
+};
+
+// As released; never edited.
+constexpr const char* tables_1[] = {
     // One row. `unsure`: see StateReport::cursors_lost.
     "CREATE TABLE meta(id INTEGER PRIMARY KEY, store BLOB, reserved INTEGER, synced INTEGER,"
     " routed_through INTEGER, next_dead_letter INTEGER, unsure INTEGER)",
@@ -54,6 +101,12 @@ constexpr const char* tables[] = {
     " duplicate INTEGER, refused INTEGER, matched INTEGER, unmatched INTEGER, UNIQUE(bus, source))",
     "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1)",
 };
+
+std::span<const char* const> tables_of(int format)
+{
+    if (format == 1) return tables_1;
+    return tables_2;
+}
 
 Result<void> reserve_checksum_space(Database& database)
 {
@@ -132,7 +185,7 @@ Result<Database> open_state_file(const std::string& path, bool salvage)
     return database;
 }
 
-Result<void> create_state_file(const std::string& path)
+Result<void> create_state_file(const std::string& path, int format)
 {
     // SQLite would create it for all to read; -wal and -shm take their mode from it.
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
@@ -145,41 +198,51 @@ Result<void> create_state_file(const std::string& path)
     EVENTYARD_CHECK(database.run("PRAGMA encoding='UTF-8'"));
     EVENTYARD_CHECK(database.run("PRAGMA synchronous=FULL"));
     EVENTYARD_CHECK(database.run("BEGIN IMMEDIATE"));
-    for (const char* const statement : tables) EVENTYARD_CHECK(database.run(statement));
+    for (const char* const statement : tables_of(format)) EVENTYARD_CHECK(database.run(statement));
     EVENTYARD_CHECK(
         database.run(("PRAGMA application_id=" + std::to_string(state_application)).c_str()));
-    EVENTYARD_CHECK(database.run(("PRAGMA user_version=" + std::to_string(state_format)).c_str()));
+    EVENTYARD_CHECK(database.run(("PRAGMA user_version=" + std::to_string(format)).c_str()));
     EVENTYARD_CHECK(database.run("COMMIT"));
     EVENTYARD_TRY(mode, database.ask("PRAGMA journal_mode=WAL"));
     if (mode != "wal") return fail(Errc::io, "state: '" + path + "' cannot use a write-ahead log");
     return {};
 }
 
-Result<void> check_schema(Database& database)
+Result<void> check_schema(Database& database, int format)
 {
     EVENTYARD_TRY(application, database.ask("PRAGMA application_id"));
     if (application != std::to_string(state_application))
         return fail(Errc::corrupt, "not a state file of Eventyard");
     EVENTYARD_TRY(version, database.ask("PRAGMA user_version"));
-    if (const auto format = std::stoll(version); format > state_format)
-        return newer(version);
-    else if (format < 1)
-        return fail(Errc::corrupt, "state.db names no format");
+    if (std::stoll(version) > state_format) return newer(version);
+    if (version != std::to_string(format))
+        return fail(Errc::corrupt, "state.db names format " + version + ", not " + std::to_string(format));
     // A private empty database tells how SQLite words our definitions.
     EVENTYARD_TRY(model, Database::open(":memory:", SQLITE_OPEN_READWRITE, nullptr));
-    for (const char* const statement : tables) EVENTYARD_CHECK(model.run(statement));
+    for (const char* const statement : tables_of(format)) EVENTYARD_CHECK(model.run(statement));
     EVENTYARD_TRY(wanted, definitions(model));
     EVENTYARD_TRY(found, definitions(database));
     if (wanted != found)
-        return fail(Errc::corrupt, "the tables of state.db are not those of format 1");
+        return fail(Errc::corrupt, "the tables of state.db are not those of format " + version);
     return {};
 }
 
-Result<std::string> rebuilt_page_one(const std::string& scratch_path, std::uint64_t pages)
+int stored_format(const std::string& path)
+{
+    PosixDisk disk;
+    std::string page;
+    auto file = disk.open(path, OpenMode::read);
+    if (!file.has_value() || !(*file)->read_at(0, state_page_size, page).has_value() ||
+        page.size() != state_page_size || !header_plausible(page) || !page_intact(page.data(), 1))
+        return 0;
+    return static_cast<unsigned char>(page[63]);
+}
+
+Result<std::string> rebuilt_page_one(const std::string& scratch_path, std::uint64_t pages, int format)
 {
     PosixDisk disk;
     if (disk.exists(scratch_path)) EVENTYARD_CHECK(disk.unlink(scratch_path));
-    EVENTYARD_CHECK(create_state_file(scratch_path));
+    EVENTYARD_CHECK(create_state_file(scratch_path, format));
     std::string page;
     {
         EVENTYARD_TRY(file, disk.open(scratch_path, OpenMode::read));

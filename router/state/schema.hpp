@@ -1,7 +1,8 @@
 // router/state/schema.hpp — the tables of state.db and how the file is opened.
 //
 // docs/adr/0004-state-in-sqlite.md says what each table is for. The format version stands in
-// PRAGMA user_version; a newer one is refused, an older one is read (there is none yet).
+// PRAGMA user_version; a newer one is refused, an older one is copied into a new file at start
+// (salvage.hpp).
 #pragma once
 
 #include <string>
@@ -10,7 +11,7 @@
 
 namespace eventyard::router {
 
-inline constexpr int state_format = 1;
+inline constexpr int state_format = 2;
 inline constexpr int state_application = 0x45595354;  // "EYST"
 
 /// Looks at the first page without SQLite. Errc::unsupported: a newer format; corrupt: not a file
@@ -24,13 +25,17 @@ Result<Database> open_state_file(const std::string& path, bool salvage);
 
 /// Makes a state file with empty tables; `path` must not exist. Mode 0640. Durable on return,
 /// except for its name (sync the directory).
-Result<void> create_state_file(const std::string& path);
+Result<void> create_state_file(const std::string& path, int format = state_format);
 
 /// Errc::unsupported: a newer format. Errc::corrupt: not a state file, or its tables are not ours.
-Result<void> check_schema(Database& database);
+Result<void> check_schema(Database& database, int format = state_format);
+
+/// What page 1 says, without SQLite; 0: it cannot be told.
+int stored_format(const std::string& path);
 
 /// Page 1 of an empty state file, its header adapted to a file of `pages` pages: the tables' roots
-/// are always the same, so it leads to the tables of a file whose own page 1 is damaged.
-Result<std::string> rebuilt_page_one(const std::string& scratch_path, std::uint64_t pages);
+/// are always the same in one format, so it leads to the tables of a file whose own page 1 is damaged.
+Result<std::string> rebuilt_page_one(const std::string& scratch_path, std::uint64_t pages,
+                                     int format = state_format);
 
 }  // namespace eventyard::router

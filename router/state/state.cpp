@@ -14,6 +14,7 @@
 #include "core/log.hpp"
 #include "router/state/export.hpp"
 #include "router/state/salvage.hpp"
+#include "router/state/schema.hpp"
 #include "router/state/store.hpp"
 
 namespace eventyard::router {
@@ -104,10 +105,31 @@ public:
             });
     }
     void dead_letters(DeadLetterFilter filter,
-                      std::function<void(Result<std::vector<DeadLetter>>)> done) override
+                      std::function<void(Result<DeadLetterPage>)> done) override
     {
         ask(Request::Needs::applied, std::move(done),
             [filter = std::move(filter)](Store& store) { return store.dead_letters(filter); });
+    }
+    void dead_letter_groups(std::string target,
+                            std::function<void(Result<std::vector<DeadLetterGroup>>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done), [target = std::move(target)](Store& store) {
+            return store.dead_letter_groups(target);
+        });
+    }
+    void audit(std::function<void(Result<AuditState>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done), [](Store& store) { return store.audit(); });
+    }
+    void redrives(std::function<void(Result<std::vector<RedriveJob>>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done), [](Store& store) { return store.redrives(); });
+    }
+    void trial(std::vector<TrialKey> keys,
+               std::function<void(Result<std::vector<TrialResult>>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done),
+            [keys = std::move(keys)](Store& store) { return store.trial(keys); });
     }
     void forwards(std::string target, std::int64_t after_id, std::size_t limit,
                   std::function<void(Result<std::vector<DeadLetter>>)> done) override
@@ -486,6 +508,9 @@ void SqliteState::export_copy(std::string path, std::function<void(Result<void>)
 void log_report(const StateReport& report)
 {
     if (report.created) log::info("state", "made a new state.db");
+    if (report.upgraded_from != 0)
+        log::info("state", "state.db was brought to the present format",
+                  {{"from", report.upgraded_from}, {"to", state_format}, {"former", report.moved_to}});
     if (report.set_aside)
         log::error("state", "state.db was set aside",
                    {{"why", report.why},

@@ -24,6 +24,7 @@
 #include "core/result.hpp"
 #include "core/time.hpp"
 #include "router/journal/record.hpp"
+#include "router/state/dead_letter.hpp"
 
 namespace eventyard::router {
 
@@ -34,16 +35,6 @@ enum class Ending : std::uint8_t {
 };
 [[nodiscard]] const char* text_of(Ending ending) noexcept;
 
-/// One failed attempt, kept with its retry or dead letter.
-struct AttemptRecord {
-    WallTime at{};
-    int status = 0;
-    std::string cause;      // targets::text_of(Cause)
-    std::string detail;
-    std::string response;   // first bytes
-    Duration latency{0};
-};
-
 /// A delivery that waits for its next attempt outside the lane.
 struct RetryRow {
     std::string target;
@@ -53,27 +44,9 @@ struct RetryRow {
     std::uint32_t attempts = 0;   // made so far
     WallTime due{};               // with `delay`: after a restart the wait is clamped to [0, delay]
     Duration delay{0};
-    WallTime received{};          // for max_age
-};
-
-struct DeadLetter {
-    std::int64_t id = 0;          // given by the state
-    std::string target;           // the target that failed
-    std::string rule;
-    std::string bus;
-    DeliveryKey key;
-    Id event;
-    std::string delivery_id;
-    EventFormat format = EventFormat::json;
-    std::string body;
-    std::string reason;           // "max_attempts", "max_age", "final_status", ...
-    std::string cause;
-    int last_status = 0;
-    std::string last_detail;
-    std::string last_response;
-    std::uint32_t attempts = 0;
-    WallTime received{}, dead{};
-    std::string forward_to;       // dead-letter target still to be served; empty: none or done
+    WallTime received{};          // for max_age: the event's, or the time of the redrive
+    std::int64_t letter = 0;      // redriven: the dead letter that keeps the body; 0: the journal does
+    std::uint32_t earlier = 0;    // attempts before it was dead-lettered and redriven
 };
 
 // --- Changes, applied in the order submitted by one thread -------------------------------------
@@ -90,6 +63,7 @@ struct Ended {
     std::optional<DeadLetter> dead_letter;  // with Ending::dead_lettered
     std::optional<AttemptRecord> attempt;   // the last one, when it failed
     bool fresh = false;                     // never was a Retrying: spares the look for a retry row
+    bool redriven = false;                  // came from a Redriven: without its retry row it changes nothing
 };
 /// The delivery failed and waits: inserted or updated. The first 3 and the last 20 failed attempts
 /// of a delivery are kept.
@@ -139,6 +113,12 @@ struct Routed {
     Sequence through = 0;
     std::map<std::pair<std::string, std::string>, std::uint64_t> counts;  // (rule, target)
 };
+/// Journal segments with events up to `through` may be let go from now on: what was routed by events
+/// above the former mark, counted from the journal itself, for the audit.
+struct JournalCounted {
+    Sequence through = 0;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> counts;  // (rule, target)
+};
 /// Totals of events per bus and source since the last such change. Above 10,000 pairs new sources
 /// are counted as source "*".
 struct Received {
@@ -154,14 +134,26 @@ struct JournalMarked {
 struct DeadLetterForwarded {
     std::int64_t id = 0;
 };
+/// A dead letter that has been redriven, and so is pending again, stays as it is.
 struct DeadLetterDiscarded {
     std::int64_t id = 0;
     Ending ending = Ending::discarded_operator;
 };
+/// The dead letter `row.letter` is pending again as this retry: no longer counted as dead-lettered.
+/// Its row stays, as the keeper of the body, until the delivery ends. Nothing happens when the
+/// letter is gone or redriven already (two acts may meet).
+struct Redriven {
+    RetryRow row;
+};
+/// A redrive was asked for, or came further: inserted or replaced by its id.
+struct RedriveNoted {
+    RedriveJob job;
+};
 
 using Change = std::variant<Ended, Retrying, CursorMoved, LaneIdle, LaneActive, IdleThrough,
                             TargetKnown, TargetRenamed, TargetPaused, Routed, Received,
-                            JournalMarked, DeadLetterForwarded, DeadLetterDiscarded>;
+                            JournalMarked, DeadLetterForwarded, DeadLetterDiscarded, Redriven,
+                            RedriveNoted, JournalCounted>;
 
 // --- What a start reads -------------------------------------------------------------------------
 
@@ -180,6 +172,7 @@ struct LedgerRow {
     std::string rule, target;
     std::uint64_t routed = 0, replayed = 0;
     std::map<Ending, std::uint64_t> ended;
+    std::uint64_t counted = 0;            // of routed: see JournalCounted
 };
 
 struct EventTotals {
@@ -191,9 +184,16 @@ struct StateSnapshot {
     Id store;                             // nil: new or replaced state
     Sequence reserved = 0, synced = 0;    // marks of the journal
     Sequence routed_through = 0;          // the routed totals are exact up to here
+    Sequence counted_through = 0;         // so are those of JournalCounted
     std::vector<TargetPosition> targets;
     std::vector<LedgerRow> ledger;
     std::vector<EventTotals> events;
+};
+
+/// Everything the ledger can be held against, of one moment.
+struct AuditState {
+    StateSnapshot snapshot;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> retries;  // rows by (rule, target)
 };
 
 /// What start found; logged and shown in status.
@@ -204,6 +204,7 @@ struct StateReport {
     std::string why;
     std::uint64_t salvaged_targets = 0, salvaged_retries = 0, salvaged_dead_letters = 0;
     std::uint64_t lost_dead_letters = 0;  // counted where the damaged file still tells their number
+    int upgraded_from = 0;                // format of the file that was there; it was moved to `moved_to`
     /// A target that snapshot() does not list may have had a cursor: unless the journal is new as
     /// well, start it at the oldest kept event. Stays set over restarts until the first TargetKnown
     /// is durable, so submit those of all targets at once.
@@ -216,6 +217,7 @@ struct NeededRange {
     std::uint64_t retries = 0;            // retry rows with a sequence in the range
 };
 struct Needed {
+    Sequence counted_through = 0;         // see JournalCounted
     std::vector<std::pair<std::string, Sequence>> cursors;  // every known target, idle marks applied
     std::vector<NeededRange> ranges;      // as asked
 };
@@ -225,13 +227,6 @@ struct StateOptions {
     Duration batch_interval = std::chrono::milliseconds{40};
     std::size_t batch_max = 5000;         // changes
     std::uint64_t wal_max = 64ULL << 20;  // bytes
-};
-
-/// Filter of dead-letter listings; empty fields match all.
-struct DeadLetterFilter {
-    std::string target, rule;
-    std::int64_t after_id = 0;
-    std::size_t limit = 100;
 };
 
 class State {
@@ -269,9 +264,9 @@ public:
     virtual void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) = 0;
     virtual void retry_keys(Sequence first, Sequence last, std::string target,
                             std::function<void(Result<std::vector<DeliveryKey>>)> done) = 0;
-    /// Lowest id first, without bodies.
+    /// Lowest id first.
     virtual void dead_letters(DeadLetterFilter filter,
-                              std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
+                              std::function<void(Result<DeadLetterPage>)> done) = 0;
     virtual void dead_letter(std::int64_t id,
                              std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) = 0;
     /// Dead letters whose forward_to is `target`, lowest id first, with bodies: fewer than `limit` when
@@ -279,6 +274,14 @@ public:
     virtual void forwards(std::string target, std::int64_t after_id, std::size_t limit,
                           std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
     virtual void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) = 0;
+    /// Most letters first; empty: of all targets.
+    virtual void dead_letter_groups(std::string target,
+                                    std::function<void(Result<std::vector<DeadLetterGroup>>)> done) = 0;
+    virtual void audit(std::function<void(Result<AuditState>)> done) = 0;
+    /// Every redrive that is kept, lowest id first.
+    virtual void redrives(std::function<void(Result<std::vector<RedriveJob>>)> done) = 0;
+    /// What has become of a trial, in the order asked.
+    virtual void trial(std::vector<TrialKey> keys, std::function<void(Result<std::vector<TrialResult>>)> done) = 0;
     /// A consistent copy (backup API) for people to open, made in steps between batches. `path` must
     /// not exist.
     virtual void export_copy(std::string path, std::function<void(Result<void>)> done) = 0;

@@ -19,7 +19,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.commit, "COMMIT"},
         {&s.put_meta,
          "UPDATE meta SET store=?, reserved=?, synced=?, routed_through=?,"
-         " next_dead_letter=?, unsure=? WHERE id=1"},
+         " next_dead_letter=?, unsure=?, counted_through=? WHERE id=1"},
         {&s.put_target,
          "INSERT INTO target(id, name, kind, cursor, shard, retries, dead_letters, trusted, paused,"
          " settled) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name,"
@@ -33,27 +33,35 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
          " through=excluded.through"},
         {&s.add_retry,
          "INSERT OR IGNORE INTO retry(seq, route, target, due, delay, attempts, received,"
-         " event, rule) VALUES(?,?,?,?,?,?,?,?,?)"},
+         " event, rule, letter, earlier) VALUES(?,?,?,?,?,?,?,?,?,?,?)"},
         {&s.update_retry,
-         "UPDATE retry SET due=?, delay=?, attempts=?, received=?, event=?, rule=?"
+         "UPDATE retry SET due=?, delay=?, attempts=?, received=?, event=?, rule=?, letter=?, earlier=?"
          " WHERE seq=? AND route=? AND target=?"},
-        {&s.drop_retry, "DELETE FROM retry WHERE seq=? AND route=? AND target=?"},
+        {&s.drop_retry, "DELETE FROM retry WHERE seq=? AND route=? AND target=? RETURNING letter"},
         {&s.put_attempt,
          "INSERT OR REPLACE INTO attempt(seq, route, target, n, at, status, latency,"
          " cause, detail, response) VALUES(?,?,?,?,?,?,?,?,?,?)"},
         {&s.drop_attempt, "DELETE FROM attempt WHERE seq=? AND route=? AND target=? AND n=?"},
         {&s.drop_attempts, "DELETE FROM attempt WHERE seq=? AND route=? AND target=?"},
         {&s.add_dead_letter,
-         "INSERT INTO dead_letter(id, target, seq, route, name, rule, bus, forward_to, event, "
-         "delivery,"
-         " format, attempts, received, dead, reason, cause, last_status, last_detail, "
-         "last_response,"
-         " body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+         "INSERT INTO dead_letter(id, target, seq, route, grp, redrives, name, rule, bus, forward_to,"
+         " event, delivery, format, attempts, received, dead, reason, cause, last_status,"
+         " last_detail, last_response, body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
          " ON CONFLICT(seq, route, target) DO NOTHING"},
         {&s.drop_dead_letter, "DELETE FROM dead_letter WHERE id=?"},
+        {&s.drop_redriven, "DELETE FROM dead_letter WHERE id=? AND grp=0 RETURNING redrives"},
+        {&s.redrive, "UPDATE dead_letter SET grp=0, redrives=redrives+1 WHERE id=?"},
+        {&s.get_group, "SELECT id FROM dead_group WHERE target=? AND cause=? AND fingerprint=?"},
+        {&s.count_groups, "SELECT count(*) FROM dead_group WHERE target=?"},
+        {&s.add_group,
+         "INSERT INTO dead_group(target, cause, fingerprint, n, bytes) VALUES(?,?,?,0,0) RETURNING id"},
+        {&s.count_in_group, "UPDATE dead_group SET n=n+?, bytes=bytes+? WHERE id=?"},
+        {&s.drop_empty_group, "DELETE FROM dead_group WHERE id=? AND n<=0"},
+        {&s.put_redrive, "INSERT OR REPLACE INTO redrive(id, job) VALUES(?,?)"},
+        {&s.drop_redrives, "DELETE FROM redrive WHERE id<=?"},
         {&s.forwarded, "UPDATE dead_letter SET forward_to='' WHERE id=?"},
         {&s.key_of_dead_letter,
-         "SELECT d.seq, d.route, d.rule, t.name FROM dead_letter d"
+         "SELECT d.seq, d.route, d.rule, t.name, d.grp, length(d.body), d.attempts FROM dead_letter d"
          " JOIN target t ON t.id = d.target WHERE d.id=?"},
         {&s.add_count,
          "INSERT INTO ledger(target, rule, what, n) VALUES(?,?,?,?)"
@@ -67,7 +75,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.due, retry + " WHERE target=? AND due<=? ORDER BY due, seq, route LIMIT ?"},
         {&s.next, retry + " WHERE target=? AND (due, seq, route) > (?,?,?)"
                           " ORDER BY due, seq, route LIMIT ?"},
-        {&s.count_range, "SELECT count(*) FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ?"},
+        {&s.count_range, "SELECT count(*) FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ? AND letter=0"},
         {&s.keys_in_range,
          "SELECT seq, route FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ?"
          " AND target=? ORDER BY seq, route"},
@@ -76,6 +84,17 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
                               " FROM attempt WHERE seq=? AND route=? AND target=? ORDER BY n"},
         {&s.forwards,
          dead + " WHERE d.forward_to=? AND d.forward_to<>'' AND d.id>? ORDER BY d.id LIMIT ?"},
+        {&s.groups,
+         std::string("SELECT ") + dead_letter_columns +
+             ", g.cause, g.fingerprint, g.n, g.bytes,"
+             " (SELECT f.dead FROM dead_letter f WHERE f.grp=g.id ORDER BY f.id LIMIT 1)"
+             " FROM dead_group g JOIN target t ON t.id = g.target"
+             " JOIN dead_letter d ON d.id = (SELECT max(id) FROM dead_letter WHERE grp=g.id)"
+             " WHERE ?1=0 OR g.target=?1 ORDER BY g.n DESC, g.id LIMIT 10000"},
+        {&s.get_redrives, "SELECT job FROM redrive ORDER BY id"},
+        {&s.letter_by_key,
+         "SELECT id, grp, last_detail FROM dead_letter WHERE seq=? AND route=? AND target=?"},
+        {&s.get_retry, "SELECT attempts FROM retry WHERE seq=? AND route=? AND target=?"},
     };
     for (const auto& [statement, text] : all) {
         EVENTYARD_TRY(prepared, Statement::prepare(database, text.c_str()));

@@ -10,10 +10,11 @@ struct Store::Statements {
     Statement put_meta, put_target, drop_target, put_mark;
     Statement add_retry, update_retry, drop_retry;
     Statement put_attempt, drop_attempt, drop_attempts;
-    Statement add_dead_letter, drop_dead_letter, forwarded, key_of_dead_letter;
+    Statement add_dead_letter, drop_dead_letter, drop_redriven, redrive, forwarded, key_of_dead_letter;
+    Statement get_group, count_groups, add_group, count_in_group, drop_empty_group, put_redrive, drop_redrives;
     Statement add_count, add_events;
     Statement due, next, count_range, keys_in_range;
-    Statement get_dead_letter, get_attempts, forwards;
+    Statement get_dead_letter, get_attempts, forwards, groups, get_redrives, letter_by_key, get_retry;
 
     static Result<std::shared_ptr<Statements>> prepare(const Database& database);
 };

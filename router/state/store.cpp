@@ -58,7 +58,7 @@ Result<void> Store::load()
 {
     EVENTYARD_TRY(meta, Statement::prepare(database_,
                                            "SELECT store, reserved, synced, routed_through,"
-                                           " next_dead_letter, unsure FROM meta WHERE id=1"));
+                                           " next_dead_letter, unsure, counted_through FROM meta WHERE id=1"));
     EVENTYARD_TRY(there, meta.step());
     if (!there) return fail(Errc::corrupt, "the row of marks is missing");
     meta_.store = to_id(meta.view(0));
@@ -67,6 +67,7 @@ Result<void> Store::load()
     meta_.routed_through = meta.natural(3);
     meta_.next_dead_letter = meta.integer(4);
     meta_.unsure = meta.integer(5) != 0;
+    meta_.counted_through = meta.natural(6);
     meta.done();
     meta_stored_ = meta_;
 
@@ -286,7 +287,7 @@ Result<void> Store::flush()
         EVENTYARD_CHECK(sql_->put_meta
                             .bind(Blob{bytes_of(meta_.store)}, meta_.reserved, meta_.synced,
                                   meta_.routed_through, meta_.next_dead_letter,
-                                  meta_.unsure ? 1 : 0)
+                                  meta_.unsure ? 1 : 0, meta_.counted_through)
                             .run());
     return {};
 }

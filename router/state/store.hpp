@@ -51,7 +51,11 @@ public:
     Result<Needed> needed(std::vector<NeededRange> ranges);
     Result<std::vector<DeliveryKey>> retry_keys(Sequence first, Sequence last,
                                                 const std::string& target);
-    Result<std::vector<DeadLetter>> dead_letters(const DeadLetterFilter& filter);
+    Result<DeadLetterPage> dead_letters(const DeadLetterFilter& filter);
+    Result<std::vector<DeadLetterGroup>> dead_letter_groups(const std::string& target);
+    Result<AuditState> audit();
+    Result<std::vector<RedriveJob>> redrives();
+    Result<std::vector<TrialResult>> trial(const std::vector<TrialKey>& keys);
     Result<DeadLetter> dead_letter(std::int64_t id);
     Result<std::vector<AttemptRecord>> attempts(const DeadLetter& dead);
     Result<std::vector<DeadLetter>> forwards(const std::string& target, std::int64_t after_id,
@@ -64,7 +68,7 @@ public:
 private:
     struct Meta {
         Id store;
-        Sequence reserved = 0, synced = 0, routed_through = 0;
+        Sequence reserved = 0, synced = 0, routed_through = 0, counted_through = 0;
         std::int64_t next_dead_letter = 1;
         bool unsure = true;
         bool operator==(const Meta&) const = default;
@@ -110,6 +114,9 @@ private:
     Result<void> on(const JournalMarked& change);
     Result<void> on(const DeadLetterForwarded& change);
     Result<void> on(const DeadLetterDiscarded& change);
+    Result<void> on(const Redriven& change);
+    Result<void> on(const RedriveNoted& change);
+    Result<void> on(const JournalCounted& change);
 
     /// The target's entry, made if missing, about to be changed.
     Target& touch(const std::string& name);
@@ -119,7 +126,24 @@ private:
     Result<void> write(const std::string& name, Target& target);
     Result<void> merge(const std::string& from, const std::string& to);
     void count(std::string_view target, std::string_view rule, int what, std::int64_t n);
-    Result<void> add_dead_letter(const DeadLetter& dead, const std::string& target, bool& added);
+    /// A letter that can be acted on: it is there and dead, not redriven.
+    struct Standing {
+        DeliveryKey key;
+        std::string rule, target;
+        std::int64_t group = 0, bytes = 0;
+        std::uint32_t attempts = 0;
+    };
+    Result<DeadLetterPage> dead_letters_by_id(const DeadLetterFilter& filter);
+    Result<void> take(const DeadLetterFilter& filter, DeadLetter letter, DeadLetterPage& page);
+    Result<std::optional<Standing>> standing(std::int64_t letter);
+    Result<void> leave_group(const Standing& letter);
+    Result<std::int64_t> group_of(std::int64_t target, const DeadLetter& dead);
+    Result<void> regroup(std::int64_t from, std::int64_t to);
+    Result<void> add_retry(const RetryRow& row, std::int64_t target);
+    /// Removes the row; the letter that kept its body, 0: none; nothing: there was no row.
+    Result<std::optional<std::int64_t>> drop_retry(DeliveryKey key, const std::string& target);
+    Result<void> add_dead_letter(const DeadLetter& dead, const std::string& target,
+                                 std::uint32_t redrives, bool& added);
     Result<void> add_attempt(DeliveryKey key, std::int64_t target, std::uint32_t n,
                              const AttemptRecord& attempt);
     Result<void> drop_attempts(DeliveryKey key, std::int64_t target);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "router/state/fingerprint.hpp"
 #include "router/state/rows.hpp"
 #include "router/state/statements.hpp"
 #include "router/state/store.hpp"
@@ -11,6 +12,9 @@ namespace {
 
 constexpr std::size_t sources_max = 10'000;
 constexpr std::uint32_t attempts_first = 3, attempts_last = 20;
+constexpr std::uint64_t groups_max = 1000;  // of a target; what comes later is one more group
+const std::string others = "*";
+constexpr std::int64_t redrives_kept = 100;
 
 }  // namespace
 
@@ -25,22 +29,38 @@ void Store::count(std::string_view target, std::string_view rule, int what, std:
     counts_[LedgerKey{std::string(target), std::string(rule), what}] += n;
 }
 
+Result<std::optional<std::int64_t>> Store::drop_retry(DeliveryKey key, const std::string& target)
+{
+    const Target* const known = find(target);
+    if (known == nullptr || known->retries == 0) return std::optional<std::int64_t>{};
+    Statement& drop = sql_->drop_retry;
+    EVENTYARD_TRY(found, drop.bind(key.sequence, key.route, known->id).step());
+    if (!found) return std::optional<std::int64_t>{};
+    const std::int64_t letter = drop.integer(0);
+    drop.done();
+    --touch(target).retries;
+    return std::optional{letter};
+}
+
 Result<void> Store::on(const Ended& change)
 {
-    const Target* const known = find(change.target);
     const bool keep_attempts = change.dead_letter.has_value();
-    if (!change.fresh && known != nullptr && known->retries > 0) {
-        EVENTYARD_CHECK(
-            sql_->drop_retry.bind(change.key.sequence, change.key.route, known->id).run());
-        if (database_.changes() > 0) {
-            Target& target = touch(change.target);
-            --target.retries;
-            if (!keep_attempts) EVENTYARD_CHECK(drop_attempts(change.key, target.id));
+    std::uint32_t redrives = 0;
+    if (!change.fresh) {
+        EVENTYARD_TRY(row, drop_retry(change.key, change.target));
+        if (change.redriven && !row) return {};
+        if (row && !keep_attempts)
+            EVENTYARD_CHECK(drop_attempts(change.key, find(change.target)->id));
+        if (row && *row != 0) {  // it kept the body until now; a new death makes a new letter
+            Statement& drop = sql_->drop_redriven;
+            EVENTYARD_TRY(found, drop.bind(*row).step());
+            if (found) redrives = static_cast<std::uint32_t>(drop.natural(0));
+            drop.done();
         }
     }
     bool counted = true;
     if (change.dead_letter) {
-        EVENTYARD_CHECK(add_dead_letter(*change.dead_letter, change.target, counted));
+        EVENTYARD_CHECK(add_dead_letter(*change.dead_letter, change.target, redrives, counted));
         if (change.attempt)
             EVENTYARD_CHECK(add_attempt(change.key, find(change.target)->id,
                                         std::max(1U, change.dead_letter->attempts),
@@ -50,24 +70,31 @@ Result<void> Store::on(const Ended& change)
     return {};
 }
 
-Result<void> Store::on(const Retrying& change)
+Result<void> Store::add_retry(const RetryRow& row, std::int64_t target)
 {
-    const RetryRow& row = change.row;
-    const Target* known = find(row.target);
-    const std::int64_t id = known != nullptr ? known->id : touch(row.target).id;
     EVENTYARD_CHECK(sql_->add_retry
-                        .bind(row.key.sequence, row.key.route, id, row.due, row.delay, row.attempts,
-                              row.received, Blob{bytes_of(row.event)}, std::string_view(row.rule))
+                        .bind(row.key.sequence, row.key.route, target, row.due, row.delay,
+                              row.attempts, row.received, Blob{bytes_of(row.event)},
+                              std::string_view(row.rule), row.letter, row.earlier)
                         .run());
     if (database_.changes() > 0)
         ++touch(row.target).retries;
     else
         EVENTYARD_CHECK(sql_->update_retry
                             .bind(row.due, row.delay, row.attempts, row.received,
-                                  Blob{bytes_of(row.event)}, std::string_view(row.rule),
-                                  row.key.sequence, row.key.route, id)
+                                  Blob{bytes_of(row.event)}, std::string_view(row.rule), row.letter,
+                                  row.earlier, row.key.sequence, row.key.route, target)
                             .run());
-    return add_attempt(row.key, id, std::max(1U, row.attempts), change.attempt);
+    return {};
+}
+
+Result<void> Store::on(const Retrying& change)
+{
+    const RetryRow& row = change.row;
+    const Target* known = find(row.target);
+    const std::int64_t id = known != nullptr ? known->id : touch(row.target).id;
+    EVENTYARD_CHECK(add_retry(row, id));
+    return add_attempt(row.key, id, std::max(1U, row.earlier + row.attempts), change.attempt);
 }
 
 Result<void> Store::add_attempt(DeliveryKey key, std::int64_t target, std::uint32_t n,
@@ -87,13 +114,41 @@ Result<void> Store::drop_attempts(DeliveryKey key, std::int64_t target)
     return sql_->drop_attempts.bind(key.sequence, key.route, target).run();
 }
 
-Result<void> Store::add_dead_letter(const DeadLetter& dead, const std::string& target, bool& added)
+Result<std::int64_t> Store::group_of(std::int64_t target, const DeadLetter& dead)
+{
+    std::string print = fingerprint(dead.last_detail, dead.last_response);
+    for (;;) {
+        Statement& get = sql_->get_group;
+        EVENTYARD_TRY(found, get.bind(target, std::string_view(dead.cause), std::string_view(print)).step());
+        if (found) {
+            const std::int64_t id = get.integer(0);
+            get.done();
+            return id;
+        }
+        Statement& many = sql_->count_groups;
+        EVENTYARD_TRY(counted, many.bind(target).step());
+        const bool room = counted && many.natural(0) < groups_max;
+        many.done();
+        if (room || print == others) break;
+        print = others;
+    }
+    Statement& add = sql_->add_group;
+    EVENTYARD_TRY(made, add.bind(target, std::string_view(dead.cause), std::string_view(print)).step());
+    EVENTYARD_ASSERT(made, "an insert that returns its row");
+    const std::int64_t id = add.integer(0);
+    add.done();
+    return id;
+}
+
+Result<void> Store::add_dead_letter(const DeadLetter& dead, const std::string& target,
+                                    std::uint32_t redrives, bool& added)
 {
     const Target* const known = find(target);
     const std::int64_t owner = known != nullptr ? known->id : touch(target).id;
+    EVENTYARD_TRY(group, group_of(owner, dead));
     EVENTYARD_CHECK(
         sql_->add_dead_letter
-            .bind(meta_.next_dead_letter, owner, dead.key.sequence, dead.key.route,
+            .bind(meta_.next_dead_letter, owner, dead.key.sequence, dead.key.route, group, redrives,
                   std::string_view(target), std::string_view(dead.rule), std::string_view(dead.bus),
                   std::string_view(dead.forward_to), Blob{bytes_of(dead.event)},
                   std::string_view(dead.delivery_id), static_cast<int>(dead.format), dead.attempts,
@@ -102,11 +157,10 @@ Result<void> Store::add_dead_letter(const DeadLetter& dead, const std::string& t
                   std::string_view(dead.last_detail), Blob{dead.last_response}, Blob{dead.body})
             .run());
     added = database_.changes() > 0;
-    if (added) {
-        ++meta_.next_dead_letter;
-        ++touch(target).dead_letters;
-    }
-    return {};
+    if (!added) return sql_->drop_empty_group.bind(group).run();
+    ++meta_.next_dead_letter;
+    ++touch(target).dead_letters;
+    return sql_->count_in_group.bind(1, static_cast<std::int64_t>(dead.body.size()), group).run();
 }
 
 Result<void> Store::on(const CursorMoved& change)
@@ -216,7 +270,28 @@ Result<void> Store::merge(const std::string& from, const std::string& to)
         EVENTYARD_TRY(drop, Statement::prepare(database_, sql));
         EVENTYARD_CHECK(drop.bind(gone.id).run());
     }
+    EVENTYARD_CHECK(regroup(gone.id, target.id));
     return sql_->drop_target.bind(gone.id).run();
+}
+
+/// After a merge the groups of both names are counted anew.
+Result<void> Store::regroup(std::int64_t from, std::int64_t to)
+{
+    for (const char* const sql :
+         {"INSERT OR IGNORE INTO dead_group(target, cause, fingerprint, n, bytes)"
+          " SELECT ?2, cause, fingerprint, 0, 0 FROM dead_group WHERE target=?1",
+          "UPDATE dead_letter SET grp=(SELECT h.id FROM dead_group g JOIN dead_group h ON h.target=?2"
+          " AND h.cause=g.cause AND h.fingerprint=g.fingerprint WHERE g.id=dead_letter.grp)"
+          " WHERE grp IN (SELECT id FROM dead_group WHERE target=?1)",
+          "DELETE FROM dead_group WHERE target=?1 AND ?2<>0",
+          "UPDATE dead_group SET n=(SELECT count(*) FROM dead_letter WHERE grp=dead_group.id),"
+          " bytes=(SELECT coalesce(sum(length(body)), 0) FROM dead_letter WHERE grp=dead_group.id)"
+          " WHERE target=?2 AND ?1<>0",
+          "DELETE FROM dead_group WHERE target=?2 AND n=0 AND ?1<>0"}) {
+        EVENTYARD_TRY(step, Statement::prepare(database_, sql));
+        EVENTYARD_CHECK(step.bind(from, to).run());
+    }
+    return {};
 }
 
 Result<void> Store::on(const TargetPaused& change)
@@ -230,6 +305,15 @@ Result<void> Store::on(const Routed& change)
     for (const auto& [key, n] : change.counts)
         count(key.second, key.first, ledger_routed, static_cast<std::int64_t>(n));
     meta_.routed_through = std::max(meta_.routed_through, change.through);
+    return {};
+}
+
+Result<void> Store::on(const JournalCounted& change)
+{
+    if (change.through <= meta_.counted_through) return {};
+    for (const auto& [key, n] : change.counts)
+        count(key.second, key.first, ledger_counted, static_cast<std::int64_t>(n));
+    meta_.counted_through = change.through;
     return {};
 }
 
@@ -260,22 +344,53 @@ Result<void> Store::on(const DeadLetterForwarded& change)
     return sql_->forwarded.bind(change.id).run();
 }
 
-Result<void> Store::on(const DeadLetterDiscarded& change)
+Result<std::optional<Store::Standing>> Store::standing(std::int64_t letter)
 {
     EVENTYARD_CHECK(flush_targets());
     Statement& get = sql_->key_of_dead_letter;
-    EVENTYARD_TRY(found, get.bind(change.id).step());
-    if (!found) return {};
-    const DeliveryKey key{get.natural(0), static_cast<std::uint32_t>(get.natural(1))};
-    const std::string rule = get.text(2), name = get.text(3);
+    EVENTYARD_TRY(found, get.bind(letter).step());
+    if (!found) return std::optional<Standing>{};
+    Standing is{{get.natural(0), static_cast<std::uint32_t>(get.natural(1))}, get.text(2), get.text(3),
+                get.integer(4), get.integer(5), static_cast<std::uint32_t>(get.natural(6))};
     get.done();
+    if (is.group == 0) return std::optional<Standing>{};
+    return std::optional{std::move(is)};
+}
+
+/// Not dead-lettered any more.
+Result<void> Store::leave_group(const Standing& letter)
+{
+    --touch(letter.target).dead_letters;
+    count(letter.target, letter.rule, static_cast<int>(Ending::dead_lettered), -1);
+    EVENTYARD_CHECK(sql_->count_in_group.bind(-1, -letter.bytes, letter.group).run());
+    return sql_->drop_empty_group.bind(letter.group).run();
+}
+
+Result<void> Store::on(const DeadLetterDiscarded& change)
+{
+    EVENTYARD_TRY(letter, standing(change.id));
+    if (!letter) return {};
     EVENTYARD_CHECK(sql_->drop_dead_letter.bind(change.id).run());
-    Target& target = touch(name);
-    --target.dead_letters;
-    EVENTYARD_CHECK(drop_attempts(key, target.id));
-    count(name, rule, static_cast<int>(Ending::dead_lettered), -1);
-    count(name, rule, static_cast<int>(change.ending), 1);
+    EVENTYARD_CHECK(leave_group(*letter));
+    EVENTYARD_CHECK(drop_attempts(letter->key, find(letter->target)->id));
+    count(letter->target, letter->rule, static_cast<int>(change.ending), 1);
     return {};
+}
+
+Result<void> Store::on(const Redriven& change)
+{
+    EVENTYARD_TRY(letter, standing(change.row.letter));
+    if (!letter || letter->key != change.row.key || letter->target != change.row.target) return {};
+    EVENTYARD_CHECK(sql_->redrive.bind(change.row.letter).run());
+    EVENTYARD_CHECK(leave_group(*letter));
+    return add_retry(change.row, find(letter->target)->id);
+}
+
+Result<void> Store::on(const RedriveNoted& change)
+{
+    const std::string text = encode(change.job);
+    EVENTYARD_CHECK(sql_->put_redrive.bind(change.job.id, std::string_view(text)).run());
+    return sql_->drop_redrives.bind(change.job.id - redrives_kept).run();
 }
 
 }  // namespace eventyard::router

@@ -11,6 +11,8 @@ namespace eventyard::router {
 namespace {
 
 constexpr std::size_t forward_bytes_max = 8U << 20;
+constexpr std::size_t page_bytes_max = 8U << 20;
+constexpr std::size_t look_max = 20'000;
 constexpr Sequence sequence_max = static_cast<Sequence>(std::numeric_limits<std::int64_t>::max());
 
 std::uint64_t natural(std::int64_t value) noexcept
@@ -42,6 +44,7 @@ Result<StateSnapshot> Store::snapshot()
     snapshot.reserved = meta_.reserved;
     snapshot.synced = meta_.synced;
     snapshot.routed_through = meta_.routed_through;
+    snapshot.counted_through = meta_.counted_through;
     for (const auto& [name, target] : targets_) {
         TargetPosition position;
         position.target = name;
@@ -87,6 +90,7 @@ Result<Needed> Store::needed(std::vector<NeededRange> ranges)
 {
     EVENTYARD_ASSERT(!open_, "only durable rows count");
     Needed needed;
+    needed.counted_through = meta_.counted_through;
     std::int64_t retries = 0;
     for (const auto& [name, target] : targets_) {
         needed.cursors.emplace_back(name, target.trusted ? effective(target) : 0);
@@ -120,30 +124,156 @@ Result<std::vector<DeliveryKey>> Store::retry_keys(Sequence first, Sequence last
     }
 }
 
-Result<std::vector<DeadLetter>> Store::dead_letters(const DeadLetterFilter& filter)
+/// Letters are judged one by one, at most `look_max` of them, so that no filter holds up the state's
+/// thread; by target or group an index leads.
+Result<DeadLetterPage> Store::dead_letters(const DeadLetterFilter& filter)
 {
     if (open_) EVENTYARD_CHECK(flush_targets());  // dead letters take their names from there
-    std::vector<DeadLetter> found;
-    std::string sql = std::string("SELECT ") + dead_letter_columns +
-                      " FROM dead_letter d JOIN target t ON t.id = d.target WHERE d.id > ?1";
-    std::int64_t owner = 0;
-    if (!filter.target.empty()) {
+    DeadLetterPage page;
+    page.through = filter.after_id;
+    if (!filter.ids.empty()) return dead_letters_by_id(filter);
+    std::string sql = std::string("SELECT ") + dead_letter_columns + (filter.bodies ? ", d.body" : "") +
+                      " FROM dead_letter d CROSS JOIN target t ON t.id = d.target WHERE d.id > ?1";
+    std::int64_t lead = filter.group;
+    if (lead != 0) {
+        sql += " AND d.grp = ?2";
+    } else if (!filter.target.empty()) {
         const Target* const known = find(filter.target);
-        if (known == nullptr) return found;
-        owner = known->id;
+        if (known == nullptr) return page;
+        lead = known->id;
         sql += " AND d.target = ?2";
-    } else {
-        sql += " AND ?2 = 0";
     }
-    if (!filter.rule.empty()) sql += " AND d.rule = ?3";
-    sql += " ORDER BY d.id LIMIT ?4";
-    EVENTYARD_TRY(rows, Statement::prepare(database_, sql.c_str()));
-    rows.bind(filter.after_id, owner, std::string_view(filter.rule), bounded(filter.limit));
+    EVENTYARD_TRY(rows, Statement::prepare(database_, (sql + " ORDER BY d.id").c_str()));
+    rows.bind(filter.after_id, lead);
+    std::size_t bytes = 0;
+    for (std::size_t looked = 0;; ++looked) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return page;
+        page.more = looked == look_max || page.letters.size() >= filter.limit || bytes > page_bytes_max;
+        if (page.more) return page;
+        DeadLetter letter = read_dead_letter(rows, false);
+        if (filter.until_id != 0 && letter.id > filter.until_id) return page;
+        page.through = letter.id;
+        if (!filter.takes(letter)) continue;
+        if (filter.bodies) letter.body = rows.text(dead_letter_body_column);
+        bytes += letter.body.size();
+        EVENTYARD_CHECK(take(filter, std::move(letter), page));
+    }
+}
+
+Result<DeadLetterPage> Store::dead_letters_by_id(const DeadLetterFilter& filter)
+{
+    DeadLetterPage page;
+    page.through = filter.after_id;
+    std::size_t bytes = 0;
+    for (const std::int64_t id : filter.ids) {
+        if (id <= filter.after_id) continue;
+        page.more = page.letters.size() >= filter.limit || bytes > page_bytes_max;
+        if (page.more) return page;
+        page.through = id;
+        auto letter = dead_letter(id);
+        if (!letter.has_value() && letter.error().code == Errc::not_found) continue;
+        if (!letter.has_value()) return letter.error();
+        if (!filter.takes(*letter)) continue;
+        if (!filter.bodies) letter->body.clear();
+        bytes += letter->body.size();
+        EVENTYARD_CHECK(take(filter, std::move(*letter), page));
+    }
+    return page;
+}
+
+Result<void> Store::take(const DeadLetterFilter& filter, DeadLetter letter, DeadLetterPage& page)
+{
+    if (filter.trails) {
+        EVENTYARD_TRY(trail, attempts(letter));
+        letter.trail = std::move(trail);
+    }
+    page.letters.push_back(std::move(letter));
+    return {};
+}
+
+Result<std::vector<DeadLetterGroup>> Store::dead_letter_groups(const std::string& target)
+{
+    if (open_) EVENTYARD_CHECK(flush_targets());
+    std::vector<DeadLetterGroup> groups;
+    const Target* const known = find(target);
+    if (known == nullptr && !target.empty()) return groups;
+    Statement& rows = sql_->groups;
+    rows.bind(known == nullptr ? std::int64_t{0} : known->id);
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
-        if (!row) return found;
-        found.push_back(read_dead_letter(rows, false));
+        if (!row) return groups;
+        DeadLetterGroup group;
+        group.sample = read_dead_letter(rows, false);
+        group.id = group.sample.group;
+        group.target = group.sample.target;
+        const int more = dead_letter_body_column;
+        group.cause = rows.text(more);
+        group.fingerprint = rows.text(more + 1);
+        group.letters = natural(rows.integer(more + 2));
+        group.bytes = natural(rows.integer(more + 3));
+        group.first = rows.time(more + 4);
+        group.last = group.sample.dead;
+        groups.push_back(std::move(group));
     }
+}
+
+Result<AuditState> Store::audit()
+{
+    if (open_) EVENTYARD_CHECK(flush_targets());
+    AuditState all;
+    EVENTYARD_TRY(now, snapshot());
+    all.snapshot = std::move(now);
+    EVENTYARD_TRY(rows, Statement::prepare(database_,
+                                           "SELECT r.rule, t.name, count(*) FROM retry r"
+                                           " JOIN target t ON t.id = r.target GROUP BY t.id, r.rule"));
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return all;
+        all.retries[{rows.text(0), rows.text(1)}] = rows.natural(2);
+    }
+}
+
+Result<std::vector<RedriveJob>> Store::redrives()
+{
+    std::vector<RedriveJob> jobs;
+    Statement& rows = sql_->get_redrives;
+    rows.bind();
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return jobs;
+        EVENTYARD_TRY(job, decode_redrive(rows.view(0)));
+        jobs.push_back(std::move(job));
+    }
+}
+
+Result<std::vector<TrialResult>> Store::trial(const std::vector<TrialKey>& keys)
+{
+    std::vector<TrialResult> results;
+    for (const TrialKey& one : keys) {
+        TrialResult& result = results.emplace_back();
+        const Target* const known = find(one.target);
+        const std::int64_t target = known == nullptr ? 0 : known->id;
+        Statement& letter = sql_->letter_by_key;
+        EVENTYARD_TRY(found, letter.bind(one.key.sequence, one.key.route, target).step());
+        const bool dead = found && letter.integer(1) != 0;
+        if (dead) result.error = letter.text(2);
+        letter.done();
+        Statement& retry = sql_->get_retry;
+        EVENTYARD_TRY(waits, retry.bind(one.key.sequence, one.key.route, target).step());
+        const bool tried = waits && retry.natural(0) > 0;
+        retry.done();
+        result.state = dead || tried ? TrialResult::State::failed
+                       : waits       ? TrialResult::State::waiting
+                                     : TrialResult::State::ended;
+        if (!tried) continue;
+        DeadLetter key;
+        key.key = one.key;
+        key.target = one.target;
+        EVENTYARD_TRY(trail, attempts(key));
+        if (!trail.empty()) result.error = trail.back().detail;
+    }
+    return results;
 }
 
 Result<DeadLetter> Store::dead_letter(std::int64_t id)
@@ -202,13 +332,15 @@ Result<std::vector<LedgerRow>> Store::ledger()
         if (!row) return ledger;
         if (ledger.empty() || ledger.back().target != rows.view(1) ||
             ledger.back().rule != rows.view(0))
-            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}});
+            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}, 0});
         const std::int64_t what = rows.integer(2);
         const std::uint64_t n = natural(rows.integer(3));
         if (what == ledger_routed)
             ledger.back().routed = n;
         else if (what == ledger_replayed)
             ledger.back().replayed = n;
+        else if (what == ledger_counted)
+            ledger.back().counted = n;
         else if (what >= 0 && what < endings && n > 0)
             ledger.back().ended[static_cast<Ending>(what)] = n;
     }

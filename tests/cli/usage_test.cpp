@@ -33,10 +33,12 @@ TEST_CASE("a mistake on the command line is named, with what was meant")
         {{"check"}, "eventyard check: --config is required\nsee: eventyard check --help\n"},
         {{"check", "--config", "x.yaml", "y.yaml"}, "eventyard check: unexpected argument 'y.yaml'\n"
                                                     "see: eventyard check --help\n"},
-        {{"dead-letters", "shw"}, "eventyard dead-letters: verb: shw not in {list,show}\n"
+        {{"dead-letters", "shw"}, "eventyard dead-letters: unknown command 'shw'; did you mean 'show'?\n"
                                   "see: eventyard dead-letters --help\n"},
-        {{"dead-letters", "show"}, "eventyard dead-letters: show which? give its id; "
-                                   "'eventyard dead-letters' lists them\n"},
+        {{"dead-letters", "show"}, "eventyard dead-letters show: id is required\n"
+                                   "see: eventyard dead-letters show --help\n"},
+        {{"dead-letters", "discard"}, "eventyard dead-letters discard: which? give ids or a filter, or --all "
+                                      "for every one\n"},
         {{"match"}, "eventyard match: give --pattern, --pattern-file or --cases\n"},
     };
     for (const Case& c : cases) {

@@ -41,12 +41,16 @@ TEST_CASE("a delivery to a target that is down is told from dead letter to ledge
     REQUIRE(eventually([&] { return !holds(daemon.status().dump(), R"("forwards_waiting":1)"); }));
 
     const std::string list = command(daemon, {"dead-letters"});
-    CHECK(holds(list, "ID  DEAD SINCE "));
-    CHECK(holds(list, "max_attempts         2  -       connect: connection refused (127.0.0.1:1)\n"));
+    CHECK(holds(list, "GROUP  TARGET  CAUSE    COUNT  FIRST "));
+    CHECK(holds(list, "connect: connection refused (#)       1\n"));
+    CHECK(holds(list, "\n1 dead letter, bodies of 7 B."));
+    const std::string singles = command(daemon, {"dead-letters", "list", "--all"});
+    CHECK(holds(singles, "ID  DEAD SINCE "));
+    CHECK(holds(singles, "max_attempts         2  -       connect: connection refused (127.0.0.1:1)\n"));
     const std::string letter = command(daemon, {"dead-letters", "show", "1"});
-    CHECK(holds(letter, "dead since     2"));
-    CHECK(holds(letter, "last status    -\n"));
-    CHECK(holds(letter, "last error     connect: connection refused (127.0.0.1:1)\n"));
+    CHECK(holds(letter, "dead since             2"));
+    CHECK(holds(letter, "last status            -\n"));
+    CHECK(holds(letter, "last error             connect: connection refused (127.0.0.1:1)\n"));
     CHECK_FALSE(holds(letter, "last response"));
     CHECK(holds(letter, "\n{\"a\":1}\n"));
 
@@ -58,6 +62,88 @@ TEST_CASE("a delivery to a target that is down is told from dead letter to ledge
                         "              0                 1\n"));
     CHECK(holds(status, "ledger: 1 routed = 0 delivered + 1 dead-lettered + 0 otherwise ended + 0 pending: balanced\n"));
     CHECK(daemon.terminate().code == 0);
+}
+
+TEST_CASE("dead letters are redriven with their ids over a restart, discarded, and exported")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    Sink sink{{"--respond", "400x50,200"}};
+    daemon.configure("targets:\n  hook: {webhook: {url: '" + sink.url() + "'}}\n",
+                     "rules:\n  - {name: all, pattern: {a: [1]}, targets: [hook]}\n");
+    daemon.start();
+    for (int n = 0; n < 40; ++n)
+        REQUIRE(support::http_post(daemon.http(), "/v1/events", R"({"a":1,"n":)" + std::to_string(n) + "}").status == 202);
+    daemon.settle();
+    CHECK(sink.ids().size() == 40);
+
+    // The target still refuses: ten try, the others are spared.
+    const auto stopped = support::run({EVENTYARD_BINARY, "dead-letters", "redrive", "--target", "hook", "--admin", daemon.admin_address()});
+    CHECK(stopped.exit.code == 1);
+    CHECK(holds(stopped.out, "redrive 1 is stopped: 10 of 40 dead letters redriven; 10 of the first 10 deliveries failed: HTTP 400\n"));
+
+    const std::string file = directory.file("out.jsonl");
+    const std::string exported = command(daemon, {"dead-letters", "export", "--output", file});
+    CHECK(exported.empty());
+    const auto lines = support::lines_of(support::read_text(file));
+    REQUIRE(lines.size() == 40);
+    const auto last = nlohmann::json::parse(lines.back());
+    CHECK(last.at("body").get<std::string>().find(R"({"a":1)") == 0);
+    CHECK(last.at("trail").size() == 2);  // before the redrive and after
+    CHECK(last.at("redrives") == 1);
+    CHECK(command(daemon, {"dead-letters", "discard", std::to_string(last.at("id").get<int>()), "--why", "a test"}) ==
+          "discarded 1 dead letter\n");
+
+    command(daemon, {"dead-letters", "redrive", "--all", "--per-second", "20", "--no-wait"});
+    REQUIRE(eventually([&] { return sink.summary().at("requests") >= 60; }));
+    CHECK(daemon.terminate().code == 0);
+    daemon.start();
+    CHECK(holds(command(daemon, {"dead-letters", "follow", "2"}), "redrive 2 is done: "));
+    daemon.settle();
+    const auto ids = sink.ids();
+    CHECK(ids.size() == 40);  // the ids are as they were
+    CHECK(std::count_if(ids.begin(), ids.end(), [](const auto& one) { return one.second > 1; }) >= 39);
+    CHECK(command(daemon, {"dead-letters"}) == "no dead letters\n");
+    CHECK(holds(command(daemon, {"dead-letters", "redrives"}), "10 of the first 10 deliveries failed: HTTP 400\n"));
+    CHECK(holds(command(daemon, {"status"}),
+                "ledger: 40 routed = 39 delivered + 0 dead-lettered + 1 otherwise ended + 0 pending: balanced\n"));
+    CHECK(daemon.terminate().code == 0);
+}
+
+TEST_CASE("an audit recounts a running daemon and a data directory that none uses, and changes neither")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure("journal: {segment_size: 64KiB}\n"
+                     "targets:\n"
+                     "  out: {file: {path: " + directory.file("out.jsonl") + "}}\n"
+                     "  down: {webhook: {url: 'http://127.0.0.1:1/'}, retry: {max_attempts: 2, backoff: {initial: 1ms, max: 1ms}}}\n",
+                     "rules:\n  - {name: all, pattern: {a: [1]}, targets: [out]}\n"
+                     "  - {name: some, pattern: {b: [1]}, targets: [out, down]}\n");
+    daemon.start();
+    const std::string pad(2000, 'x');
+    for (int n = 0; n < 150; ++n)
+        REQUIRE(support::http_post(daemon.http(), "/v1/events",
+                                   R"({"a":1,"b":)" + std::to_string(n % 50 == 0 ? 1 : 2) + R"(,"pad":")" + pad + "\"}").status == 202);
+    REQUIRE(eventually([&] { return nlohmann::json::parse(command(daemon, {"audit", "--json"})).at("counted_through") > 0; }));
+    const std::string said = command(daemon, {"audit"});
+    CHECK(holds(said, "good: 3 pairs of rule and target, no difference\n"));
+    CHECK(holds(said, "all   out           150     150 "));
+    const std::vector<std::string> offline{EVENTYARD_BINARY, "audit", "--data-dir", directory.file("data"), "--json"};
+    CHECK(support::run(offline).exit.code == 2);  // in use
+    daemon.kill();
+    const std::string before = support::read_text(directory.file("data/state.db"));
+    const auto dead = support::run(offline);
+    INFO(dead.err);
+    CHECK(dead.exit.code == 0);
+    CHECK(nlohmann::json::parse(dead.out).at("rows").size() == 3);
+    CHECK(support::read_text(directory.file("data/state.db")) == before);
+    daemon.start();
+    CHECK(holds(command(daemon, {"audit"}), "good: "));
+    CHECK(daemon.terminate().code == 0);
+    const auto stopped = support::run(offline);
+    CHECK(stopped.exit.code == 0);
+    CHECK(nlohmann::json::parse(stopped.out).at("rows").at(0).at("recounted") == 150);
 }
 
 TEST_CASE("a reload with mistakes is logged by mistake, each on a line")

@@ -107,7 +107,7 @@ TEST_CASE("failed deliveries are retried and then dead-lettered with their last 
     const auto exported = support::run({EVENTYARD_BINARY, "state", "export", "--admin", daemon.admin_address()});
     REQUIRE(exported.exit.code == 0);
     CHECK(support::read_text(exported.out.substr(0, exported.out.find('\n'))).rfind("SQLite format 3", 0) == 0);
-    const auto list = support::run({EVENTYARD_BINARY, "dead-letters", "list", "--admin", daemon.admin_address()});
+    const auto list = support::run({EVENTYARD_BINARY, "dead-letters", "list", "--all", "--admin", daemon.admin_address()});
     CHECK(list.exit.code == 0);
     CHECK(list.out.find("max_attempts") != std::string::npos);
     const auto show = support::run({EVENTYARD_BINARY, "dead-letters", "show", "1", "--json", "--admin", daemon.admin_address()});

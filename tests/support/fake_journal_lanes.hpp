@@ -185,6 +185,18 @@ public:
         }
         return counts;
     }
+    Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally_of(
+        std::vector<DeliveryKey> keys) override
+    {
+        std::map<std::pair<std::string, std::string>, std::uint64_t> counts;
+        const EventLog log = contents();
+        for (const DeliveryKey& key : keys) {
+            const StoredEvent& event = *log.events.at(key.sequence - 1);
+            const auto route = event.version->routes[event.routes.at(key.route)];
+            ++counts[{std::string{route.rule}, route.target}];
+        }
+        return counts;
+    }
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after) override
     {
         return contents().count_after(target, after);

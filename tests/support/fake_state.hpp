@@ -34,6 +34,8 @@ struct StateModel {
     std::map<Key, std::vector<Ending>> ended;   // every Ended, in order
     std::map<std::uint32_t, Sequence> marks;
     std::int64_t next_id = 1;
+    Sequence counted_through = 0;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> counted;
     std::vector<std::string> complaints;        // changes that break the contract
 
     [[nodiscard]] Sequence cursor(const std::string& target) const
@@ -96,13 +98,20 @@ private:
     void on(const Ended& change)
     {
         const Key key{change.target, change.key};
-        if (retries.erase(key) > 0 && change.fresh) complaints.push_back("fresh, but with a retry row");
+        const auto row = retries.find(key);
+        if (change.redriven && row == retries.end()) return;
+        if (row != retries.end() && change.fresh) complaints.push_back("fresh, but with a retry row");
+        if (row != retries.end()) {
+            dead.erase(row->second.letter);
+            retries.erase(row);
+        }
         ended[key].push_back(change.ending);
         if ((change.ending == Ending::dead_lettered) != change.dead_letter.has_value())
             complaints.push_back("a dead letter without its body, or a body without it");
         if (change.dead_letter) {
             DeadLetter letter = *change.dead_letter;
             letter.id = next_id++;
+            letter.group = 1;
             dead.emplace(letter.id, std::move(letter));
         }
     }
@@ -146,8 +155,29 @@ private:
         if (added) position->second.cursor = change.cursor;
     }
     void on(const TargetPaused& change) { targets[change.target].paused = change.reason; }
-    void on(const DeadLetterForwarded& change) { dead.at(change.id).forward_to.clear(); }
-    void on(const DeadLetterDiscarded& change) { dead.erase(change.id); }
+    void on(const DeadLetterForwarded& change)
+    {
+        if (const auto found = dead.find(change.id); found != dead.end()) found->second.forward_to.clear();
+    }
+    void on(const DeadLetterDiscarded& change)
+    {
+        const auto found = dead.find(change.id);
+        if (found != dead.end() && found->second.group != 0) dead.erase(found);
+    }
+    void on(const Redriven& change)
+    {
+        const auto found = dead.find(change.row.letter);
+        if (found == dead.end() || found->second.group == 0) return;
+        found->second.group = 0;
+        ended.erase({change.row.target, change.row.key});
+        retries.insert_or_assign(Key{change.row.target, change.row.key}, change.row);
+    }
+    void on(const RedriveNoted&) {}
+    void on(const JournalCounted& change)
+    {
+        counted_through = std::max(counted_through, change.through);
+        for (const auto& [of, n] : change.counts) counted[of] += n;
+    }
     void on(const TargetRenamed&) { complaints.push_back("lanes are drained, not renamed"); }
     void on(const Routed&) {}
     void on(const Received&) {}
@@ -211,6 +241,7 @@ public:
         push([this, ranges = std::move(ranges), done] {
             const StateModel model = durable();
             Needed needed;
+            needed.counted_through = model.counted_through;
             for (const auto& [name, position] : model.targets) needed.cursors.emplace_back(name, model.cursor(name));
             for (NeededRange range : ranges) {
                 for (const auto& [key, row] : model.retries)
@@ -233,13 +264,33 @@ public:
             },
             nullptr);
     }
-    void dead_letters(DeadLetterFilter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    void dead_letters(DeadLetterFilter, std::function<void(Result<DeadLetterPage>)> done) override
     {
-        push([done] { done(std::vector<DeadLetter>{}); }, nullptr);
+        push([done] { done(DeadLetterPage{}); }, nullptr);
     }
-    void dead_letter(std::int64_t, std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
+    void dead_letter_groups(std::string, std::function<void(Result<std::vector<DeadLetterGroup>>)> done) override
     {
-        push([done] { done(fail(Errc::not_found, "none"), {}); }, nullptr);
+        push([done] { done(std::vector<DeadLetterGroup>{}); }, nullptr);
+    }
+    void audit(std::function<void(Result<AuditState>)> done) override
+    {
+        push([done] { done(AuditState{}); }, nullptr);
+    }
+    void redrives(std::function<void(Result<std::vector<RedriveJob>>)> done) override
+    {
+        push([done] { done(std::vector<RedriveJob>{}); }, nullptr);
+    }
+    void trial(std::vector<TrialKey>, std::function<void(Result<std::vector<TrialResult>>)> done) override
+    {
+        push([done] { done(std::vector<TrialResult>{}); }, nullptr);
+    }
+    void dead_letter(std::int64_t id, std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
+    {
+        push([this, id, done] {
+            const auto found = live_.dead.find(id);
+            if (found == live_.dead.end()) return done(fail(Errc::not_found, "none"), {});
+            done(found->second, {});
+        }, nullptr);
     }
     void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) override
     {

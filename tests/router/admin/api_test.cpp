@@ -41,13 +41,55 @@ public:
         asked = "retry " + target;
         done({});
     }
-    void dead_letters(DeadLetterFilter filter, std::function<void(Result<std::vector<DeadLetter>>)> done) override
+    [[nodiscard]] WallTime now() const override { return WallTime{std::chrono::hours{100}}; }
+    void dead_letters(DeadLetterFilter filter, std::function<void(Result<DeadLetterPage>)> done) override
     {
         last_filter = filter;
         DeadLetter letter;
         letter.id = 7;
         letter.reason = "max_attempts";
-        done(std::vector<DeadLetter>{letter});
+        letter.group = 3;
+        letter.body = "\xff";
+        letter.trail = {AttemptRecord{}};
+        done(DeadLetterPage{{letter}, 7, filter.after_id < 7});
+    }
+    void audit(std::function<void(Result<AuditReport>)> done) override
+    {
+        AuditReport report;
+        AuditRow row;
+        row.routed = row.counted = 3;
+        row.ended[Ending::delivered] = 1;
+        row.pending = 1;
+        report.rows = {row};
+        done(report);
+    }
+    void dead_letter_groups(DeadLetterFilter filter,
+                            std::function<void(Result<std::vector<DeadLetterGroup>>)> done) override
+    {
+        last_filter = filter;
+        DeadLetterGroup group;
+        group.id = 3;
+        group.letters = 12;
+        done(std::vector<DeadLetterGroup>{group});
+    }
+    void redrive(DeadLetterFilter filter, double per_second, Act act, std::function<void(Result<RedriveJob>)> done) override
+    {
+        last_filter = filter;
+        asked = "redrive " + std::to_string(per_second) + " " + act.who + " " + act.why;
+        done(job);
+    }
+    void cancel_redrive(std::int64_t id, Act act, std::function<void(Result<RedriveJob>)> done) override
+    {
+        asked = "cancel " + std::to_string(id) + " " + act.who;
+        if (id == job.id) done(job);
+        else done(fail(Errc::conflict, "is done already"));
+    }
+    [[nodiscard]] std::vector<RedriveJob> redrives() override { return {job}; }
+    void discard(DeadLetterFilter filter, bool dry_run, Act, std::function<void(Result<std::uint64_t>)> done) override
+    {
+        last_filter = filter;
+        asked = dry_run ? "count" : "discard";
+        done(std::uint64_t{5});
     }
     void dead_letter(std::int64_t id, std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
     {
@@ -66,6 +108,11 @@ public:
     ReloadResult reload_result{true, "", 2};
     std::string asked;
     DeadLetterFilter last_filter;
+    RedriveJob job = [] {
+        RedriveJob made;
+        made.id = 4;
+        return made;
+    }();
 };
 
 struct Fixture {
@@ -189,4 +236,60 @@ TEST_CASE("an address that is not one is refused with an example")
         CHECK(parsed.error().what.find("127.0.0.1:8080") != std::string::npos);
     }
     CHECK(admin::parse_endpoint("[::1]:8080").has_value());
+}
+
+TEST_CASE("dead letters are chosen by every part of a filter")
+{
+    Fixture f;
+    const auto listed = Json::parse(
+        support::http_get(f.port, "/v1/dead-letters?target=a&rule=r%2F1&reason=max_age&cause=status&group=3&older_than=10h"
+                                  "&newer_than=20h&ids=9,5&after=2&limit=7&whole=true")
+            .body);
+    const DeadLetterFilter& asked = f.backend.last_filter;
+    CHECK(asked.target == "a");
+    CHECK(asked.rule == "r/1");
+    CHECK(asked.reason == "max_age");
+    CHECK(asked.cause == "status");
+    CHECK(asked.group == 3);
+    CHECK(asked.dead_before == WallTime{std::chrono::hours{90}});
+    CHECK(asked.dead_from == WallTime{std::chrono::hours{80}});
+    CHECK(asked.ids == std::vector<std::int64_t>{5, 9});
+    CHECK(asked.after_id == 2);
+    CHECK(asked.limit == 7);
+    CHECK(asked.bodies);
+    CHECK(listed.at("next") == 7);
+    CHECK(listed.at("dead_letters").at(0).at("body_base64") == "/w==");
+    CHECK(listed.at("dead_letters").at(0).at("trail").size() == 1);
+    CHECK(Json::parse(support::http_get(f.port, "/v1/dead-letters?after=7").body).at("next").is_null());
+    CHECK(Json::parse(support::http_get(f.port, "/v1/dead-letters/groups?target=b").body).at("groups").at(0).at("count") == 12);
+    CHECK(asked.target == "b");
+    for (const char* bad : {"group=x", "older_than=ten", "ids=1,x", "limit=0", "limit=1001", "after=x"})
+        CHECK(support::http_get(f.port, std::string("/v1/dead-letters?") + bad).status == 400);
+}
+
+TEST_CASE("redriving and discarding ask for a filter, and tell who and why")
+{
+    Fixture f;
+    const auto post = [&](const std::string& path) { return support::http_request(f.port, "POST", path, ""); };
+    CHECK(post("/v1/dead-letters/redrive").status == 400);
+    CHECK(post("/v1/dead-letters/discard?who=ann").status == 400);
+    CHECK(post("/v1/dead-letters/redrive?target=a&per_second=-1").status == 400);
+    const auto job = Json::parse(post("/v1/dead-letters/redrive?target=a&per_second=2.5&who=ann&why=fixed").body);
+    CHECK(job.at("id") == 4);
+    CHECK(job.at("state") == "trial");
+    CHECK(f.backend.asked == "redrive 2.500000 ann fixed");
+    CHECK(post("/v1/dead-letters/redrive?all=true").status == 200);
+    CHECK(f.backend.asked == "redrive 100.000000 somebody ");
+    CHECK(Json::parse(post("/v1/dead-letters/discard?ids=1&dry_run=true").body).at("would_discard") == 5);
+    CHECK(f.backend.asked == "count");
+    CHECK(Json::parse(post("/v1/dead-letters/discard?ids=1").body).at("discarded") == 5);
+    CHECK(Json::parse(support::http_get(f.port, "/v1/redrives").body).at("redrives").size() == 1);
+    CHECK(support::http_get(f.port, "/v1/redrives/4").status == 200);
+    CHECK(support::http_get(f.port, "/v1/redrives/5").status == 404);
+    CHECK(support::http_get(f.port, "/v1/redrives/x").status == 400);
+    CHECK(post("/v1/redrives/4/cancel?who=bob").status == 200);
+    CHECK(f.backend.asked == "cancel 4 bob");
+    CHECK(post("/v1/redrives/5/cancel").status == 409);
+    CHECK(post("/v1/redrives/x/cancel").status == 400);
+    CHECK(support::http_get(f.port, "/v1/dead-letters/redrive?all=true").status == 405);
 }

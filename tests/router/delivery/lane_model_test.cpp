@@ -12,6 +12,7 @@
 #include <set>
 
 #include "router/delivery/lane.hpp"
+#include "router/delivery/redriven.hpp"
 #include "tests/support/fake_journal_lanes.hpp"
 #include "tests/support/fake_state.hpp"
 
@@ -92,7 +93,7 @@ private:
             durable.targets.at("t").settled.clear();
             for (const auto& [key, row] : durable.retries) durable.targets.at("t").settled.push_back(row.key);
             durable.ended.clear();
-            durable.dead.clear();
+            std::erase_if(durable.dead, [](const auto& one) { return one.second.group != 0; });
             first_started_.clear();
             confirmed_.clear();
         }
@@ -149,8 +150,8 @@ private:
             const DeliveryKey key = key_of(attempt);
             CHECK(attempt.target == "t");
             CHECK(attempt.id == delivery_id(attempt.event->id, attempt.rule, "t"));
-            CHECK(durable_.ended.count({"t", key}) == 0);
-            if (attempt.number == 1 && first_started_.insert(key).second) {
+            if (redriven_.count(key) == 0) CHECK(durable_.ended.count({"t", key}) == 0);
+            if (attempt.number == 1 && redriven_.count(key) == 0 && first_started_.insert(key).second) {
                 CHECK(last_first_ < key);  // first attempts in journal order
                 last_first_ = key;
             }
@@ -213,7 +214,7 @@ private:
 
     void step(bool wild)
     {
-        switch (pick(wild ? 13 : 10)) {
+        switch (pick(wild ? 14 : 10)) {
             case 0: answer_attempt(wild); break;
             case 1: answer_attempt(wild); break;
             case 2: flush(); break;
@@ -251,6 +252,7 @@ private:
                 break;
             case 10: commit(); break;
             case 11: commit(); break;
+            case 12: redrive(); break;
             default:
                 if (pick(12) == 0) crash();
                 else if (pick(6) == 0) lane_->retry_now(now());
@@ -281,6 +283,21 @@ private:
             }
         }
         seen_ = log_.events.size();
+        pump();
+    }
+
+    /// An operator gives a dead letter another chance.
+    void redrive()
+    {
+        flush();
+        if (lane_->uncommitted() >= limits_.uncommitted_max) return;
+        for (const auto& [id, letter] : submitted_.dead) {
+            if (letter.group == 0 || pick(3) == 0) continue;
+            RetryRow row{"t", letter.key, letter.rule, letter.event, 0, {}, {}, {}, id, letter.attempts};
+            redriven_.insert(letter.key);
+            lane_->redrive(now(), {row}, todo_);
+            break;
+        }
         pump();
     }
 
@@ -318,7 +335,11 @@ private:
         if (event_reads_.empty()) return;
         const EventRead read = event_reads_.front();
         event_reads_.pop_front();
-        if (wild && pick(10) == 0) lane_->on_event(now(), read.ticket, true, fail(Errc::io, "read"), todo_);
+        if (read.letter != 0 && pick(10) != 0) {
+            lane_->on_event(now(), read.ticket, true, event_of(submitted_.dead.at(read.letter)), todo_);
+            return pump();
+        }
+        if ((wild && pick(10) == 0) || read.letter != 0) lane_->on_event(now(), read.ticket, true, fail(Errc::io, "read"), todo_);
         else if (wild && pick(20) == 0) lane_->on_event(now(), read.ticket, true, fail(Errc::corrupt, "crc"), todo_);
         else if (log_.damaged.count(read.sequence) > 0)
             lane_->on_event(now(), read.ticket, true, fail(Errc::corrupt, "crc"), todo_);
@@ -353,6 +374,7 @@ private:
         // Pending is counted; here it is compared with what is left by subtraction.
         std::uint64_t ended = submitted_.ended.size();
         for (const Change& change : todo_.changes) ended += std::holds_alternative<Ended>(change) ? 1 : 0;
+        for (const Change& change : todo_.changes) ended -= std::holds_alternative<Redriven>(change) ? 1 : 0;
         CHECK(lane_->pending().sum() + ended == routed_.size());
     }
 
@@ -373,6 +395,7 @@ private:
     std::set<DeliveryKey> taken_;                 // the target has it, as far as it can know
     std::set<DeliveryKey> confirmed_;             // and it said so
     std::set<DeliveryKey> first_started_;
+    std::set<DeliveryKey> redriven_;              // ever
     DeliveryKey last_first_{};
     bool bad_ = false;
 

@@ -52,6 +52,9 @@ struct Round {
         std::promise<void> after;  // the state answers in order
         state.needed({}, [&after](const Result<Needed>&) { after.set_value(); });
         after.get_future().wait();
+        std::promise<void> counted;  // before they went
+        state.submit({}, [&counted](const Result<void>&) { counted.set_value(); });
+        counted.get_future().wait();
         return journal.released();
     }
 

@@ -248,7 +248,7 @@ TEST_CASE("a full disk keeps the changes, says so, and they are durable once the
     store.rollback();
     // Nothing of the batch is left, neither in the file nor in memory.
     CHECK(store.needed({})->cursors == std::vector<std::pair<std::string, Sequence>>{{"a", 5}});
-    CHECK(store.dead_letters({})->empty());
+    CHECK(store.dead_letters({})->letters.empty());
     CHECK(store.event_totals()->empty());
 
     REQUIRE(store.database().ask("PRAGMA max_page_count=1000000").has_value());
@@ -257,7 +257,7 @@ TEST_CASE("a full disk keeps the changes, says so, and they are durable once the
     REQUIRE(store.apply(dead("a", {1, 0}, std::string(200'000, 'x'))).has_value());
     REQUIRE(store.commit().has_value());
     CHECK(store.needed({})->cursors[0].second == 50);
-    CHECK(store.dead_letters({})->size() == 1);
+    CHECK(store.dead_letters({})->letters.size() == 1);
 }
 
 TEST_CASE("while the file cannot be written the state fails loudly, drops nothing, and recovers")

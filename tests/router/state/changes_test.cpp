@@ -125,10 +125,10 @@ TEST_CASE("a dead letter keeps its body, its attempts and its place until it is 
         CHECK(all[0].id == 1);
         CHECK(all[0].body.empty());
         CHECK(all[1].target == "b");
-        CHECK(letters(s, {"a", "", 1, 10}).size() == 1);
-        CHECK(letters(s, {"", "rule", 0, 2}).size() == 2);
-        CHECK(letters(s, {"", "other", 0, 2}).empty());
-        CHECK(letters(s, {"nobody", "", 0, 2}).empty());
+        CHECK(letters(s, {.target = "a", .after_id = 1}).size() == 1);
+        CHECK(letters(s, {.rule = "rule", .limit = 2}).size() == 2);
+        CHECK(letters(s, {.rule = "other", .limit = 2}).empty());
+        CHECK(letters(s, {.target = "nobody", .limit = 2}).empty());
         const auto [found, attempts] = letter(s, 1);
         CHECK(found.body == body);
         CHECK(found.target == "a");
@@ -270,7 +270,7 @@ TEST_CASE("a renamed target keeps everything under its new name")
     now_and_reopened(std::move(state), dir.file("state.db"), [](State& s) {
         CHECK(due(s, "new", 100).size() == 1);
         CHECK(due(s, "old", 100).empty());
-        CHECK(letters(s, {"new", "", 0, 10}).size() == 1);
+        CHECK(letters(s, {.target = "new"}).size() == 1);
         const auto rows = ledger(s);
         CHECK(row_of(rows, "rule", "old") == nullptr);
         CHECK(row_of(rows, "rule", "new")->routed == 4);
@@ -298,7 +298,7 @@ TEST_CASE("names can be swapped and merged in one batch")
                          TargetRenamed{"a", "b"}})
                 .has_value());
     CHECK(due(*state, "b", 10).size() == 2);
-    CHECK(letters(*state, {"b", "", 0, 10}).size() == 1);
+    CHECK(letters(*state, {.target = "b"}).size() == 1);
     state->stop();
     state = open_state(dir.file("state.db"));
     REQUIRE(state->snapshot().targets.size() == 1);

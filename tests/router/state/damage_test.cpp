@@ -121,9 +121,11 @@ Outcome check_start(const support::TempDir& dir, Sequence rows = many)
         if (targets.count(name) != 0 && targets[name]->trusted) REQUIRE(due->size() == rows / 2);
         if (targets.count(name) != 0) REQUIRE(targets[name]->retries == due->size());
     }
-    const auto letters = store.dead_letters({"", "", 0, 10'000});
-    REQUIRE(letters.has_value());
-    for (const DeadLetter& one : *letters) {
+    DeadLetterFilter all;
+    all.limit = 10'000;
+    const auto found = store.dead_letters(all);
+    REQUIRE(found.has_value());
+    for (const DeadLetter& one : found->letters) {
         const auto whole = store.dead_letter(one.id);
         REQUIRE(whole.has_value());
         const Sequence n = one.key.sequence;
@@ -131,7 +133,7 @@ Outcome check_start(const support::TempDir& dir, Sequence rows = many)
         REQUIRE(whole->target == (n % 2 == 0 ? "a" : "b"));
         for (const AttemptRecord& attempt : *store.attempts(*whole)) REQUIRE(attempt.status == 500);
     }
-    outcome.letters = letters->size();
+    outcome.letters = found->letters.size();
     for (const LedgerRow& row : snapshot->ledger) {
         if (row.routed != 0) REQUIRE((row.target == "a" && row.routed == 11));
         REQUIRE((row.target == "a" || row.target == "b"));

@@ -124,9 +124,9 @@ inline Needed needed(State& state, std::vector<NeededRange> ranges = {})
 
 inline std::vector<DeadLetter> letters(State& state, const DeadLetterFilter& filter = {})
 {
-    auto rows = wait<std::vector<DeadLetter>>([&](auto done) { state.dead_letters(filter, done); });
-    if (!rows.has_value()) FAIL(rows.error().what);
-    return *rows;
+    auto page = wait<DeadLetterPage>([&](auto done) { state.dead_letters(filter, done); });
+    if (!page.has_value()) FAIL(page.error().what);
+    return page->letters;
 }
 
 inline std::pair<DeadLetter, std::vector<AttemptRecord>> letter(State& state, std::int64_t id)

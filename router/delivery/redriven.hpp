@@ -1,0 +1,27 @@
+// router/delivery/redriven.hpp — a dead letter as the event it was. Pure.
+//
+// The journal may have let go of the event long ago, and the letter has all that an attempt needs.
+#pragma once
+
+#include <memory>
+
+#include "router/journal/record.hpp"
+#include "router/state/dead_letter.hpp"
+
+namespace eventyard::router {
+
+/// @param letter  with its body
+[[nodiscard]] inline StoredEventPtr event_of(const DeadLetter& letter)
+{
+    auto version = std::make_shared<RoutingVersion>();
+    version->routes.push_back(letter.rule, letter.target);
+    version->buses.push_back(letter.bus);
+    auto event = std::make_shared<StoredEvent>();
+    event->event = {letter.event, letter.received, letter.format, letter.bus, letter.body};
+    event->version = std::move(version);
+    event->routes.assign(letter.key.route + 1, 0);  // whichever it was, it has this rule and target
+    event->sequence = letter.key.sequence;
+    return event;
+}
+
+}  // namespace eventyard::router
