@@ -116,7 +116,7 @@ public:
                                             "'; stop it, or give this one a directory of its own");
         if (!lock.has_value()) return lock.error();
         lock_ = *lock;
-        EVENTYARD_TRY(state, State::open(clock_, {.path = data_dir_ + "/state.db"}));
+        EVENTYARD_TRY(state, State::open(disk_, clock_, {.path = data_dir_ + "/state.db"}));
         state_ = std::move(state);
         const StateSnapshot& known = state_->snapshot();
         EVENTYARD_TRY(journal, Journal::open(disk_, clock_, random_,

@@ -313,7 +313,7 @@ Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& 
     if (pages < 2) return {};
     // Page 1 names the tables and the size: when it is damaged, or the file was cut, ours stands
     // in.
-    EVENTYARD_TRY(page_one, rebuilt_page_one(fresh + ".page", pages));
+    EVENTYARD_TRY(page_one, rebuilt_page_one(disk, fresh + ".page", pages));
     const std::string size_field = page_one.substr(28, 4);
     const bool stand_in = first.size() < state_page_size || !header_plausible(first) ||
                           !page_intact(first.data(), 1) || first.compare(28, 4, size_field) != 0;
@@ -366,38 +366,37 @@ Result<void> make_missing(Disk& disk, const std::string& path, const std::string
     if (disk.exists(path + "-wal")) EVENTYARD_CHECK(move_aside(disk, path, "orphan", now));
     EVENTYARD_CHECK(remove_file(disk, path + "-shm"));
     if (disk.exists(fresh)) {
-        const bool complete = Store::open(fresh).has_value();
+        const bool complete = Store::open(disk, fresh).has_value();
         if (complete) return adopt(disk, fresh, path);
         EVENTYARD_CHECK(remove_database(disk, fresh));
     }
-    EVENTYARD_CHECK(create_state_file(fresh));
+    EVENTYARD_CHECK(create_state_file(disk, fresh));
     return adopt(disk, fresh, path);
 }
 
 }  // namespace
 
-Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now)
+Result<OpenedStore> open_or_salvage(Disk& disk, const std::string& path, WallTime now)
 {
-    PosixDisk disk;
     const std::string fresh = path + ".new";
     OpenedStore opened;
     if (!disk.exists(path)) {
         EVENTYARD_CHECK(make_missing(disk, path, fresh, now));
         opened.report.created = true;
     }
-    auto store = Store::open(path);
+    auto store = Store::open(disk, path);
     if (!store.has_value()) {
         if (store.error().code != Errc::corrupt) return store.error();
         StateReport& report = opened.report;
         report.set_aside = true;
         report.why = store.error().what;
         EVENTYARD_CHECK(remove_database(disk, fresh));
-        EVENTYARD_CHECK(create_state_file(fresh));
+        EVENTYARD_CHECK(create_state_file(disk, fresh));
         EVENTYARD_CHECK(salvage(disk, path, fresh, report));
         EVENTYARD_TRY(moved, move_aside(disk, path, "damaged", now));
         report.moved_to = moved;
         EVENTYARD_CHECK(adopt(disk, fresh, path));
-        store = Store::open(path);
+        store = Store::open(disk, path);
         if (!store.has_value()) return store.error();
     }
     opened.store = std::move(*store);
@@ -405,10 +404,9 @@ Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now)
     return opened;
 }
 
-Result<OpenedStore> start_over(const std::string& path, WallTime now, std::unique_ptr<Store> store,
-                               std::string why)
+Result<OpenedStore> start_over(Disk& disk, const std::string& path, WallTime now,
+                               std::unique_ptr<Store> store, std::string why)
 {
-    PosixDisk disk;
     OpenedStore opened;
     opened.report.set_aside = true;
     opened.report.why = std::move(why);
@@ -418,11 +416,11 @@ Result<OpenedStore> start_over(const std::string& path, WallTime now, std::uniqu
     store.reset();
     const std::string fresh = path + ".new";
     EVENTYARD_CHECK(remove_database(disk, fresh));
-    EVENTYARD_CHECK(create_state_file(fresh));
+    EVENTYARD_CHECK(create_state_file(disk, fresh));
     EVENTYARD_TRY(moved, move_aside(disk, path, "other-journal", now));
     opened.report.moved_to = moved;
     EVENTYARD_CHECK(adopt(disk, fresh, path));
-    EVENTYARD_TRY(made, Store::open(path));
+    EVENTYARD_TRY(made, Store::open(disk, path));
     opened.store = std::move(made);
     opened.report.cursors_lost = true;
     return opened;

@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/disk.hpp"
 #include "core/ids.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
@@ -238,8 +239,8 @@ class State {
 public:
     /// Opens, creates, or sets aside and salvages. Fails only where no file can be made or the
     /// format is newer than this binary's (Errc::unsupported) or another process holds it.
-    /// @param clock  must outlive the state.
-    static Result<std::unique_ptr<State>> open(const Clock& clock, StateOptions options);
+    /// @param disk, clock  must outlive the state. SQLite reaches the disk by its default VFS.
+    static Result<std::unique_ptr<State>> open(Disk& disk, const Clock& clock, StateOptions options);
     virtual ~State() = default;
 
     [[nodiscard]] virtual const StateReport& report() const noexcept = 0;
