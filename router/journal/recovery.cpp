@@ -61,6 +61,7 @@ private:
     void report_damage(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items);
     void quarantine(const Found& found, const Verdict& verdict);
     SegmentIndex index_of(const Found& found, const std::vector<RewriteItem>& items);
+    Result<void> sync_in_place(Found& found);
     Result<std::uint64_t> seal_in_place(Found& found, const SegmentIndex& index);
     void set_aside(const Found& found);
     void finish();
@@ -334,10 +335,9 @@ SegmentIndex Run::index_of(const Found& found, const std::vector<RewriteItem>& i
 
 /// The frames are good where they stand. Those above every mark may be in the page cache only, after
 /// a sync that failed: written again, they are dirty again, and this sync tells the truth.
-Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index)
+Result<void> Run::sync_in_place(Found& found)
 {
-    Segment& segment = *found.segment;
-    File& file = *segment.file;
+    File& file = *found.segment->file;
     FileWindow window{file, found.size};
     std::uint64_t from = found.scan->end;
     for (const ScannedEvent& event : found.scan->events)
@@ -347,7 +347,14 @@ Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index
         const std::string bytes{window.at(at, std::min(piece, found.scan->end - at))};
         EVENTYARD_CHECK(file.write_at(at, {bytes}));
     }
-    EVENTYARD_CHECK(file.sync_data());
+    return from < found.scan->end ? file.sync_data() : Result<void>{};
+}
+
+Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index)
+{
+    Segment& segment = *found.segment;
+    File& file = *segment.file;
+    EVENTYARD_CHECK(sync_in_place(found));
     EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(segment.header)}));
     const std::uint64_t end = (found.scan->end + 7) & ~std::uint64_t{7};
     return write_footer(file, encode_footer(index, segment.seed, end), end);
@@ -410,6 +417,9 @@ Result<void> Run::take(std::size_t place)
             bytes = *size;
             sealed = true;
         }
+        // Nothing is given out that a power cut could still take back: without space for a footer that
+        // can be told, on a disk that fails it cannot, and somebody may have been answered.
+        if (!sealed) EVENTYARD_CHECK(sync_in_place(found));
         const std::lock_guard lock{segment.mutex};
         const SegmentSummary summary = index.summary();
         if (sealed) {
