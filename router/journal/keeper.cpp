@@ -136,8 +136,12 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
                             ? Result<ReadEvent>{fail(Errc::corrupt, "damaged")}
                             : decode_event(window.at(event.offset, event.length),
                                            segment->seed.at(event.offset), event.sequence);
-            const auto version =
-                read.has_value() ? versions_.find(read->meta.version) : RoutingVersionPtr{};
+            if (window.unreadable() > 0) return fail(Errc::io, "the segment cannot be read");
+            RoutingVersionPtr version;
+            if (read.has_value()) {
+                EVENTYARD_TRY(known, versions_.look_up(read->meta.version));
+                version = std::move(known);
+            }
             if (read.has_value() && version) {
                 stored.event.id = read->meta.id;
                 stored.event.received = read->meta.received;

@@ -124,7 +124,12 @@ Result<void> Run::inspect(Found& found)
             return fail(Errc::unsupported, path + ": " + trailer.error().what);
         }
     }
-    if (!found.summary) found.scan = scan_segment(*file, size, segment.id);
+    if (!found.summary) {
+        found.scan = scan_segment(*file, size, segment.id);
+        if (found.scan->unread) return fail(Errc::io, path + " cannot be read");
+        for (const ScannedEvent& event : found.scan->events)
+            if (event.meta_ok) EVENTYARD_CHECK(versions_.look_up(event.meta.version));
+    }
     segment.file = std::move(file);
     if (found.summary && found.has_header) segment.file.reset();
     return {};
@@ -345,6 +350,7 @@ Result<void> Run::sync_in_place(Found& found)
     constexpr std::uint64_t piece = 1U << 20;
     for (std::uint64_t at = from; at < found.scan->end; at += piece) {
         const std::string bytes{window.at(at, std::min(piece, found.scan->end - at))};
+        if (window.unreadable() > 0) return fail(Errc::io, segments_.path(found.segment->name) + " cannot be read");
         EVENTYARD_CHECK(file.write_at(at, {bytes}));
     }
     return from < found.scan->end ? file.sync_data() : Result<void>{};

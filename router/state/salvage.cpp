@@ -13,6 +13,9 @@
 namespace eventyard::router {
 namespace {
 
+constexpr int tries_max = 5;                    // of what a disk refuses
+constexpr std::size_t sector_group = 64U << 10;  // bytes read at once to see whether it still does
+
 std::string directory_of(const std::string& path)
 {
     const auto slash = path.rfind('/');
@@ -352,6 +355,25 @@ Result<std::string> move_aside(Disk& disk, const std::string& path, const std::s
     return to;
 }
 
+/// Whether the file, or its log, can be read in part only: its disk answers, and those parts are lost.
+bool has_bad_sectors(Disk& disk, const std::string& path)
+{
+    bool bad = false, good = false;
+    for (const char* const suffix : {"", "-wal"}) {
+        const auto file = disk.open(path + suffix, OpenMode::read);
+        if (!file.has_value()) continue;
+        const auto size = (*file)->size();
+        std::string piece;
+        for (std::uint64_t at = 0; size.has_value() && at < *size; at += sector_group) {
+            bool read = false;
+            for (int tries = 0; !read && tries < tries_max; ++tries)
+                read = (*file)->read_at(at, sector_group, piece).has_value();
+            (read ? good : bad) = true;
+        }
+    }
+    return bad && good;
+}
+
 Result<void> adopt(Disk& disk, const std::string& fresh, const std::string& path)
 {
     EVENTYARD_CHECK(disk.rename(fresh, path));
@@ -385,8 +407,11 @@ Result<OpenedStore> open_or_salvage(Disk& disk, const std::string& path, WallTim
         opened.report.created = true;
     }
     auto store = Store::open(disk, path);
+    for (int tries = 1; !store.has_value() && store.error().code == Errc::io && tries < tries_max; ++tries)
+        store = Store::open(disk, path);
     if (!store.has_value()) {
-        if (store.error().code != Errc::corrupt) return store.error();
+        const bool bad_sectors = store.error().code == Errc::io && has_bad_sectors(disk, path);
+        if (store.error().code != Errc::corrupt && !bad_sectors) return store.error();
         StateReport& report = opened.report;
         report.set_aside = true;
         report.why = store.error().what;
