@@ -25,8 +25,7 @@ void Keeper::close(const SegmentPtr& segment, bool failed)
         }
     }
     if (!used) {
-        (void)disk_.unlink(segments_.path(segment->name));
-        segments_.give_back(segment->number);
+        segments_.take_back(disk_, *segment);
         return;
     }
     if (!failed) {

@@ -308,7 +308,7 @@ void World::start()
     if (calm_) book_.violated("a start on a disk without faults failed: " + opened.error().what);
     end_life();
     book_.end_life(true);
-    down_until_ = clock_.steady() + 1s;
+    down_until_ = clock_.steady() + std::chrono::milliseconds{pick(10'000)};
 }
 
 void World::end_life()
@@ -328,6 +328,7 @@ void World::crash(const char* how)
     disk_.freeze();
     end_life();
     disk_.power_on();
+    for (const std::string& path : disk_.paths()) note(path + ": " + std::to_string(disk_.size_of(path)) + " bytes");
     book_.end_life(true);
     late_known_.reset();
     splitting_ = false;
