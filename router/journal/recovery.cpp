@@ -390,6 +390,7 @@ Result<void> Run::take(std::size_t place)
             out_.report.torn_bytes += verdict.torn_bytes;
             segment.file.reset();
             out_.spares.push_back(segment.name);
+            segments_.numbers_above(segment.number);  // it keeps its name until it is used
             return {};
         }
         const std::vector<RewriteItem> items = items_of(found, verdict);

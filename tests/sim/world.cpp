@@ -256,6 +256,9 @@ void World::draw_first_table()
 void World::start()
 {
     note("start");
+    if (options_.trace)
+        for (const std::string& path : disk_.paths())
+            options_.trace("    " + path + ": " + std::to_string(disk_.size_of(path)) + " bytes");
     main_busy_ = true;
     if (!calm_ && one_in(6)) disk_.cut_after = 1 + pick(60);
     life_ = std::make_unique<Life>(clock_, [this] { return go_on(); });
@@ -328,7 +331,6 @@ void World::crash(const char* how)
     disk_.freeze();
     end_life();
     disk_.power_on();
-    for (const std::string& path : disk_.paths()) note(path + ": " + std::to_string(disk_.size_of(path)) + " bytes");
     book_.end_life(true);
     late_known_.reset();
     splitting_ = false;
@@ -339,7 +341,6 @@ void World::stop_cleanly()
     note("stop");
     coverage_.count("clean stops");
     main_busy_ = true;
-    const bool could_write = !disk_fault_ && !disk_.full;
     life_->line->stop_lanes(2s);
     while (!life_->control.empty()) {
         life_->control.front()();
@@ -349,7 +350,7 @@ void World::stop_cleanly()
     main_busy_ = false;
     if (disk_.frozen()) return crash("during a stop");
     end_life();
-    book_.end_life(!could_write || disk_fault_ || disk_.full);
+    book_.end_life(!calm_);  // in a storm the grace may be over before all is stored
 }
 
 // --- steps ------------------------------------------------------------------------------------------
