@@ -100,6 +100,8 @@ private:
     [[nodiscard]] std::optional<Place> find(const std::string& target, DeliveryKey key);
     void publish(Event& event);
     void numbered(Event& event);
+    /// Deliveries of events that rot hit and that have not ended: their envelope may be gone, and their names with it.
+    [[nodiscard]] std::uint64_t unnamed(const std::string& target) const;
     [[nodiscard]] static std::string name(const Event& event, std::uint32_t route);
 
     Coverage& coverage_;

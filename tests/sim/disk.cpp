@@ -207,13 +207,13 @@ void SimDisk::power_on()
     frozen_ = false;
 }
 
-bool SimDisk::rot(const std::string& path, std::uint64_t at, unsigned bit)
+void SimDisk::patch(const std::string& path, std::uint64_t at, std::string_view bytes)
 {
     const auto found = names_.find(path);
-    if (found == names_.end() || at >= found->second->data.size()) return false;
-    Inode& inode = *found->second;
-    inode.data[static_cast<std::size_t>(at)] ^= static_cast<char>(1U << (bit % 8));
-    return true;
+    if (found == names_.end() || at >= found->second->data.size()) return;
+    std::string& data = found->second->data;
+    const std::size_t size = std::min(bytes.size(), data.size() - static_cast<std::size_t>(at));
+    data.replace(static_cast<std::size_t>(at), size, bytes.substr(0, size));
 }
 
 std::vector<std::string> SimDisk::paths() const
@@ -267,11 +267,11 @@ Result<void> SimDisk::rename(const std::string& from, const std::string& to)
     const auto at = names_.find(from);
     if (at == names_.end()) return fail(Errc::not_found, "no such file '" + from + "'");
     const InodePtr inode = at->second;
-    if (on_rename) on_rename(from, to, inode->data);
     const InodePtr before = names_.contains(to) ? names_[to] : nullptr;
     names_.erase(from);
     names_[to] = inode;
     log({{to, before, inode}, {from, inode, nullptr}});
+    if (renamed) renamed(from, to);
     return {};
 }
 

@@ -46,8 +46,8 @@ public:
     void freeze() noexcept { frozen_ = true; }
     /// The power comes back: the disk is what it kept.
     void power_on();
-    /// Flips one bit of what is stored. Returns false when the file is not there or shorter.
-    bool rot(const std::string& path, std::uint64_t at, unsigned bit);
+    /// Changes what is stored, behind everybody's back. Bytes past the end are left out.
+    void patch(const std::string& path, std::uint64_t at, std::string_view bytes);
     [[nodiscard]] std::vector<std::string> paths() const;
     [[nodiscard]] std::uint64_t size_of(const std::string& path) const;
     /// As the process sees it.
@@ -60,8 +60,7 @@ public:
     std::string skip_sync_below;
     /// A sync that failed is tried again.
     bool retry_failed_sync = false;
-    /// Sees a rename before it happens, and may change the file.
-    std::function<void(const std::string& from, const std::string& to, std::string& data)> on_rename;
+    std::function<void(const std::string& from, const std::string& to)> renamed;
 
     // --- Disk ---------------------------------------------------------------------------------------
 

@@ -151,6 +151,10 @@ private:
     void draw_disk_fault();
     void rot();
     void operate();
+    bool send_cursors_first(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
+    bool hold_new_cursors(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
+    void recycled(const std::string& from, const std::string& to);
+    void revive_frames();
     void check();
     void settle();
     bool drained();
@@ -190,8 +194,8 @@ private:
 
     // Of planted mistakes.
     std::uint64_t drop_retries_ = 0;
-    bool splitting_ = false;
     std::optional<std::pair<SteadyTime, TargetKnown>> late_known_;
+    std::map<std::string, Id> former_ids_;      // by path of what is recycled
 };
 
 // --- the world as drawn -----------------------------------------------------------------------------
@@ -333,8 +337,8 @@ void World::crash(const char* how)
     end_life();
     disk_.power_on();
     book_.end_life(true);
+    if (options_.plant == Plant::stale_frame) revive_frames();
     late_known_.reset();
-    splitting_ = false;
 }
 
 void World::stop_cleanly()
@@ -668,6 +672,11 @@ void World::step()
         start();
         return;
     }
+    if (late_known_ && clock_.steady() >= late_known_->first) {
+        TargetKnown known = std::exchange(late_known_, std::nullopt)->second;
+        known.cursor = life_->journal->synced();
+        life_->state->pass_on({known, CursorMoved{known.target, known.cursor, {}}}, nullptr);
+    }
     const std::uint64_t what = pick(1000);
     if (what < 200) {
         ingest();
@@ -801,9 +810,132 @@ void World::settle()
     book_.check_ledger(*rows);
 }
 
-void World::rot() {}
+// --- rot --------------------------------------------------------------------------------------------
 
-void World::plant() {}
+/// One bit of a file flips. Which events were hit is known; of a state that forgets, less is asked.
+void World::rot()
+{
+    std::vector<std::string> paths;
+    for (const std::string& path : disk_.paths())
+        if (disk_.size_of(path) > 0 && !path.ends_with(".b") && path.find("/spare-") == std::string::npos &&
+            path.find("quarantine") == std::string::npos)
+            paths.push_back(path);
+    if (paths.empty()) return;
+    const std::string& path = paths[pick(paths.size())];
+    const bool of_journal = path.starts_with(data_dir + "/journal");
+    const std::uint64_t at = pick(disk_.size_of(path));
+    const std::string content = disk_.content(path);
+    if (const auto segment = parse_segment_name(path.substr(path.rfind('/') + 1))) {
+        const auto file = disk_.open(path, OpenMode::read);
+        const Scan scan = scan_segment(**file, content.size(), segment->second);
+        for (const ScannedEvent& event : scan.events)
+            if (at >= event.offset && at < event.offset + event.size) book_.hit.insert(event.sequence);
+        coverage_.count("rot: in a segment");
+    } else if (of_journal) {
+        coverage_.count("rot: in a routing version");
+    } else {
+        book_.forgetful = true;
+        coverage_.count("rot: in the state");
+    }
+    note("a bit flips in " + path + " at " + std::to_string(at));
+    const char flipped = static_cast<char>(content[static_cast<std::size_t>(at)] ^ (1 << pick(8)));
+    disk_.patch(path, at, {&flipped, 1});
+}
+
+// --- planted mistakes -------------------------------------------------------------------------------
+
+void World::plant()
+{
+    disk_.renamed = [this](const std::string& from, const std::string& to) { recycled(from, to); };
+    switch (options_.plant) {
+        case Plant::none:
+        case Plant::stale_frame: break;                      // revive_frames()
+        case Plant::sync_skipped: disk_.skip_sync_below = data_dir + "/journal"; break;
+        case Plant::sequence_reused: wires_.no_reservations = true; break;
+        case Plant::released_unsynced: wires_.needed_at_once = true; break;
+        case Plant::sync_retried: disk_.retry_failed_sync = true; break;
+        case Plant::new_cursor_at_end: wires_.instead = [this](auto& state, auto& changes, auto& durable) {
+                return hold_new_cursors(state, changes, durable);
+            }; break;
+        case Plant::cursor_early: wires_.instead = [this](auto& state, auto& changes, auto& durable) {
+                return send_cursors_first(state, changes, durable);
+            }; break;
+        case Plant::retry_dropped: wires_.instead = [this](auto&, auto& changes, auto&) {
+                std::erase_if(changes, [this](const Change& change) {
+                    return drop_retries_ > 0 && std::holds_alternative<Retrying>(change) && drop_retries_-- > 0;
+                });
+                return false;
+            }; break;
+    }
+}
+
+/// Positions go to the state ahead of what they vouch for.
+bool World::send_cursors_first(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable)
+{
+    std::vector<Change> cursors, rest;
+    for (Change& change : changes)
+        (std::holds_alternative<CursorMoved>(change) ? cursors : rest).push_back(std::move(change));
+    if (cursors.empty() || rest.empty()) {
+        changes = cursors.empty() ? std::move(rest) : std::move(cursors);
+        return false;
+    }
+    auto& real = static_cast<SimState&>(state);
+    real.pass_on(std::move(cursors), [&real, rest, durable](const Result<void>& result) {
+        if (result.has_value()) real.pass_on(rest, durable);
+        else if (durable) durable(result);
+    });
+    return true;
+}
+
+/// A new target's cursor is stored later than the table takes effect, and says where the journal ends then.
+bool World::hold_new_cursors(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable)
+{
+    if (changes.size() != 1 || !life_ || !life_->started) return false;
+    const auto* known = std::get_if<TargetKnown>(&changes.front());
+    if (!known) return false;
+    (void)state;
+    late_known_ = {clock_.steady() + 100ms, *known};
+    if (durable) durable(Result<void>{});
+    return true;
+}
+
+/// Segments that are used again, with the id of their former life.
+void World::recycled(const std::string& from, const std::string& to)
+{
+    const auto name_of_path = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+    if (const auto was = parse_segment_name(name_of_path(from))) former_ids_[to] = was->second;
+    else if (const auto spare = former_ids_.find(from); spare != former_ids_.end()) former_ids_[to] = spare->second;
+    if (parse_segment_name(name_of_path(from)) && name_of_path(to).starts_with("spare-"))
+        coverage_.count("journal: a segment was recycled");
+}
+
+/// What a journal would do that does not tell frames of a file's former life from those of this one.
+void World::revive_frames()
+{
+    for (const std::string& path : disk_.paths()) {
+        const auto name = parse_segment_name(path.substr(path.rfind('/') + 1));
+        const auto former = former_ids_.find(path);
+        if (!name || former == former_ids_.end()) continue;
+        const auto file = disk_.open(path, OpenMode::read);
+        const std::uint64_t size = disk_.size_of(path);
+        const Scan live = scan_segment(**file, size, name->second);
+        const Scan stale = scan_segment(**file, size, former->second);
+        if (live.events.empty()) continue;
+        Sequence sequence = live.events.back().sequence;
+        const FrameSeed seed{name->second};
+        for (const ScannedEvent& event : stale.events) {
+            if (event.offset < live.end || event.unit_size != 1 || !event.intact()) continue;
+            const std::string content = disk_.content(path);
+            const auto read = decode_event({content.data() + event.offset, static_cast<std::size_t>(event.size)},
+                                           FrameSeed{former->second}.at(event.offset), event.sequence);
+            if (!read.has_value()) continue;
+            std::string bytes;
+            FrameWriter{bytes, seed, event.offset}.event(++sequence, 0, 1, read->meta, read->body);
+            disk_.patch(path, event.offset, bytes);
+            coverage_.count("plant: a stale frame lives again");
+        }
+    }
+}
 
 }  // namespace
 
