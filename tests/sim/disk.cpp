@@ -88,16 +88,16 @@ void SimDisk::write(Inode& inode, std::uint64_t offset, std::string_view bytes)
         const std::uint64_t last = (offset + bytes.size() - 1) / sector;
         for (auto lost = inode.doomed.lower_bound(offset / sector); lost != inode.doomed.end() && lost->first <= last;
              lost = inode.doomed.erase(lost))
-            inode.undo.push_back({lost->first * sector, std::move(lost->second)});
+            inode.undo.push_back({lost->first * sector, std::move(lost->second), false});
     }
-    inode.undo.push_back({offset, inode.data.substr(at, bytes.size())});
+    inode.undo.push_back({offset, inode.data.substr(at, bytes.size()), false});
     inode.data.replace(at, bytes.size(), bytes);
 }
 
 void SimDisk::resize(Inode& inode, std::uint64_t size)
 {
     const auto to = static_cast<std::size_t>(size);
-    if (to < inode.data.size()) inode.undo.push_back({size, inode.data.substr(to)});
+    if (to < inode.data.size()) inode.undo.push_back({size, inode.data.substr(to), true});
     inode.data.resize(to, '\0');
 }
 
@@ -143,8 +143,8 @@ void SimDisk::lose(Inode& inode)
 {
     if (inode.undo.empty() && inode.doomed.empty() && inode.stable_size == inode.data.size()) return;
     coverage_.count("crash: a file with un-synced writes");
-    const bool new_size = random_.next() % 2 == 0;
-    const std::size_t size = new_size ? inode.data.size() : static_cast<std::size_t>(inode.stable_size);
+    std::size_t size = inode.data.size();
+    bool cut = false;  // a truncation is kept
     // A whole-file mood, so that all or nothing of a file is not too rare.
     const std::uint64_t mood = random_.next() % 4;
     enum class Kept : std::uint8_t { open, decided };
@@ -152,6 +152,18 @@ void SimDisk::lose(Inode& inode)
     for (auto step = inode.undo.rbegin(); step != inode.undo.rend(); ++step) {
         const std::uint64_t end = step->offset + step->before.size();
         if (inode.data.size() < end) inode.data.resize(static_cast<std::size_t>(end), '\0');
+        if (step->truncated) {
+            if (random_.next() % 2 == 0) {  // kept: what was there before is gone for good
+                cut = true;
+                for (std::uint64_t s = step->offset / sector; s * sector < end; ++s) sectors[s] = Kept::decided;
+            } else {
+                for (std::uint64_t s = (step->offset + sector - 1) / sector; s * sector < end; ++s) sectors[s] = Kept::open;
+                inode.data.replace(static_cast<std::size_t>(step->offset), step->before.size(), step->before);
+                size = static_cast<std::size_t>(end);
+                cut = false;
+            }
+            continue;
+        }
         for (std::uint64_t at = step->offset; at < end;) {
             const std::uint64_t s = at / sector;
             const std::uint64_t stop = std::min(end, (s + 1) * sector);
@@ -170,6 +182,7 @@ void SimDisk::lose(Inode& inode)
         const auto at = static_cast<std::size_t>(s * sector);
         if (at < inode.data.size()) inode.data.replace(at, std::min(stored.size(), inode.data.size() - at), stored);
     }
+    if (!cut && random_.next() % 2 == 0) size = static_cast<std::size_t>(inode.stable_size);
     inode.data.resize(size, '\0');
     inode.undo.clear();
     inode.doomed.clear();

@@ -80,6 +80,7 @@ private:
     struct Undo {
         std::uint64_t offset;
         std::string before;
+        bool truncated = false;  // cut off, as a whole: a file system forgets a tail in one piece or not at all
     };
     struct Inode {
         std::string data;                             // what the process sees

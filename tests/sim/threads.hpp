@@ -29,7 +29,6 @@ struct Wires {
     std::function<void(const std::vector<Change>&)> durable;
     /// Takes a submission in the place of the state; false: it did not.
     std::function<bool(State&, std::vector<Change>&, std::function<void(Result<void>)>&)> instead;
-    bool needed_at_once = false;     // asks what is needed of changes that are not durable yet
     bool no_reservations = false;    // the journal numbers without a reservation
 };
 
@@ -146,11 +145,6 @@ public:
             if (result.has_value()) wires_.durable(copy);
             if (durable) durable(result);
         });
-    }
-    void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) override
-    {
-        if (!wires_.needed_at_once) return StateDesk::needed(std::move(ranges), std::move(done));
-        ask(Request::Needs::applied, std::move(done), [ranges](Store& store) { return store.needed(ranges); });
     }
     Result<void> bind_store(const Id& store) override { return bind(store); }
     void stop() override

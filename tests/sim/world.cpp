@@ -852,7 +852,7 @@ void World::plant()
         case Plant::stale_frame: break;                      // revive_frames()
         case Plant::sync_skipped: disk_.skip_sync_below = data_dir + "/journal"; break;
         case Plant::sequence_reused: wires_.no_reservations = true; break;
-        case Plant::released_unsynced: wires_.needed_at_once = true; break;
+        case Plant::released_unsynced: disk_.skip_sync_below = data_dir + "/state.db"; break;
         case Plant::sync_retried: disk_.retry_failed_sync = true; break;
         case Plant::new_cursor_at_end: wires_.instead = [this](auto& state, auto& changes, auto& durable) {
                 return hold_new_cursors(state, changes, durable);
