@@ -219,6 +219,7 @@ struct NeededRange {
 struct Needed {
     std::vector<std::pair<std::string, Sequence>> cursors;  // every known target, idle marks applied
     std::vector<NeededRange> ranges;      // as asked
+    Sequence counted = 0;                 // the routed totals know of everything up to here
 };
 
 struct StateOptions {

@@ -84,6 +84,7 @@ void Book::recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find
                     violated("the routes of event " + std::to_string(sequence) + " are not those it was accepted with");
                 if (!event->published) {
                     coverage_.count("recovery: an event without an answer was kept");
+                    if (trace) trace("event " + std::to_string(sequence) + " had no answer and is kept");
                     publish(*event);
                 }
                 continue;
@@ -98,6 +99,7 @@ void Book::recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find
                 return;
             }
             coverage_.count("recovery: an event without an answer was dropped");
+            if (trace) trace("event " + std::to_string(sequence) + " had no answer and is gone");
             event->gone = true;
         }
         if (there != 0 && there != numbered)

@@ -60,6 +60,7 @@ public:
           disk_random_(options.seed + 77), disk_(disk_random_, coverage_), book_(coverage_)
     {
         attach_sqlite(disk_, chance_);
+        book_.trace = [this](const std::string& line) { note(line); };
         far_->clock = &clock_;
         far_->arrived = [this](Flight& flight) { arrived(flight); };
         disk_.clock = &clock_;
