@@ -326,7 +326,7 @@ bool SimDisk::exists(const std::string& path) { return names_.contains(path) || 
 
 Result<Space> SimDisk::space(const std::string&)
 {
-    return full ? Space{0, 1ULL << 40} : Space{1ULL << 39, 1ULL << 40};
+    return Space{full ? 0 : free, 1ULL << 40};
 }
 
 Result<std::shared_ptr<void>> SimDisk::lock(const std::string& path)

@@ -39,6 +39,8 @@ public:
     std::uint64_t cut_after = 0;
     /// Growing files and new ones fail.
     bool full = false;
+    /// What it says is free while it is not full.
+    std::uint64_t free = 1ULL << 39;
     /// The modification time of files.
     const Clock* clock = nullptr;
 

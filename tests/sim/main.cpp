@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/log.hpp"
-#include "tests/sim/world.hpp"
+#include "tests/sim/run.hpp"
 
 using namespace eventyard;
 
