@@ -384,8 +384,8 @@ Result<void> Run::take(std::size_t place)
         const std::lock_guard lock{segment.mutex};
         segment.become_sealed(*found.summary, found.size);
     } else {
-        const Bounds bounds = bounds_of(place);
-        const Verdict verdict = judge(*found.scan, bounds);
+        Bounds bounds = bounds_of(place);
+        Verdict verdict = judge(*found.scan, bounds);
         if (verdict.findings.empty()) {  // never used, or nothing was ever answered from it
             out_.report.torn_bytes += verdict.torn_bytes;
             segment.file.reset();
@@ -393,7 +393,7 @@ Result<void> Run::take(std::size_t place)
             segments_.numbers_above(segment.number);  // it keeps its name until it is used
             return {};
         }
-        const std::vector<RewriteItem> items = items_of(found, verdict);
+        std::vector<RewriteItem> items = items_of(found, verdict);
         report_damage(found, verdict, items);
         if (!found.has_header) {
             segment.header = {};
@@ -423,6 +423,17 @@ Result<void> Run::take(std::size_t place)
         } else if (auto size = seal_in_place(found, index); size.has_value()) {
             bytes = *size;
             sealed = true;
+        }
+        // A torn unit that cannot be declared would count as damage once a mark is above it. What stands
+        // behind it was never answered after a sync: without space it is left to a later start.
+        if (!sealed && verdict.holes) {
+            const auto torn = std::find_if(verdict.findings.begin(), verdict.findings.end(), [](const Finding& one) {
+                return one.kind == Finding::Kind::gap && one.declared == nullptr && one.reason == GapReason::torn;
+            });
+            bounds.upper = torn->first - 1;
+            verdict = judge(*found.scan, bounds);
+            items = items_of(found, verdict);
+            index = index_of(found, items);
         }
         // Nothing is given out that a power cut could still take back: without space for a footer that
         // can be told, on a disk that fails it cannot, and somebody may have been answered.

@@ -40,7 +40,7 @@ public:
         std::uint64_t unit = 0;
         enum class Answer : std::uint8_t { none, accepted, refused, uncertain } answer = Answer::none;
         bool published = false;                 // in the journal, as far as this life knows
-        bool gone = false;                      // a start did not find it: it must never come back
+        bool gone = false;                      // the last start did not find it
         std::vector<Delivery> deliveries;
     };
 

@@ -38,6 +38,16 @@ void World::draw_disk_fault()
     disk_fault_ = fault;
 }
 
+/// Somebody removes state.db while nobody uses it.
+void World::lose_state()
+{
+    note("state.db is lost");
+    coverage_.count("fault: state.db lost");
+    book_.forgetful = true;
+    for (const char* const suffix : {"", "-wal"}) (void)disk_.unlink(data_dir + "/state.db" + suffix);
+    (void)disk_.sync_directory(data_dir);
+}
+
 /// One bit of a file flips. Which events were hit is known; of a state that forgets, less is asked.
 void World::rot()
 {
@@ -55,7 +65,10 @@ void World::rot()
         const auto file = disk_.open(path, OpenMode::read);
         const Scan scan = scan_segment(**file, content.size(), segment->second);
         for (const ScannedEvent& event : scan.events)
-            if (at >= event.offset && at < event.offset + event.size) book_.hit.insert(event.sequence);
+            if (at >= event.offset && at < event.offset + event.size)
+                // Above every sync mark it cannot be told from a torn tail, and a unit lives or dies as one.
+                for (std::uint32_t i = 0; i < event.unit_size; ++i)
+                    book_.hit.insert(event.sequence - event.unit_index + i);
         coverage_.count("rot: in a segment");
     } else if (of_journal) {
         coverage_.count("rot: in a routing version");
@@ -63,7 +76,9 @@ void World::rot()
         book_.forgetful = true;
         coverage_.count("rot: in the state");
     }
-    note("a bit flips in " + path + " at " + std::to_string(at));
+    std::string hits;
+    for (const Sequence sequence : book_.hit) hits += " " + std::to_string(sequence);
+    note("a bit flips in " + path + " at " + std::to_string(at) + "; hit so far:" + hits);
     const char flipped = static_cast<char>(content[static_cast<std::size_t>(at)] ^ (1 << pick(8)));
     disk_.patch(path, at, {&flipped, 1});
 }

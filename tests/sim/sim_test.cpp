@@ -49,13 +49,15 @@ TEST_CASE("whatever happens, what was accepted ends and is accounted for: last q
 
 TEST_CASE("one seed is one run")
 {
+    std::uint64_t accepted = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         const sim::RunResult once = run(seed, 300), again = run(seed, 300);
         CAPTURE(seed);
         CHECK(once.hash == again.hash);
         CHECK(once.coverage.counts() == again.coverage.counts());
-        CHECK(once.accepted > 0);
+        accepted += once.accepted;
     }
+    CHECK(accepted > 500);
     CHECK(run(1, 300).hash != run(2, 300).hash);
 }
 

@@ -119,6 +119,7 @@ void World::start()
             options_.trace("    " + path + ": " + std::to_string(disk_.size_of(path)) + " bytes");
     main_busy_ = true;
     former_ = {};
+    if (!calm_ && rots_ && book_.life() > 0 && one_in(12)) lose_state();
     if (!calm_ && one_in(6)) disk_.cut_after = 1 + pick(60);
     life_ = std::make_unique<Life>(clock_, [this] { return go_on(); });
     life_->line = std::make_unique<Pipeline>(Pipeline::Place{

@@ -136,6 +136,7 @@ private:
     std::optional<Error> disk_fault(Call call, const std::string& path);
     void draw_disk_fault();
     void rot();
+    void lose_state();
     void operate();
     bool send_cursors_first(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
     bool hold_new_cursors(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
