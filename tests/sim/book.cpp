@@ -60,7 +60,11 @@ void Book::publish(Event& event)
 void Book::numbered(Event& event)
 {
     const auto [other, fresh] = by_sequence_.emplace(event.stored->sequence, &event);
-    if (!fresh && other->second != &event)
+    if (fresh || other->second == &event) return;
+    // Without state.db, and without a segment, nobody knows of numbers that were given and never answered.
+    if (forgetful && other->second->answer != Event::Answer::accepted && !other->second->published)
+        other->second = &event;
+    else
         violated("sequence " + std::to_string(event.stored->sequence) + " was given twice");
 }
 
