@@ -7,7 +7,7 @@ namespace eventyard::sim {
 
 std::string Book::name(const Event& event, std::uint32_t route)
 {
-    const Route& of = event.stored->version->routes[event.stored->routes[route]];
+    const Route of = event.stored->version->routes.at(event.stored->routes[route]);
     return std::to_string(event.stored->sequence) + '/' + std::to_string(route) + " (" + of.rule + " -> " + of.target + ')';
 }
 
@@ -17,7 +17,7 @@ std::optional<Book::Place> Book::find(const Id& event, const std::string& rule, 
     if (found == events_.end()) return std::nullopt;
     const StoredEvent& stored = *found->second->stored;
     for (std::uint32_t i = 0; i < stored.routes.size(); ++i) {
-        const Route& route = stored.version->routes[stored.routes[i]];
+        const auto route = stored.version->routes[stored.routes[i]];
         if (route.rule == rule && route.target == target) return Place{found->second.get(), i};
     }
     return std::nullopt;
@@ -306,8 +306,8 @@ void Book::check_ledger(const std::vector<LedgerRow>& rows)
         if (!event->published) continue;
         for (std::uint32_t i = 0; i < event->deliveries.size(); ++i) {
             const Delivery& one = event->deliveries[i];
-            const Route& route = event->stored->version->routes[event->stored->routes[i]];
-            const Rule rule{route.rule, route.target};
+            const auto route = event->stored->version->routes[event->stored->routes[i]];
+            const Rule rule{std::string{route.rule}, route.target};
             ++routed[rule];
             if (hit.contains(event->stored->sequence)) {  // counted as it ended, or not at all
                 ++unsure[rule];

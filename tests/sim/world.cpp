@@ -100,7 +100,7 @@ RoutingVersion World::version_of(const std::vector<TargetSpec>& specs)
     version.buses = {"default"};
     for (std::size_t rule = 0; rule < 3; ++rule)
         for (const TargetSpec& spec : specs)
-            if (rule == 0 || one_in(2)) version.routes.push_back({"r" + std::to_string(rule), spec.name, {}, {}, {}, {}});
+            if (rule == 0 || one_in(2)) version.routes.push_back("r" + std::to_string(rule), spec.name);
     return version;
 }
 
