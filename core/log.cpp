@@ -31,6 +31,7 @@ spdlog::level::level_enum to_spdlog(Level level)
         case Level::debug: return spdlog::level::debug;
         case Level::info: return spdlog::level::info;
         case Level::warn: return spdlog::level::warn;
+        case Level::off: return spdlog::level::off;
         case Level::error: break;
     }
     return spdlog::level::err;

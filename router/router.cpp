@@ -17,11 +17,9 @@
 #include "core/units.hpp"
 #include "router/admin/api.hpp"
 #include "router/dead_letter_desk.hpp"
-#include "router/delivery/engine.hpp"
 #include "router/ingest/server.hpp"
+#include "router/pipeline.hpp"
 #include "router/reserve.hpp"
-#include "router/routed_counter.hpp"
-#include "router/segment_release.hpp"
 #include "router/table_holder.hpp"
 
 namespace eventyard::router {
@@ -32,7 +30,6 @@ namespace asio = boost::asio;
 constexpr std::chrono::milliseconds totals_interval{50};
 constexpr std::chrono::milliseconds received_interval{1000};
 constexpr std::chrono::seconds release_interval{2};
-constexpr std::chrono::seconds state_patience{10};
 
 std::uint64_t resident_bytes()
 {
@@ -75,24 +72,6 @@ std::uint32_t thread_count(const ProcessOptions& process)
     return std::max(1U, std::thread::hardware_concurrency());
 }
 
-void log_recovery(const RecoveryReport& recovery, const StateReport& state)
-{
-    if (state.set_aside)
-        log::warn("state", "state.db was set aside: targets without a trustworthy position deliver again from "
-                           "their oldest kept event",
-                  {{"why", state.why}, {"moved_to", state.moved_to}, {"lost_dead_letters", state.lost_dead_letters}});
-    if (recovery.store_mismatch)
-        log::warn("journal", "state.db belongs to another journal; its cursors are not used");
-    for (const DamagedEvent& damaged : recovery.damaged)
-        log::error("journal", "an event that was synced cannot be read any more",
-                   {{"sequence", damaged.sequence}, {"deliveries", damaged.routes.size()}});
-    if (recovery.lost_last > 0)
-        log::error("journal", "sequences were given and answered, but are gone",
-                   {{"first", recovery.lost_first}, {"last", recovery.lost_last}});
-    log::info("journal", "recovered",
-              {{"events", recovery.events}, {"first", recovery.first}, {"last", recovery.last}, {"torn_bytes", recovery.torn_bytes}});
-}
-
 /// The parts, in the order in which they are made; members below need those above.
 class RouterParts final : public Router, public admin::Backend {
 public:
@@ -111,48 +90,22 @@ public:
     {
         const ProcessOptions& process = table->process;
         data_dir_ = process.data_dir;
-        EVENTYARD_CHECK(disk_.make_directory(data_dir_));
-        auto lock = disk_.lock(data_dir_ + "/lock");
-        if (!lock.has_value() && lock.error().code == Errc::conflict)
-            return fail(Errc::conflict, "another eventyard uses data_dir '" + data_dir_ +
-                                            "'; stop it, or give this one a directory of its own");
-        if (!lock.has_value()) return lock.error();
-        lock_ = *lock;
-        EVENTYARD_TRY(state, State::open(clock_, {.path = data_dir_ + "/state.db"}));
-        state_ = std::move(state);
-        const StateSnapshot& known = state_->snapshot();
-        EVENTYARD_TRY(journal, Journal::open(disk_, clock_, random_,
-                                             {.directory = data_dir_ + "/journal",
-                                              .segment_size = process.segment_size,
-                                              .min_free = process.min_free},
-                                             {known.store, known.reserved, known.synced, known.routed_through}));
-        journal_ = std::move(journal);
-        EVENTYARD_CHECK(state_->bind_store(journal_->recovery().store));
-        log_recovery(journal_->recovery(), state_->report());
-
-        journal_->set_reserver([this](Sequence up_to) {
-            state_->submit({JournalMarked{up_to, 0}}, [this, up_to](const Result<void>& durable) {
-                if (durable.has_value()) journal_->reserved(up_to);
-            });
-        });
-        EVENTYARD_CHECK(recount(state_->snapshot()));
-        EVENTYARD_TRY(version, journal_->store_version(*table->version));
+        Pipeline::Options options;
+        options.data_dir = data_dir_;
+        options.journal.segment_size = process.segment_size;
+        options.journal.min_free = process.min_free;
+        EVENTYARD_CHECK(line_.open(std::move(options), Pipeline::threaded(place_)));
+        EVENTYARD_TRY(version, line_.journal().store_version(*table->version));
         table->version = std::move(version);
 
         io_.start();
-        engine_ = std::make_unique<Engine>(io_, *journal_, *state_, clock_, random_);
-        EVENTYARD_CHECK(engine_->start(specs_of(*table), state_->snapshot()));
-        journal_->set_listener([this](CommitBatchPtr batch) {
-            engine_->on_commit(batch);
-            asio::post(control_, [this, batch = std::move(batch)] { routed_.add(*batch); });
-        });
-        release_ = std::make_unique<SegmentRelease>(*journal_, *state_);
+        EVENTYARD_CHECK(line_.start(specs_of(*table)));
         reserve_ = std::make_unique<Reserve>(disk_, data_dir_, table->process.min_free);
-        desk_ = std::make_unique<DeadLetterDesk>(*state_, clock_, desk_hooks());
+        desk_ = std::make_unique<DeadLetterDesk>(line_.state(), clock_, desk_hooks());
         desk_->start();
         put_in_effect(std::move(table));
 
-        ingest_ = std::make_unique<IngestServer>(io_, *journal_, [this] { return table_.get(); }, clock_, random_);
+        ingest_ = std::make_unique<IngestServer>(io_, line_.journal(), [this] { return table_.get(); }, clock_, random_);
         const RouteTablePtr current = table_.get();
         EVENTYARD_CHECK(ingest_->listen(current->process.listen_http));
         EVENTYARD_CHECK(admin_server_.listen(current->process.listen_admin));
@@ -168,29 +121,15 @@ public:
     Result<std::uint64_t> replace(std::shared_ptr<RouteTable> table) override
     {
         const RouteTablePtr old = table_.get();
-        const auto specs = specs_of(*table);
-        if (state_->stats().failing)
-            return fail(Errc::unavailable, "state.db cannot be written now, and a reload needs it; see the log");
         const std::lock_guard lock{engine_mutex_};
-        EVENTYARD_CHECK(engine_->can_replace(specs));
-        EVENTYARD_TRY(version, journal_->store_version(*table->version));
+        EVENTYARD_TRY(version, line_.prepare(specs_of(*table), *table->version));
         table->version = std::move(version);
-
-        auto prepared = std::make_shared<std::promise<Result<void>>>();
-        auto outcome = prepared->get_future();
-        engine_->prepare(specs, [prepared](Result<void> result) { prepared->set_value(std::move(result)); });
-        // The main thread waits here, and SIGTERM behind it: not for ever.
-        if (outcome.wait_for(state_patience) != std::future_status::ready) {
-            engine_->abandon();
-            return fail(Errc::unavailable, "state.db could not be written in time, and a reload needs it; see the log");
-        }
-        EVENTYARD_CHECK(outcome.get());
         if (auto moved = move_listeners(old->process, table->process); !moved.has_value()) {
-            engine_->abandon();
+            line_.abandon();
             return moved.error();
         }
         warn_of_restart(old->process, table->process);
-        engine_->commit();
+        line_.commit();
         put_in_effect(std::move(table));
         return table_.get()->generation;
     }
@@ -232,21 +171,11 @@ public:
         const RouteTablePtr current = table_.get();
         const Duration grace = current ? current->process.shutdown_grace : Duration{0};
         if (ingest_ && !ingest_->stop(grace)) log::warn("ingest", "requests were cut off at the end of shutdown_grace");
-        if (engine_) {
-            // A disk that refuses must not hold the process for ever: what is not durable is sent again.
-            auto ended = std::make_shared<std::promise<void>>();
-            engine_->stop(grace, [ended] { ended->set_value(); });
-            if (ended->get_future().wait_for(grace + state_patience) != std::future_status::ready)
-                log::error("state", "the last settlements could not be stored; their deliveries go out again");
-        }
-        if (journal_) journal_->stop();
+        line_.stop_lanes(grace);
         stop_control();
         if (freer_.joinable()) freer_.join();
-        if (engine_) {
-            hand_over_totals();
-            hand_over_received();
-        }
-        if (state_) state_->stop();
+        hand_over_received();
+        line_.stop_state();
         io_.finish();
     }
 
@@ -254,12 +183,12 @@ public:
 
     void status(std::function<void(admin::StatusReport)> done) override
     {
-        engine_->status([this, done = std::move(done)](std::vector<TargetStatus> targets) mutable {
+        line_.engine().status([this, done = std::move(done)](std::vector<TargetStatus> targets) mutable {
             asio::post(control_, [this, done = std::move(done), targets = std::move(targets)]() mutable {
-                hand_over_totals();
+                line_.hand_over_totals();
                 hand_over_received();
                 // The state applies what was submitted before it reads.
-                state_->ledger([this, done = std::move(done), targets = std::move(targets)](
+                line_.state().ledger([this, done = std::move(done), targets = std::move(targets)](
                                    Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) mutable {
                     admin::StatusReport report = look();
                     report.targets = std::move(targets);
@@ -276,9 +205,9 @@ public:
     {
         std::vector<std::string> reasons;
         if (!ready_) reasons.emplace_back("starting or stopping");
-        if (!journal_->stats().accepting)
+        if (!line_.journal().stats().accepting)
             reasons.emplace_back("the journal accepts nothing: too little free space, or a failing disk");
-        if (state_->stats().failing) reasons.emplace_back("state.db cannot be written");
+        if (line_.state().stats().failing) reasons.emplace_back("state.db cannot be written");
         return reasons;
     }
 
@@ -287,36 +216,36 @@ public:
     void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) override
     {
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
-        done(lock ? known(target, engine_->pause(target, std::move(reason))) : reloading());
+        done(lock ? known(target, line_.engine().pause(target, std::move(reason))) : reloading());
     }
     void resume(std::string target, std::function<void(Result<void>)> done) override
     {
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
-        done(lock ? known(target, engine_->resume(target)) : reloading());
+        done(lock ? known(target, line_.engine().resume(target)) : reloading());
     }
     void retry_now(std::string target, std::function<void(Result<void>)> done) override
     {
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
-        done(lock ? known(target, engine_->retry_now(target)) : reloading());
+        done(lock ? known(target, line_.engine().retry_now(target)) : reloading());
     }
     void dead_letters(DeadLetterFilter filter, std::function<void(Result<DeadLetterPage>)> done) override
     {
-        state_->dead_letters(std::move(filter), std::move(done));
+        line_.state().dead_letters(std::move(filter), std::move(done));
     }
     void dead_letter(std::int64_t id,
                      std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) override
     {
-        state_->dead_letter(id, std::move(done));
+        line_.state().dead_letter(id, std::move(done));
     }
     void audit(std::function<void(Result<AuditReport>)> done) override
     {
         // Lanes hand over what they settled, so that positions are as new as they can be.
-        engine_->status([this, done = std::move(done)](const std::vector<TargetStatus>&) {
+        line_.engine().status([this, done = std::move(done)](const std::vector<TargetStatus>&) {
             asio::post(control_, [this, done] {
-                hand_over_totals();
-                state_->audit([this, done](Result<AuditState> state) {
+                line_.hand_over_totals();
+                line_.state().audit([this, done](Result<AuditState> state) {
                     asio::post(control_, [this, done, state = std::move(state)] {
-                        done(state.has_value() ? router::audit(*state, *journal_) : Result<AuditReport>{state.error()});
+                        done(state.has_value() ? router::audit(*state, line_.journal()) : Result<AuditReport>{state.error()});
                     });
                 });
             });
@@ -349,7 +278,7 @@ public:
         std::string stamp = to_rfc3339(clock_.wall());
         stamp.erase(std::remove(stamp.begin(), stamp.end(), ':'), stamp.end());
         const std::string path = directory + "/state-" + stamp + ".db";
-        state_->export_copy(path, [path, done = std::move(done)](const Result<void>& written) {
+        line_.state().export_copy(path, [path, done = std::move(done)](const Result<void>& written) {
             if (written.has_value())
                 done(path);
             else
@@ -359,22 +288,6 @@ public:
 
 private:
     /// Brings the routed totals up to the journal's end: a crash may have lost the last interval.
-    Result<void> recount(const StateSnapshot& snapshot)
-    {
-        // Not journal_->last(), which a start raises to what was reserved: those numbers were never given.
-        const Sequence last = journal_->recovery().last;
-        // Segments went before anybody counted them (format 1): the audit begins here.
-        if (snapshot.counted_through == 0 && journal_->oldest() > 1 && snapshot.routed_through > 0) {
-            JournalCounted all{snapshot.routed_through, {}};
-            for (const LedgerRow& row : snapshot.ledger) all.counts[{row.rule, row.target}] = row.routed - row.counted;
-            state_->submit({std::move(all)});
-        }
-        if (snapshot.routed_through >= last) return {};
-        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
-        state_->submit({Routed{last, std::move(counts)}});
-        return {};
-    }
-
     void put_in_effect(std::shared_ptr<RouteTable> table)
     {
         table->generation = ++generation_;
@@ -430,7 +343,7 @@ private:
         hooks.redrive = [this](std::string target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done) {
             const std::unique_lock lock{engine_mutex_, std::try_to_lock};
             if (!lock) return done(reloading());
-            if (!engine_->redrive(target, std::move(rows), done)) done(known(target, false));
+            if (!line_.engine().redrive(target, std::move(rows), done)) done(known(target, false));
         };
         return hooks;
     }
@@ -442,16 +355,15 @@ private:
         totals_timer_.async_wait([this](const boost::system::error_code& cancelled) {
             if (cancelled) return;
             const SteadyTime now = clock_.steady();
-            hand_over_totals();
+            line_.hand_over_totals();
             if (now - received_at_ >= received_interval) {
                 received_at_ = now;
                 hand_over_received();
             }
             if (now - release_at_ >= release_interval) {
-                // After the totals, in the same order: what is let go has been counted.
                 release_at_ = now;
-                release_->tick();
-                reserve_->tick(state_->stats().failing);
+                line_.release_segments();
+                reserve_->tick(line_.state().stats().failing);
             }
             desk_->tick(table_.get()->process.dead_letters);
             free_old_tables();
@@ -473,23 +385,12 @@ private:
         });
     }
 
-    void hand_over_totals()
-    {
-        std::vector<Change> changes;
-        if (Routed routed = routed_.take(); routed.through > 0) changes.emplace_back(std::move(routed));
-        if (const Sequence synced = journal_->disk_synced(); synced > synced_told_) {
-            synced_told_ = synced;
-            changes.emplace_back(JournalMarked{0, synced});
-        }
-        if (!changes.empty()) state_->submit(std::move(changes));
-    }
-
     void hand_over_received()
     {
         if (!ingest_) return;
         std::vector<Change> changes;
         for (Received& received : ingest_->take_received()) changes.emplace_back(std::move(received));
-        if (!changes.empty()) state_->submit(std::move(changes));
+        if (!changes.empty()) line_.state().submit(std::move(changes));
     }
 
     void stop_control()
@@ -552,16 +453,16 @@ private:
         report.ingest.connections_total = totals.connections_accepted;
         report.ingest.connections_refused = totals.connections_refused;
         report.ingest.buffered_bytes = totals.buffered_bytes;
-        const Journal::Stats& journal = journal_->stats();
-        report.journal = {journal_->last(), journal_->synced(), journal_->oldest(), journal.commits, journal.events,
+        const Journal::Stats& journal = line_.journal().stats();
+        report.journal = {line_.journal().last(), line_.journal().synced(), line_.journal().oldest(), journal.commits, journal.events,
                           journal.event_bytes, journal.written_bytes, journal.failed_commits,
                           journal.uncertain_events, journal.refused_no_space,
                           static_cast<double>(journal.sync_nanoseconds) * 1e-9, journal.queued_bytes,
                           journal.segments, journal.disk_bytes, journal.lane_reads, journal.read_bytes,
-                          journal.accepting, journal_->recovery()};
-        const State::Stats& state = state_->stats();
+                          journal.accepting, line_.journal().recovery()};
+        const State::Stats& state = line_.state().stats();
         report.state = {state.batches, state.changes, state.queued, state.wal_bytes, state.settled_unsynced,
-                        state.failing, state_->report()};
+                        state.failing, line_.state().report()};
         return report;
     }
 
@@ -576,9 +477,6 @@ private:
     std::atomic<bool> ready_{false};
     bool stopped_ = false;
 
-    std::shared_ptr<void> lock_;  // of the data directory, against a second process
-    std::unique_ptr<State> state_;
-    std::unique_ptr<Journal> journal_;
     IoThreads io_;
     asio::io_context control_{1};
     asio::executor_work_guard<asio::io_context::executor_type> control_work_;
@@ -586,9 +484,11 @@ private:
     admin::Server admin_server_;
     std::thread control_thread_;
     std::mutex engine_mutex_;  // the engine is told what to do by main (reload) and control (operators)
-    std::unique_ptr<Engine> engine_;
+    AsioWaits waits_;
+    Pipeline::Place place_{disk_, clock_, random_, io_, waits_,
+                           [this](std::function<void()> work) { asio::post(control_, std::move(work)); }};
+    Pipeline line_{place_};
     std::unique_ptr<IngestServer> ingest_;
-    std::unique_ptr<SegmentRelease> release_;
     std::unique_ptr<Reserve> reserve_;
     std::unique_ptr<DeadLetterDesk> desk_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
@@ -597,8 +497,6 @@ private:
     // Control thread only.
     std::thread freer_;
     bool just_loaded_ = true;
-    RoutedCounter routed_;
-    Sequence synced_told_ = 0;
     SteadyTime received_at_{}, release_at_{};
 
     mutable std::mutex mutex_;  // what follows

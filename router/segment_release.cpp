@@ -64,6 +64,8 @@ struct SegmentRelease::Rounds : std::enable_shared_from_this<Rounds> {
             const std::uint64_t retries = needed.ranges[i].retries;
             names.insert(segment.name);
             bytes += segment.bytes;
+            // A start counts from the journal what the totals do not know of yet.
+            if (segment.last > needed.counted) continue;
             if (segment.last <= lowest && retries == 0) {
                 unneeded.push_back(segment.name);
                 continue;

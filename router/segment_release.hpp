@@ -1,7 +1,8 @@
 // router/segment_release.hpp — which journal segments nobody needs any more.
 //
 // Asks the state, from durable rows only, how far every target has come and where retries still
-// point, and lets the journal recycle or unlink the sealed segments below all of that. A sealed
+// point, and lets the journal recycle or unlink the sealed segments below all of that, as far as the
+// ledger has counted what they promised. A sealed
 // segment of which little is still needed (one target is down) is rewritten to that part, so that a
 // dead target pins its own events and not everybody's.
 //

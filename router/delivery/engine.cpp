@@ -34,6 +34,12 @@ const TargetSpec* serves(const std::vector<TargetSpec>& specs, const std::string
     return heir == specs.end() ? nullptr : &*heir;
 }
 
+template <class T>
+bool answered(Waits& waits, const std::future<T>& answer, Duration patience)
+{
+    return waits.until([&](Duration slice) { return answer.wait_for(slice) == std::future_status::ready; }, patience);
+}
+
 Error kind_conflict(const TargetSpec& spec, const std::string& lane, const std::string& kind, std::uint64_t pending)
 {
     if (spec.name == lane)
@@ -47,8 +53,8 @@ Error kind_conflict(const TargetSpec& spec, const std::string& lane, const std::
 }  // namespace
 
 Engine::Engine(IoThreads& threads, Journal& journal, State& state, const Clock& clock, Random& random,
-               EngineOptions options)
-    : journal_(journal), state_(state), options_(options),
+               Waits& waits, EngineOptions options)
+    : journal_(journal), state_(state), waits_(waits), options_(options),
       ages_(clock.steady(), clock.wall())
 {
     // Known to every shard, so that a dead letter of one thread finds its target on another.
@@ -59,7 +65,8 @@ Engine::Engine(IoThreads& threads, Journal& journal, State& state, const Clock& 
     };
     for (std::size_t i = 0; i < threads.size(); ++i) {
         shards_.push_back(std::make_shared<Shard>(
-            Shard::Place{threads.at(i), journal, state, clock, random, static_cast<std::uint32_t>(i), forwarded},
+            Shard::Place{threads.at(i), journal, state, clock, random, waits, static_cast<std::uint32_t>(i),
+                         forwarded},
             options));
         all->push_back(shards_.back());
     }
@@ -103,7 +110,7 @@ Result<std::vector<DeliveryKey>> Engine::retry_keys(Sequence first, Sequence las
     state_.retry_keys(first, last, target, [answer](Result<std::vector<DeliveryKey>> result) {
         answer->set_value(std::move(result));
     });
-    if (keys.wait_for(options_.start_patience) == std::future_status::ready) return keys.get();
+    if (answered(waits_, keys, options_.start_patience)) return keys.get();
     return fail(Errc::unavailable, "the state does not answer");
 }
 
@@ -184,7 +191,7 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
         auto durable = std::make_shared<std::promise<Result<void>>>();
         auto answer = durable->get_future();
         state_.submit(std::move(changes), [durable](const Result<void>& result) { durable->set_value(result); });
-        if (answer.wait_for(options_.start_patience) == std::future_status::ready)
+        if (answered(waits_, answer, options_.start_patience))
             EVENTYARD_CHECK(answer.get());
         else  // a full disk must not keep deliveries from going out; the next start only finds older positions
             log::error("delivery", "the positions of the targets cannot be stored now; a crash repeats deliveries");
@@ -377,6 +384,11 @@ void Engine::status(std::function<void(std::vector<TargetStatus>)> done) const
             gathering->done(std::move(all));
         });
     }
+}
+
+void Engine::look_at(const LaneLook& look) const
+{
+    for (const auto& shard : shards_) shard->look_at(look);
 }
 
 void Engine::stop(Duration grace, std::function<void()> done)

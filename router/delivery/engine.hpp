@@ -43,13 +43,16 @@ struct EngineOptions {
 };
 
 class Shard;
+class Waits;
+/// @param seen  sequence its thread was told of; @param unflushed  changes not handed over yet, of all its lanes
+using LaneLook = std::function<void(const Lane& lane, Sequence seen, const std::vector<Change>& unflushed)>;
 struct LaneGauge;
 
 class Engine {
 public:
     /// The references outlive the engine and everything it posted.
     Engine(IoThreads& threads, Journal& journal, State& state, const Clock& clock, Random& random,
-           EngineOptions options = {});
+           Waits& waits, EngineOptions options = {});
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
@@ -89,6 +92,9 @@ public:
     /// Gathers over all threads; sorted by name. Calls back on an I/O thread.
     void status(std::function<void(std::vector<TargetStatus>)> done) const;
 
+    /// Shows every lane at once. Only where no other thread runs: in the simulator.
+    void look_at(const LaneLook& look) const;
+
     /// Starts no attempt any more, waits up to `grace` for those in flight, closes the targets, hands
     /// over what settled and waits for it to be durable. `done` runs on an I/O thread.
     void stop(Duration grace, std::function<void()> done);
@@ -111,6 +117,7 @@ private:
 
     Journal& journal_;
     State& state_;
+    Waits& waits_;
     EngineOptions options_;
     std::vector<std::shared_ptr<Shard>> shards_;
     std::map<std::string, Known> known_;       // every lane

@@ -72,7 +72,7 @@ private:
     std::set<DeliveryKey> taken_;
     std::set<DeliveryKey> ended_;        // since the running read was asked for: its answer may hold them
     std::map<DeliveryKey, Entry> side_;  // beyond the horizon, written since the running read was asked for
-    Position horizon_{};
+    Position horizon_{WallTime::min(), {}};  // a clock may have stood before 1970
     bool complete_;                      // no row is beyond: the horizon is infinite
     std::uint64_t beyond_;               // rows only in the state
     bool reading_ = false;

@@ -31,8 +31,9 @@ const char* text_of(TargetState state) noexcept
 }
 
 Shard::Shard(Place place, EngineOptions options)
-    : place_(std::move(place)), options_(options), wake_timer_(place_.io), flush_timer_(place_.io),
-      tick_timer_(place_.io), stop_timer_(place_.io)
+    : place_(std::move(place)), options_(options), wake_alarm_(place_.waits.alarm(place_.io)),
+      flush_alarm_(place_.waits.alarm(place_.io)), tick_alarm_(place_.waits.alarm(place_.io)),
+      stop_alarm_(place_.waits.alarm(place_.io))
 {
 }
 
@@ -48,7 +49,7 @@ void Shard::add_lane(LaneStart start, std::string kind, std::shared_ptr<LaneGaug
 {
     if (reload) start.window.seen = seen_;
     const std::string name = start.target;
-    auto entry = std::make_unique<Entry>(std::move(start), options_.lane, place_.random);
+    auto entry = std::make_unique<Entry>(entries_.size(), std::move(start), options_.lane, place_.random);
     entry->kind = std::move(kind);
     entry->gauge = std::move(gauge);
     entry->gauge->pending = entry->lane.pending().sum();
@@ -269,25 +270,23 @@ void Shard::attempt_ended(Entry& entry, const RunningPtr& running, std::uint32_t
 void Shard::set_wake(Entry& entry, std::optional<SteadyTime> at)
 {
     if (entry.wake == at) return;
-    if (entry.wake) wakes_.erase({*entry.wake, &entry});
+    if (entry.wake) wakes_.erase({*entry.wake, entry.number});
     entry.wake = at;
     if (!at) return;
-    wakes_.emplace(*at, &entry);
+    wakes_.emplace(std::pair{*at, entry.number}, &entry);
     arm_wake();
 }
 
 void Shard::arm_wake()
 {
     if (wakes_.empty()) return;
-    const SteadyTime first = wakes_.begin()->first;
+    const SteadyTime first = wakes_.begin()->first.first;
     if (wake_armed_ && *wake_armed_ <= first) return;
     wake_armed_ = first;
-    wake_timer_.expires_after(std::max(Duration{0}, first - place_.clock.steady()));
-    wake_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
-        if (cancelled) return;
+    wake_alarm_->set(std::max(Duration{0}, first - place_.clock.steady()), [self = shared_from_this()] {
         self->wake_armed_.reset();
         const SteadyTime at = self->place_.clock.steady();
-        while (!self->wakes_.empty() && self->wakes_.begin()->first <= at) {
+        while (!self->wakes_.empty() && self->wakes_.begin()->first.first <= at) {
             Entry& entry = *self->wakes_.begin()->second;
             self->wakes_.erase(self->wakes_.begin());
             entry.wake.reset();
@@ -304,17 +303,14 @@ void Shard::arm_flush()
 {
     if (std::exchange(flush_armed_, true)) return;
     // Long lists of settled deliveries cost more to write: less often then.
-    flush_timer_.expires_after(options_.flush_interval * static_cast<Duration::rep>(1 + listed_ / 1024));
-    flush_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
-        if (cancelled) return;
-        self->flush();
-    });
+    flush_alarm_->set(options_.flush_interval * static_cast<Duration::rep>(1 + listed_ / 1024),
+                      [self = shared_from_this()] { self->flush(); });
 }
 
 /// @param then  runs on the state's thread when everything so far is durable
 void Shard::flush(std::function<void()> then)
 {
-    if (std::exchange(flush_armed_, false)) flush_timer_.cancel();
+    if (std::exchange(flush_armed_, false)) flush_alarm_->cancel();
     std::vector<std::pair<Entry*, Settled>> settled;
     listed_ = 0;
     const Now at = now();
@@ -363,9 +359,8 @@ void Shard::look(const std::vector<std::string>& targets)
 
 void Shard::arm_tick()
 {
-    tick_timer_.expires_after(options_.idle_after);
-    tick_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
-        if (cancelled || self->stage_ != Stage::running) return;
+    tick_alarm_->set(options_.idle_after, [self = shared_from_this()] {
+        if (self->stage_ != Stage::running) return;
         self->tick();
         self->arm_tick();
     });
@@ -513,6 +508,11 @@ void Shard::redrive(const std::string& target, std::vector<RetryRow> rows, std::
     flush([done = std::move(done)] { done({}); });
 }
 
+void Shard::look_at(const LaneLook& look) const
+{
+    for (const auto& [name, entry] : entries_) look(entry->lane, seen_, todo_.changes);
+}
+
 std::vector<TargetStatus> Shard::status()
 {
     flush();
@@ -600,18 +600,14 @@ void Shard::stop(Duration grace, std::function<void()> done)
     stage_ = Stage::draining;
     stopped_ = std::move(done);
     for (const auto& [name, entry] : entries_) entry->lane.stop();
-    tick_timer_.cancel();
-    wake_timer_.cancel();
-    stop_timer_.expires_after(grace);
-    stop_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
-        if (cancelled || self->stage_ != Stage::draining) return;
+    tick_alarm_->cancel();
+    wake_alarm_->cancel();
+    stop_alarm_->set(grace, [self = shared_from_this()] {
+        if (self->stage_ != Stage::draining) return;
         self->stage_ = Stage::closing;
         for (const auto& [name, running] : self->running_) self->close(*running);
         for (const RunningPtr& running : self->retired_) self->close(*running);
-        self->stop_timer_.expires_after(self->options_.close_grace);
-        self->stop_timer_.async_wait([self](const boost::system::error_code& earlier) {
-            if (!earlier) self->finish_stop();
-        });
+        self->stop_alarm_->set(self->options_.close_grace, [self] { self->finish_stop(); });
         self->continue_stop();
     });
     continue_stop();
@@ -626,7 +622,7 @@ void Shard::finish_stop()
 {
     if (stage_ == Stage::finishing || stage_ == Stage::stopped) return;
     stage_ = Stage::finishing;
-    stop_timer_.cancel();
+    stop_alarm_->cancel();
     for (const auto& [name, running] : running_) close(*running);
     for (const RunningPtr& running : retired_) close(*running);
     for (const auto& [name, entry] : entries_) entry->running.reset();

@@ -4,7 +4,6 @@
 // deliveries: that is lane.hpp.
 #pragma once
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <atomic>
@@ -13,12 +12,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "router/delivery/alarm.hpp"
 #include "router/delivery/engine.hpp"
 #include "router/delivery/lane.hpp"
 #include "targets/target.hpp"
@@ -44,6 +43,7 @@ public:
         State& state;
         const Clock& clock;
         Random& random;
+        Waits& waits;
         std::uint32_t number;
         /// Tells every shard that dead letters for these targets are durable.
         std::function<void(const std::vector<std::string>&)> forwarded;
@@ -71,15 +71,12 @@ public:
     void retry_now(const std::string& target);
     void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
     void stop(Duration grace, std::function<void()> done);
+    void look_at(const LaneLook& look) const;
     /// Hands over what has settled first, so that what the state counts as ended and what is counted here
     /// as pending fit together.
     [[nodiscard]] std::vector<TargetStatus> status();
 
 private:
-    using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                                    boost::asio::wait_traits<std::chrono::steady_clock>,
-                                                    boost::asio::io_context::executor_type>;
-
     /// One Target at work; the lanes of a renamed target share it with the new name's.
     struct Running {
         TargetSpec spec;
@@ -93,10 +90,11 @@ private:
     using RunningPtr = std::shared_ptr<Running>;
 
     struct Entry {
-        Entry(LaneStart start, const LaneLimits& limits, Random& random)
-            : dead_letters(start.dead_letters), lane(std::move(start), limits, random)
+        Entry(std::size_t n, LaneStart start, const LaneLimits& limits, Random& random)
+            : number(n), dead_letters(start.dead_letters), lane(std::move(start), limits, random)
         {
         }
+        std::size_t number;                    // in the order in which they came
         std::uint64_t dead_letters;
         Lane lane;
         std::string kind;
@@ -150,11 +148,11 @@ private:
     Todo todo_;
     std::vector<Entry*> touched_, dirty_;
     bool pump_posted_ = false;
-    std::set<std::pair<SteadyTime, Entry*>> wakes_;
+    std::map<std::pair<SteadyTime, std::size_t>, Entry*> wakes_;  // by time, then number: the same in every run
     std::optional<SteadyTime> wake_armed_;
     bool flush_armed_ = false;
     std::size_t listed_ = 0;                       // settled keys of the last flush
-    Timer wake_timer_, flush_timer_, tick_timer_, stop_timer_;
+    std::unique_ptr<Alarm> wake_alarm_, flush_alarm_, tick_alarm_, stop_alarm_;
     enum class Stage : std::uint8_t { running, draining, closing, finishing, stopped };
     Stage stage_ = Stage::running;
     std::function<void()> stopped_;

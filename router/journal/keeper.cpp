@@ -1,5 +1,8 @@
 #include "router/journal/keeper.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/log.hpp"
 #include "router/journal/load.hpp"
 #include "router/journal/rewrite.hpp"
@@ -7,7 +10,7 @@
 
 namespace eventyard::router {
 
-void Keeper::close(const SegmentPtr& segment, bool failed)
+bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
 {
     std::shared_ptr<File> file;
     std::string footer;
@@ -16,6 +19,7 @@ void Keeper::close(const SegmentPtr& segment, bool failed)
     bool used = false;
     {
         const std::lock_guard lock{segment->mutex};
+        if (segment->sealed || segment->released || segment->replaced) return true;
         used = segment->last != 0;
         if (used) {
             file = segment->file;
@@ -25,16 +29,15 @@ void Keeper::close(const SegmentPtr& segment, bool failed)
         }
     }
     if (!used) {
-        (void)disk_.unlink(segments_.path(segment->name));
-        segments_.give_back(segment->number);
-        return;
+        segments_.take_back(disk_, *segment);
+        return true;
     }
     if (!failed) {
         auto size = write_footer(*file, footer, end);
         if (size.has_value()) {
             const std::lock_guard lock{segment->mutex};
             segment->become_sealed(summary, *size);
-            return;
+            return true;
         }
         log::warn("journal", "a segment cannot be sealed; its index stays in memory",
                   {{"segment", segment->name}, {"error", size.error().what}});
@@ -44,9 +47,11 @@ void Keeper::close(const SegmentPtr& segment, bool failed)
         const std::lock_guard lock{segment->mutex};
         index = *segment->index;
     }
-    if (auto saved = replace(segment, *file, index, nullptr); !saved.has_value())
-        log::warn("journal", "a segment whose writes failed stays as it is",
+    const auto saved = replace(segment, *file, index, nullptr);
+    if (!saved.has_value() && !again)
+        log::warn("journal", "a segment whose writes failed stays as it is; trying again",
                   {{"segment", segment->name}, {"error", saved.error().what}});
+    return saved.has_value();
 }
 
 void Keeper::remove_file(Segment& segment)
@@ -75,6 +80,11 @@ void Keeper::release(const std::vector<std::string>& names)
         if (!segment) continue;
         const auto all = segments_.all();
         if (all.back() == segment) continue;
+        if (const auto at = std::find(all.begin(), all.end(), segment); at != all.begin()) {
+            const Segment& before = **std::prev(at);
+            const std::lock_guard lock{before.mutex};
+            if (!before.sealed) continue;
+        }
         segments_.remove(segment->number);
         remove_file(*segment);
     }
@@ -136,8 +146,12 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
                             ? Result<ReadEvent>{fail(Errc::corrupt, "damaged")}
                             : decode_event(window.at(event.offset, event.length),
                                            segment->seed.at(event.offset), event.sequence);
-            const auto version =
-                read.has_value() ? versions_.find(read->meta.version) : RoutingVersionPtr{};
+            if (window.unreadable() > 0) return fail(Errc::io, "the segment cannot be read");
+            RoutingVersionPtr version;
+            if (read.has_value()) {
+                EVENTYARD_TRY(known, versions_.look_up(read->meta.version));
+                version = std::move(known);
+            }
             if (read.has_value() && version) {
                 stored.event.id = read->meta.id;
                 stored.event.received = read->meta.received;

@@ -23,9 +23,11 @@ public:
     }
 
     /// Ends a segment that gets no more events. One whose writes failed is not written to again:
-    /// what is good of it goes to a new file.
-    void close(const SegmentPtr& segment, bool failed);
-    /// Unlinks or recycles segments that nobody needs; the newest one stays.
+    /// what is good of it goes to a new file. False: it could not be; to be tried again as failed.
+    /// @param again  it was tried before: a failure is not news
+    bool close(const SegmentPtr& segment, bool failed, bool again = false);
+    /// Unlinks or recycles segments that nobody needs. The newest one stays, and one whose former
+    /// neighbour is not sealed: its header says where that one ends.
     void release(const std::vector<std::string>& names);
     Result<void> rewrite(const std::string& name,
                          const std::function<bool(const StoredEvent&, std::uint32_t route)>& keep);

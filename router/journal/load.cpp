@@ -11,12 +11,11 @@ Result<SegmentIndex> index_from_footer(File& file, std::uint64_t size, const Fra
 {
     if (size < segment_data_start + trailer_size) return fail(Errc::corrupt, "no trailer");
     std::string bytes;
-    EVENTYARD_CHECK(file.read_at(size - trailer_size, trailer_size, bytes));
+    EVENTYARD_CHECK(read_patiently(file, size - trailer_size, trailer_size, bytes));
     EVENTYARD_TRY(trailer, decode_trailer(bytes, seed, size - trailer_size));
-    EVENTYARD_CHECK(file.read_at(trailer.summary_offset, trailer.summary_size, bytes));
+    EVENTYARD_CHECK(read_patiently(file, trailer.summary_offset, trailer.summary_size, bytes));
     EVENTYARD_TRY(summary, decode_summary(bytes, trailer, seed));
-    EVENTYARD_CHECK(
-        file.read_at(trailer.index_offset, static_cast<std::size_t>(trailer.index_stored), bytes));
+    EVENTYARD_CHECK(read_patiently(file, trailer.index_offset, static_cast<std::size_t>(trailer.index_stored), bytes));
     return decode_index(bytes, trailer, seed, std::move(summary));
 }
 
@@ -85,11 +84,15 @@ Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versi
     }
     EVENTYARD_TRY(size, loaded.file->size());
     auto index = index_from_footer(*loaded.file, size, segment.seed);
-    if (index.has_value())
+    if (index.has_value()) {
         loaded.index = std::make_shared<const SegmentIndex>(std::move(*index));
-    else
-        loaded.index = std::make_shared<const SegmentIndex>(
-            index_from_scan(scan_segment(*loaded.file, size, segment.id), first, last, versions));
+        return loaded;
+    }
+    const Scan scan = scan_segment(*loaded.file, size, segment.id);
+    if (scan.unread) return fail(Errc::io, segment.name + " cannot be read");
+    for (const ScannedEvent& event : scan.events)
+        if (event.meta_ok) EVENTYARD_CHECK(versions.look_up(event.meta.version));
+    loaded.index = std::make_shared<const SegmentIndex>(index_from_scan(scan, first, last, versions));
     return loaded;
 }
 

@@ -42,10 +42,12 @@ Result<void> Log::start(const Clock& clock, Random& random, const JournalMarks& 
         [this](SegmentPtr segment, bool failed) {
             {
                 const std::lock_guard guard{closed_mutex_};
-                closed_.emplace_back(std::move(segment), failed);
+                closed_.push_back({std::move(segment), failed, false});
             }
             if (wake_) wake_();
         });
+    // What recovery could only read, for want of space, is sealed when there is some.
+    for (const SegmentPtr& segment : segments_.all()) closed_.push_back({segment, true, true});
     appender_->set_reserved(std::max(recovered.reserved, report_.store_mismatch ? 0 : marks.reserved));
     // A disk that takes no writes now does not stop the start: what is kept can be delivered.
     (void)appender_->ready(0);
@@ -72,12 +74,17 @@ std::uint64_t Log::room()
 
 void Log::chores(std::uint64_t room)
 {
-    std::vector<std::pair<SegmentPtr, bool>> closed;
+    std::vector<Closed> closed, left;
     {
         const std::lock_guard guard{closed_mutex_};
         closed.swap(closed_);
     }
-    for (const auto& [segment, failed] : closed) keeper_->close(segment, failed);
+    for (Closed& one : closed)
+        if (!keeper_->close(one.segment, one.failed, one.again)) left.push_back({std::move(one.segment), true, true});
+    if (!left.empty()) {
+        const std::lock_guard guard{closed_mutex_};
+        closed_.insert(closed_.end(), left.begin(), left.end());
+    }
     // A journal that hardly takes events needs no files of zeros.
     bool busy = false;
     if (const auto all = segments_.all(); !all.empty()) {

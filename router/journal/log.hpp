@@ -58,7 +58,12 @@ private:
     RecoveryReport report_;
     std::function<void()> wake_;
     std::mutex closed_mutex_;
-    std::vector<std::pair<SegmentPtr, bool>> closed_;
+    struct Closed {
+        SegmentPtr segment;
+        bool failed = false;
+        bool again = false;  // tried before
+    };
+    std::vector<Closed> closed_;  // to be sealed
 };
 
 }  // namespace eventyard::router

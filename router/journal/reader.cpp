@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::size_t cache_bytes_max = 16U << 20;
 constexpr std::size_t cache_segments_max = 8;
+constexpr unsigned refusals_max = 10;          // lanes ask once a second
+constexpr std::size_t refused_max = 4096;
 constexpr std::uint64_t bridge_max = 32U << 10;  // bytes read for nothing rather than reading twice
 
 /// Whether any route of the event goes to the target; `wanted` by pair of the summary.
@@ -85,7 +87,7 @@ Result<StoredEventPtr> Reader::decode(std::string_view frame, const Segment& seg
                                       std::uint64_t offset, Sequence sequence)
 {
     EVENTYARD_TRY(read, decode_event(frame, segment.seed.at(offset), sequence));
-    RoutingVersionPtr version = versions_.find(read.meta.version);
+    EVENTYARD_TRY(version, versions_.look_up(read.meta.version));
     if (!version)
         return fail(Errc::corrupt, "the routing version " + std::to_string(read.meta.version) +
                                        " of event " + std::to_string(sequence) + " is lost");
@@ -102,9 +104,24 @@ Result<StoredEventPtr> Reader::decode(std::string_view frame, const Segment& seg
     return StoredEventPtr{std::move(stored)};
 }
 
-void Reader::read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
-                         std::size_t max_piece, LaneChunk& chunk)
+/// On a disk that gives nothing, nothing is lost yet.
+bool Reader::given_up(File& file, Sequence sequence)
 {
+    std::string head;
+    if (!read_patiently(file, 0, segment_data_start, head).has_value()) return false;
+    if (refused_.size() >= refused_max) refused_.clear();
+    return ++refused_[sequence] >= refusals_max;
+}
+
+Result<bool> Reader::read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
+                                 std::size_t max_piece, LaneChunk& chunk)
+{
+    const auto stop_before = [&chunk](Sequence sequence) -> Result<bool> {
+        if (chunk.items.empty() && chunk.damaged.empty())
+            return fail(Errc::io, "event " + std::to_string(sequence) + " cannot be read now");
+        chunk.through = sequence - 1;
+        return true;
+    };
     std::string bytes;
     for (std::size_t i = 0; i < wanted.size();) {
         const auto lost = [&chunk](const Wanted& event) {
@@ -131,14 +148,18 @@ void Reader::read_frames(Segment& segment, File& file, const std::vector<Wanted>
         for (; i < next; ++i) {
             std::uint64_t at = wanted[i].offset - begin;
             if (!whole) {
-                if (!file.read_at(wanted[i].offset, wanted[i].length, bytes).has_value()) bytes.clear();
                 at = 0;
+                if (!read_patiently(file, wanted[i].offset, wanted[i].length, bytes).has_value()) {
+                    if (!given_up(file, wanted[i].sequence)) return stop_before(wanted[i].sequence);
+                    bytes.clear();
+                }
             }
             const std::string_view frame =
                 at <= bytes.size() ? std::string_view{bytes}.substr(static_cast<std::size_t>(at),
                                                                     wanted[i].length)
                                    : std::string_view{};
             auto event = decode(frame, segment, wanted[i].offset, wanted[i].sequence);
+            if (!event.has_value() && event.error().code == Errc::io) return stop_before(wanted[i].sequence);
             if (!event.has_value()) {
                 lost(wanted[i]);
                 continue;
@@ -151,6 +172,7 @@ void Reader::read_frames(Segment& segment, File& file, const std::vector<Wanted>
             }
         }
     }
+    return false;
 }
 
 /// The ledger counts a damaged delivery under its rule, which the index knows when the event is gone.
@@ -265,7 +287,9 @@ Result<LaneChunk> Reader::read_lane_once(const LaneRead& request)
         }
         if (!wanted.empty()) {
             const std::size_t damaged = chunk.damaged.size();
-            read_frames(*segment, *file, wanted, std::max<std::size_t>(request.max_bytes, 64U << 10), chunk);
+            EVENTYARD_TRY(stopped,
+                          read_frames(*segment, *file, wanted, std::max<std::size_t>(request.max_bytes, 64U << 10), chunk));
+            full = full || stopped;
             if (chunk.damaged.size() > damaged) EVENTYARD_CHECK(name_rules(segment, chunk.damaged, damaged));
         }
         if (full) break;
@@ -306,7 +330,11 @@ Result<StoredEventPtr> Reader::read_event_once(Sequence sequence)
             return fail(Errc::corrupt, "event " + std::to_string(sequence) + " is damaged");
         if (found.offset == 0) break;
         std::string bytes;
-        if (!file->read_at(found.offset, found.length, bytes).has_value()) bytes.clear();
+        if (!read_patiently(*file, found.offset, found.length, bytes).has_value()) {
+            if (!given_up(*file, sequence))
+                return fail(Errc::io, "event " + std::to_string(sequence) + " cannot be read now");
+            bytes.clear();
+        }
         read_bytes_ += bytes.size();
         return decode(bytes, *segment, found.offset, sequence);
     }

@@ -1,7 +1,8 @@
 // router/journal/reader.hpp — reads a lane's work, single events and counts back from segments.
 //
 // A lane jumps over segments without its work and reads only its own frames, neighbours in one
-// piece. Not thread-safe: one thread at a time; writer and keeper may work beside it.
+// piece. What the disk does not give is an error first, and lost only when it is asked for again and
+// again while other things can be read. Not thread-safe: one thread at a time; writer and keeper may work beside it.
 #pragma once
 
 #include <list>
@@ -54,8 +55,10 @@ private:
     template <class Visit>
     Result<void> with_index(Segment& segment, Visit visit);
     Result<LoadedSegment> load(const SegmentPtr& segment);
-    void read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
-                     std::size_t max_piece, LaneChunk& chunk);
+    /// Ends before the first event that the disk does not give now; true then, and chunk.through says so.
+    Result<bool> read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
+                             std::size_t max_piece, LaneChunk& chunk);
+    bool given_up(File& file, Sequence sequence);
     Result<void> name_rules(const SegmentPtr& segment, std::vector<DamagedDelivery>& damaged, std::size_t from);
     Result<StoredEventPtr> decode(std::string_view frame, const Segment& segment,
                                   std::uint64_t offset, Sequence sequence);
@@ -68,6 +71,7 @@ private:
         LoadedSegment loaded;
     };
     std::list<Cached> cache_;  // most recent first
+    std::map<Sequence, unsigned> refused_;  // events the disk does not give: how often asked
     std::uint64_t read_bytes_ = 0;
 };
 

@@ -61,6 +61,7 @@ private:
     void report_damage(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items);
     void quarantine(const Found& found, const Verdict& verdict);
     SegmentIndex index_of(const Found& found, const std::vector<RewriteItem>& items);
+    Result<void> sync_in_place(Found& found);
     Result<std::uint64_t> seal_in_place(Found& found, const SegmentIndex& index);
     void set_aside(const Found& found);
     void finish();
@@ -123,7 +124,12 @@ Result<void> Run::inspect(Found& found)
             return fail(Errc::unsupported, path + ": " + trailer.error().what);
         }
     }
-    if (!found.summary) found.scan = scan_segment(*file, size, segment.id);
+    if (!found.summary) {
+        found.scan = scan_segment(*file, size, segment.id);
+        if (found.scan->unread) return fail(Errc::io, path + " cannot be read");
+        for (const ScannedEvent& event : found.scan->events)
+            if (event.meta_ok) EVENTYARD_CHECK(versions_.look_up(event.meta.version));
+    }
     segment.file = std::move(file);
     if (found.summary && found.has_header) segment.file.reset();
     return {};
@@ -334,10 +340,9 @@ SegmentIndex Run::index_of(const Found& found, const std::vector<RewriteItem>& i
 
 /// The frames are good where they stand. Those above every mark may be in the page cache only, after
 /// a sync that failed: written again, they are dirty again, and this sync tells the truth.
-Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index)
+Result<void> Run::sync_in_place(Found& found)
 {
-    Segment& segment = *found.segment;
-    File& file = *segment.file;
+    File& file = *found.segment->file;
     FileWindow window{file, found.size};
     std::uint64_t from = found.scan->end;
     for (const ScannedEvent& event : found.scan->events)
@@ -345,9 +350,17 @@ Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index
     constexpr std::uint64_t piece = 1U << 20;
     for (std::uint64_t at = from; at < found.scan->end; at += piece) {
         const std::string bytes{window.at(at, std::min(piece, found.scan->end - at))};
+        if (window.unreadable() > 0) return fail(Errc::io, segments_.path(found.segment->name) + " cannot be read");
         EVENTYARD_CHECK(file.write_at(at, {bytes}));
     }
-    EVENTYARD_CHECK(file.sync_data());
+    return from < found.scan->end ? file.sync_data() : Result<void>{};
+}
+
+Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index)
+{
+    Segment& segment = *found.segment;
+    File& file = *segment.file;
+    EVENTYARD_CHECK(sync_in_place(found));
     EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(segment.header)}));
     const std::uint64_t end = (found.scan->end + 7) & ~std::uint64_t{7};
     return write_footer(file, encode_footer(index, segment.seed, end), end);
@@ -371,15 +384,16 @@ Result<void> Run::take(std::size_t place)
         const std::lock_guard lock{segment.mutex};
         segment.become_sealed(*found.summary, found.size);
     } else {
-        const Bounds bounds = bounds_of(place);
-        const Verdict verdict = judge(*found.scan, bounds);
+        Bounds bounds = bounds_of(place);
+        Verdict verdict = judge(*found.scan, bounds);
         if (verdict.findings.empty()) {  // never used, or nothing was ever answered from it
             out_.report.torn_bytes += verdict.torn_bytes;
             segment.file.reset();
             out_.spares.push_back(segment.name);
+            segments_.numbers_above(segment.number);  // it keeps its name until it is used
             return {};
         }
-        const std::vector<RewriteItem> items = items_of(found, verdict);
+        std::vector<RewriteItem> items = items_of(found, verdict);
         report_damage(found, verdict, items);
         if (!found.has_header) {
             segment.header = {};
@@ -410,6 +424,20 @@ Result<void> Run::take(std::size_t place)
             bytes = *size;
             sealed = true;
         }
+        // A torn unit that cannot be declared would count as damage once a mark is above it. What stands
+        // behind it was never answered after a sync: without space it is left to a later start.
+        if (!sealed && verdict.holes) {
+            const auto torn = std::find_if(verdict.findings.begin(), verdict.findings.end(), [](const Finding& one) {
+                return one.kind == Finding::Kind::gap && one.declared == nullptr && one.reason == GapReason::torn;
+            });
+            bounds.upper = torn->first - 1;
+            verdict = judge(*found.scan, bounds);
+            items = items_of(found, verdict);
+            index = index_of(found, items);
+        }
+        // Nothing is given out that a power cut could still take back: without space for a footer that
+        // can be told, on a disk that fails it cannot, and somebody may have been answered.
+        if (!sealed) EVENTYARD_CHECK(sync_in_place(found));
         const std::lock_guard lock{segment.mutex};
         const SegmentSummary summary = index.summary();
         if (sealed) {

@@ -51,6 +51,8 @@ Result<Rewritten> fill(File& file, File& source, const SegmentHeader& header,
             case RewriteItem::Kind::event: {
                 auto read = decode_event(window.at(item.offset, item.size), seed.at(item.offset),
                                          item.first);
+                // What cannot be read now is not damaged for good: the segment stays as it is.
+                if (window.unreadable() > 0) return fail(Errc::io, "the segment cannot be read");
                 if (!read.has_value()) {
                     damaged(item);
                     result.damaged.push_back(item.first);
@@ -59,8 +61,10 @@ Result<Rewritten> fill(File& file, File& source, const SegmentHeader& header,
                 const std::uint64_t at = out.offset();
                 out.frames().event(item.first, read->header.unit_index, read->header.unit_size,
                                    read->meta, read->body);
-                if (!version || version->number != read->meta.version)
-                    version = versions.find(read->meta.version);
+                if (!version || version->number != read->meta.version) {
+                    EVENTYARD_TRY(known, versions.look_up(read->meta.version));
+                    version = std::move(known);
+                }
                 index.add(item.first, read->meta, version.get(), at,
                           static_cast<std::uint32_t>(out.offset() - at),
                           static_cast<std::uint32_t>(read->body.size()));

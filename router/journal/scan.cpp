@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint64_t window_size = 1U << 20;
 constexpr std::uint64_t page = 4096;
+constexpr int tries_max = 5;
 
 void note_sequence(Scan& scan, Sequence first, Sequence last)
 {
@@ -63,6 +64,13 @@ bool take_frame(Scan& scan, FileWindow& window, const FrameHeader& header, std::
 
 }  // namespace
 
+Result<void> read_patiently(File& file, std::uint64_t offset, std::size_t size, std::string& out)
+{
+    auto read = file.read_at(offset, size, out);
+    for (int tries = 1; !read.has_value() && tries < tries_max; ++tries) read = file.read_at(offset, size, out);
+    return read;
+}
+
 std::string_view FileWindow::at(std::uint64_t offset, std::uint64_t wanted)
 {
     if (offset >= size_) return {};
@@ -82,8 +90,10 @@ void FileWindow::load(std::uint64_t offset, std::uint64_t wanted)
     std::string piece;
     for (std::uint64_t at = 0; at < size; at += page) {
         const std::uint64_t length = std::min(page, size - at);
-        if (file_.read_at(offset + at, static_cast<std::size_t>(length), piece).has_value())
+        if (read_patiently(file_, offset + at, static_cast<std::size_t>(length), piece).has_value())
             buffer_.replace(static_cast<std::size_t>(at), piece.size(), piece);
+        else
+            unreadable_ += length;
     }
 }
 
@@ -113,6 +123,7 @@ Scan scan_segment(File& file, std::uint64_t size, const Id& segment)
         at += header->size();
         scan.end = std::min(at, size);
     }
+    scan.unread = size > segment_data_start && window.unreadable() >= size - segment_data_start;
     std::stable_sort(scan.events.begin(), scan.events.end(),
                      [](const ScannedEvent& a, const ScannedEvent& b) { return a.sequence < b.sequence; });
     return scan;

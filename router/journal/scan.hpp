@@ -11,19 +11,25 @@
 
 namespace eventyard::router {
 
+/// Reads, and tries again a few times: what fails once may be a path that is switched over.
+Result<void> read_patiently(File& file, std::uint64_t offset, std::size_t size, std::string& out);
+
 /// Reads a file in large pieces. What the disk cannot read comes back as zeros, so that a bad
-/// sector is damage like any other.
+/// sector is damage like any other; unreadable() tells.
 class FileWindow {
 public:
     FileWindow(File& file, std::uint64_t size) : file_(file), size_(size) {}
     /// Up to `wanted` bytes at `offset`; fewer only at the file's end. Valid until the next call.
     std::string_view at(std::uint64_t offset, std::uint64_t wanted);
+    /// Bytes that came back as zeros so far.
+    [[nodiscard]] std::uint64_t unreadable() const noexcept { return unreadable_; }
 
 private:
     void load(std::uint64_t offset, std::uint64_t wanted);
     File& file_;
     std::uint64_t size_;
     std::uint64_t begin_ = 0;
+    std::uint64_t unreadable_ = 0;
     std::string buffer_;
 };
 
@@ -59,6 +65,7 @@ struct Scan {
     Sequence synced_before = 0;              // highest mark of any commit frame
     Sequence reserved = 0;
     Sequence first = 0, last = 0;            // lowest and highest sequence any frame names; 0: none
+    bool unread = false;                     // the disk gave nothing at all: it says nothing about the file
 };
 
 [[nodiscard]] Scan scan_segment(File& file, std::uint64_t size, const Id& segment);

@@ -26,10 +26,13 @@ std::uint64_t SegmentSet::take_number()
     return next_number_++;
 }
 
-void SegmentSet::give_back(std::uint64_t number)
+void SegmentSet::take_back(Disk& disk, const Segment& segment)
 {
+    const auto gone = disk.unlink(path(segment.name));
+    if (!gone.has_value() && gone.error().code != Errc::not_found) return;
+    if (!disk.sync_directory(directory_).has_value()) return;
     const std::lock_guard lock{mutex_};
-    if (next_number_ == number + 1) next_number_ = number;
+    if (next_number_ == segment.number + 1) next_number_ = segment.number;
 }
 
 void SegmentSet::numbers_above(std::uint64_t number)

@@ -56,9 +56,10 @@ public:
 
     /// A number no segment of this journal had.
     std::uint64_t take_number();
-    /// Takes back the newest number, whose segment was never used: numbers without a gap tell
-    /// recovery that two segments are neighbours.
-    void give_back(std::uint64_t number);
+    /// Removes the file of a segment that was never used and takes its number back, if it is the newest:
+    /// numbers without a gap tell recovery that two segments are neighbours. Only once the name is gone
+    /// for good: two files of one number would hide each other's events after a crash.
+    void take_back(Disk& disk, const Segment& segment);
     void numbers_above(std::uint64_t number);
 
     void add(SegmentPtr segment);

@@ -72,8 +72,7 @@ Result<SegmentPtr> Spares::name_file(const std::string& spare)
         return disk_.open(path, OpenMode::read_write);
     }();
     if (!named.has_value()) {
-        (void)disk_.unlink(path);
-        segments_.give_back(number);
+        segments_.take_back(disk_, *segment);
         return named.error();
     }
     segment->file = std::move(*named);

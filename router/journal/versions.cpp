@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view version_magic = "EYROUTES";
 constexpr std::uint32_t version_format = 1;
 constexpr std::uint64_t version_size_max = 1ULL << 30;  // bytes of one file
+constexpr int tries_max = 5;  // of a read that fails
 constexpr std::size_t recent_max = 4;
 
 constexpr std::size_t head_size = version_magic.size() + 4 + sizeof(Id::bytes) + 8;
@@ -93,7 +94,10 @@ std::string Versions::path(std::uint64_t number, char copy) const
 
 Result<std::string> Versions::read(std::uint64_t number, char copy)
 {
-    return read_file(disk_, path(number, copy), version_size_max);
+    auto bytes = read_file(disk_, path(number, copy), version_size_max);
+    for (int tries = 1; !bytes.has_value() && bytes.error().code == Errc::io && tries < tries_max; ++tries)
+        bytes = read_file(disk_, path(number, copy), version_size_max);
+    return bytes;
 }
 
 Result<std::unique_ptr<Versions>> Versions::open(Disk& disk, std::string directory)
@@ -112,6 +116,7 @@ Result<std::unique_ptr<Versions>> Versions::open(Disk& disk, std::string directo
         Entry entry;
         std::string good;
         std::vector<char> bad;
+        std::size_t refused = 0;  // by the disk, which says nothing about the file
         for (const char copy : {'a', 'b'}) {
             auto bytes = self->read(number, copy);
             if (bytes.has_value()) {
@@ -130,9 +135,11 @@ Result<std::unique_ptr<Versions>> Versions::open(Disk& disk, std::string directo
                     return fail(Errc::unsupported, self->path(number, copy) + ": " +
                                                        parsed.error().what);
             }
+            if (!bytes.has_value() && bytes.error().code == Errc::io) ++refused;
             bad.push_back(copy);
             self->unreadable_.push_back(self->path(number, copy));
         }
+        if (refused == 2) return fail(Errc::io, self->path(number, 'a') + " cannot be read");
         // A lost copy is mended at once; that it cannot be (no space) does not stop the start.
         if (!good.empty())
             for (const char copy : bad) (void)replace_file(disk, self->path(number, copy), good);
@@ -151,17 +158,25 @@ void Versions::remember(const RoutingVersionPtr& version)
 
 RoutingVersionPtr Versions::find(std::uint64_t number)
 {
-    const std::lock_guard lock{mutex_};
-    return find_locked(number);
+    auto found = look_up(number);
+    return found.has_value() ? std::move(*found) : nullptr;
 }
 
-RoutingVersionPtr Versions::find_locked(std::uint64_t number)
+Result<RoutingVersionPtr> Versions::look_up(std::uint64_t number)
+{
+    const std::lock_guard lock{mutex_};
+    return look_up_locked(number);
+}
+
+Result<RoutingVersionPtr> Versions::look_up_locked(std::uint64_t number)
 {
     const auto at = entries_.find(number);
-    if (at == entries_.end() || !at->second.readable) return nullptr;
+    if (at == entries_.end() || !at->second.readable) return RoutingVersionPtr{};
     if (RoutingVersionPtr living = at->second.living.lock()) return living;
+    bool refused = false;
     for (const char copy : {'a', 'b'}) {
         auto bytes = read(number, copy);
+        refused = refused || (!bytes.has_value() && bytes.error().code == Errc::io);
         if (!bytes.has_value()) continue;
         auto parsed = decode_version(*bytes);
         if (!parsed.has_value() || parsed->second.number != number) continue;
@@ -170,7 +185,8 @@ RoutingVersionPtr Versions::find_locked(std::uint64_t number)
         remember(version);
         return version;
     }
-    return nullptr;
+    if (refused) return fail(Errc::io, "routing version " + std::to_string(number) + " cannot be read now");
+    return RoutingVersionPtr{};
 }
 
 Result<RoutingVersionPtr> Versions::store_version(const RoutingVersion& version)
@@ -182,7 +198,7 @@ Result<RoutingVersionPtr> Versions::store_version(const RoutingVersion& version)
     const std::uint32_t hash = crc_of(content);
     for (auto& [number, entry] : entries_) {
         if (!entry.readable || entry.hash != hash || entry.size != content.size()) continue;
-        const RoutingVersionPtr stored = find_locked(number);
+        EVENTYARD_TRY(stored, look_up_locked(number));
         if (stored != nullptr && stored->buses == version.buses && stored->routes == version.routes)
             return stored;
     }

@@ -40,6 +40,8 @@ public:
     Result<RoutingVersionPtr> store_version(const RoutingVersion& version);
     /// Null when both copies are lost.
     RoutingVersionPtr find(std::uint64_t number);
+    /// As find; Errc::io where the disk does not give it now, which says nothing about what is stored.
+    Result<RoutingVersionPtr> look_up(std::uint64_t number);
     /// Removes what neither `used` nor a living pointer refers to; the newest always stays, so its
     /// number is not given again.
     void remove_unused(const std::set<std::uint64_t>& used);
@@ -55,7 +57,7 @@ private:
     Versions(Disk& disk, std::string directory) : disk_(disk), directory_(std::move(directory)) {}
     [[nodiscard]] std::string path(std::uint64_t number, char copy) const;
     Result<std::string> read(std::uint64_t number, char copy);
-    RoutingVersionPtr find_locked(std::uint64_t number);
+    Result<RoutingVersionPtr> look_up_locked(std::uint64_t number);
     void remember(const RoutingVersionPtr& version);
 
     Disk& disk_;

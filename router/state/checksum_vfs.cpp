@@ -7,7 +7,6 @@
 #include <unordered_set>
 
 #include "core/bytes.hpp"
-#include "core/disk.hpp"
 
 namespace eventyard::router {
 namespace {
@@ -225,9 +224,8 @@ bool header_plausible(std::string_view header) noexcept
            static_cast<unsigned char>(header[20]) == state_page_reserve;
 }
 
-Result<PageScan> scan_pages(const std::string& path)
+Result<PageScan> scan_pages(Disk& disk, const std::string& path)
 {
-    PosixDisk disk;
     EVENTYARD_TRY(file, disk.open(path, OpenMode::read));
     EVENTYARD_TRY(size, file->size());
     PageScan scan;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/disk.hpp"
 #include "core/result.hpp"
 
 namespace eventyard::router {
@@ -34,7 +35,7 @@ struct PageScan {
     std::vector<std::uint32_t> bad;  // wrong checksum; free pages excepted, nobody reads them
     bool cut = false;                // shorter or longer than its header says
 };
-Result<PageScan> scan_pages(const std::string& path);
+Result<PageScan> scan_pages(Disk& disk, const std::string& path);
 
 /// The first 100 bytes say: ours, this page size, this reserve. Nothing about their checksum.
 [[nodiscard]] bool header_plausible(std::string_view header) noexcept;

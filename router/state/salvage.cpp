@@ -14,6 +14,9 @@
 namespace eventyard::router {
 namespace {
 
+constexpr int tries_max = 5;                    // of what a disk refuses
+constexpr std::size_t sector_group = 64U << 10;  // bytes read at once to see whether it still does
+
 std::string directory_of(const std::string& path)
 {
     const auto slash = path.rfind('/');
@@ -386,9 +389,9 @@ Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& 
     if (pages < 2) return {};
     // Page 1 names the tables and the size: when it is damaged, or the file was cut, ours stands
     // in.
-    int format = stored_format(damaged);
+    int format = stored_format(disk, damaged);
     if (format == 0) format = format_behind(disk, damaged);
-    EVENTYARD_TRY(page_one, rebuilt_page_one(fresh + ".page", pages, format));
+    EVENTYARD_TRY(page_one, rebuilt_page_one(disk, fresh + ".page", pages, format));
     const std::string size_field = page_one.substr(28, 4);
     const bool stand_in = first.size() < state_page_size || !header_plausible(first) ||
                           !page_intact(first.data(), 1) || first.compare(28, 4, size_field) != 0;
@@ -445,6 +448,25 @@ Result<std::string> move_aside(Disk& disk, const std::string& path, const std::s
     return to;
 }
 
+/// Whether the file, or its log, can be read in part only: its disk answers, and those parts are lost.
+bool has_bad_sectors(Disk& disk, const std::string& path)
+{
+    bool bad = false, good = false;
+    for (const char* const suffix : {"", "-wal"}) {
+        const auto file = disk.open(path + suffix, OpenMode::read);
+        if (!file.has_value()) continue;
+        const auto size = (*file)->size();
+        std::string piece;
+        for (std::uint64_t at = 0; size.has_value() && at < *size; at += sector_group) {
+            bool read = false;
+            for (int tries = 0; !read && tries < tries_max; ++tries)
+                read = (*file)->read_at(at, sector_group, piece).has_value();
+            (read ? good : bad) = true;
+        }
+    }
+    return bad && good;
+}
+
 Result<void> adopt(Disk& disk, const std::string& fresh, const std::string& path)
 {
     EVENTYARD_CHECK(disk.rename(fresh, path));
@@ -459,28 +481,27 @@ Result<void> make_missing(Disk& disk, const std::string& path, const std::string
     if (disk.exists(path + "-wal")) EVENTYARD_CHECK(move_aside(disk, path, "orphan", now));
     EVENTYARD_CHECK(remove_file(disk, path + "-shm"));
     if (disk.exists(fresh)) {
-        const bool complete = Store::open(fresh).has_value();
+        const bool complete = Store::open(disk, fresh).has_value();
         if (complete) return adopt(disk, fresh, path);
         EVENTYARD_CHECK(remove_database(disk, fresh));
     }
-    EVENTYARD_CHECK(create_state_file(fresh));
+    EVENTYARD_CHECK(create_state_file(disk, fresh));
     return adopt(disk, fresh, path);
 }
 
 }  // namespace
 
-Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now)
+Result<OpenedStore> open_or_salvage(Disk& disk, const std::string& path, WallTime now)
 {
-    PosixDisk disk;
     const std::string fresh = path + ".new";
     OpenedStore opened;
     if (!disk.exists(path)) {
         EVENTYARD_CHECK(make_missing(disk, path, fresh, now));
         opened.report.created = true;
     }
-    if (const int format = stored_format(path); format > 0 && format < state_format) {
+    if (const int format = stored_format(disk, path); format > 0 && format < state_format) {
         EVENTYARD_CHECK(remove_database(disk, fresh));
-        EVENTYARD_CHECK(create_state_file(fresh));
+        EVENTYARD_CHECK(create_state_file(disk, fresh));
         const auto copied = upgrade(path, format, fresh);
         if (!copied.has_value() && copied.error().code != Errc::corrupt) return copied.error();
         if (copied.has_value()) {
@@ -490,19 +511,22 @@ Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now)
             EVENTYARD_CHECK(adopt(disk, fresh, path));
         }
     }
-    auto store = Store::open(path);
+    auto store = Store::open(disk, path);
+    for (int tries = 1; !store.has_value() && store.error().code == Errc::io && tries < tries_max; ++tries)
+        store = Store::open(disk, path);
     if (!store.has_value()) {
-        if (store.error().code != Errc::corrupt) return store.error();
+        const bool bad_sectors = store.error().code == Errc::io && has_bad_sectors(disk, path);
+        if (store.error().code != Errc::corrupt && !bad_sectors) return store.error();
         StateReport& report = opened.report;
         report.set_aside = true;
         report.why = store.error().what;
         EVENTYARD_CHECK(remove_database(disk, fresh));
-        EVENTYARD_CHECK(create_state_file(fresh));
+        EVENTYARD_CHECK(create_state_file(disk, fresh));
         EVENTYARD_CHECK(salvage(disk, path, fresh, report));
         EVENTYARD_TRY(moved, move_aside(disk, path, "damaged", now));
         report.moved_to = moved;
         EVENTYARD_CHECK(adopt(disk, fresh, path));
-        store = Store::open(path);
+        store = Store::open(disk, path);
         if (!store.has_value()) return store.error();
     }
     opened.store = std::move(*store);
@@ -510,10 +534,9 @@ Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now)
     return opened;
 }
 
-Result<OpenedStore> start_over(const std::string& path, WallTime now, std::unique_ptr<Store> store,
-                               std::string why)
+Result<OpenedStore> start_over(Disk& disk, const std::string& path, WallTime now,
+                               std::unique_ptr<Store> store, std::string why)
 {
-    PosixDisk disk;
     OpenedStore opened;
     opened.report.set_aside = true;
     opened.report.why = std::move(why);
@@ -523,11 +546,11 @@ Result<OpenedStore> start_over(const std::string& path, WallTime now, std::uniqu
     store.reset();
     const std::string fresh = path + ".new";
     EVENTYARD_CHECK(remove_database(disk, fresh));
-    EVENTYARD_CHECK(create_state_file(fresh));
+    EVENTYARD_CHECK(create_state_file(disk, fresh));
     EVENTYARD_TRY(moved, move_aside(disk, path, "other-journal", now));
     opened.report.moved_to = moved;
     EVENTYARD_CHECK(adopt(disk, fresh, path));
-    EVENTYARD_TRY(made, Store::open(path));
+    EVENTYARD_TRY(made, Store::open(disk, path));
     opened.store = std::move(made);
     opened.report.cursors_lost = true;
     return opened;

@@ -20,10 +20,10 @@ struct OpenedStore {
 /// under another name), or sets aside and salvages. Any crash on the way leaves a state that the next
 /// call handles: the new file takes its name only when it is complete.
 /// @param now  stamps the name of a file set aside
-Result<OpenedStore> open_or_salvage(const std::string& path, WallTime now);
+Result<OpenedStore> open_or_salvage(Disk& disk, const std::string& path, WallTime now);
 
 /// Sets a good file aside and starts an empty one; `store` is closed.
-Result<OpenedStore> start_over(const std::string& path, WallTime now, std::unique_ptr<Store> store,
+Result<OpenedStore> start_over(Disk& disk, const std::string& path, WallTime now, std::unique_ptr<Store> store,
                                std::string why);
 
 }  // namespace eventyard::router

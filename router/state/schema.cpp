@@ -1,10 +1,5 @@
 #include "router/state/schema.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <span>
 
 #include "core/disk.hpp"
@@ -141,9 +136,8 @@ Result<std::string> definitions(Database& database)
 
 }  // namespace
 
-Result<void> check_header(const std::string& path)
+Result<void> check_header(Disk& disk, const std::string& path)
 {
-    PosixDisk disk;
     std::string page;
     EVENTYARD_TRY(file, disk.open(path, OpenMode::read));
     EVENTYARD_CHECK(file->read_at(0, state_page_size, page));
@@ -185,12 +179,10 @@ Result<Database> open_state_file(const std::string& path, bool salvage)
     return database;
 }
 
-Result<void> create_state_file(const std::string& path, int format)
+Result<void> create_state_file(Disk& disk, const std::string& path, int format)
 {
     // SQLite would create it for all to read; -wal and -shm take their mode from it.
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (fd < 0) return fail_errno("create", path, errno);
-    ::close(fd);
+    EVENTYARD_CHECK(disk.open(path, OpenMode::create_new));
     EVENTYARD_TRY(database, Database::open(path, SQLITE_OPEN_READWRITE, checksum_vfs()));
     EVENTYARD_CHECK(reserve_checksum_space(database));
     EVENTYARD_CHECK(database.run(("PRAGMA page_size=" + std::to_string(state_page_size)).c_str()));
@@ -227,9 +219,8 @@ Result<void> check_schema(Database& database, int format)
     return {};
 }
 
-int stored_format(const std::string& path)
+int stored_format(Disk& disk, const std::string& path)
 {
-    PosixDisk disk;
     std::string page;
     auto file = disk.open(path, OpenMode::read);
     if (!file.has_value() || !(*file)->read_at(0, state_page_size, page).has_value() ||
@@ -238,11 +229,10 @@ int stored_format(const std::string& path)
     return static_cast<unsigned char>(page[63]);
 }
 
-Result<std::string> rebuilt_page_one(const std::string& scratch_path, std::uint64_t pages, int format)
+Result<std::string> rebuilt_page_one(Disk& disk, const std::string& scratch_path, std::uint64_t pages, int format)
 {
-    PosixDisk disk;
     if (disk.exists(scratch_path)) EVENTYARD_CHECK(disk.unlink(scratch_path));
-    EVENTYARD_CHECK(create_state_file(scratch_path, format));
+    EVENTYARD_CHECK(create_state_file(disk, scratch_path, format));
     std::string page;
     {
         EVENTYARD_TRY(file, disk.open(scratch_path, OpenMode::read));

@@ -22,9 +22,7 @@ Error to_error(sqlite3* connection, int code, const char* doing)
             break;
         case SQLITE_IOERR: {
             const int cause = connection != nullptr ? sqlite3_system_errno(connection) : 0;
-            if (code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ ||
-                code == SQLITE_IOERR_READ)
-                kind = Errc::corrupt;  // a sector that cannot be read is lost as well
+            if (code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ) kind = Errc::corrupt;
             else if (cause == ENOSPC || cause == EDQUOT)
                 kind = Errc::no_space;
             break;

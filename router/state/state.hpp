@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/disk.hpp"
 #include "core/ids.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
@@ -220,6 +221,7 @@ struct Needed {
     Sequence counted_through = 0;         // see JournalCounted
     std::vector<std::pair<std::string, Sequence>> cursors;  // every known target, idle marks applied
     std::vector<NeededRange> ranges;      // as asked
+    Sequence counted = 0;                 // the routed totals know of everything up to here
 };
 
 struct StateOptions {
@@ -233,8 +235,8 @@ class State {
 public:
     /// Opens, creates, or sets aside and salvages. Fails only where no file can be made or the
     /// format is newer than this binary's (Errc::unsupported) or another process holds it.
-    /// @param clock  must outlive the state.
-    static Result<std::unique_ptr<State>> open(const Clock& clock, StateOptions options);
+    /// @param disk, clock  must outlive the state. SQLite reaches the disk by its default VFS.
+    static Result<std::unique_ptr<State>> open(Disk& disk, const Clock& clock, StateOptions options);
     virtual ~State() = default;
 
     [[nodiscard]] virtual const StateReport& report() const noexcept = 0;

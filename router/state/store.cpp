@@ -16,10 +16,10 @@ constexpr std::uint64_t quick_check_max = 64ULL << 20;
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> Store::open(const std::string& path)
+Result<std::unique_ptr<Store>> Store::open(Disk& disk, const std::string& path)
 {
     std::unique_ptr<Store> store{new Store()};
-    EVENTYARD_CHECK(check_header(path));
+    EVENTYARD_CHECK(check_header(disk, path));
     EVENTYARD_TRY(database, open_state_file(path, false));
     store->database_ = std::move(database);
     // Replaces the hook of the automatic checkpoints, which are off.
@@ -36,7 +36,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path)
     if (!merged.has_value() && merged.error().code != Errc::no_space) return merged.error();
     EVENTYARD_CHECK(check_schema(store->database_));
     if (merged.has_value() && *merged) {
-        EVENTYARD_TRY(scan, scan_pages(path));
+        EVENTYARD_TRY(scan, scan_pages(disk, path));
         if (!scan.bad.empty())
             return fail(Errc::corrupt, std::to_string(scan.bad.size()) + " of " +
                                            std::to_string(scan.pages) +

@@ -24,7 +24,7 @@ public:
     /// Opens a file that create_state_file() made. Merges its WAL, verifies every page, reads the
     /// positions. Errc::corrupt or io: damaged, see salvage.hpp; unsupported: a newer format;
     /// conflict: another process holds it.
-    static Result<std::unique_ptr<Store>> open(const std::string& path);
+    static Result<std::unique_ptr<Store>> open(Disk& disk, const std::string& path);
 
     Result<StateSnapshot> snapshot();
     [[nodiscard]] bool unsure() const noexcept { return meta_.unsure; }

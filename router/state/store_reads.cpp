@@ -91,6 +91,7 @@ Result<Needed> Store::needed(std::vector<NeededRange> ranges)
     EVENTYARD_ASSERT(!open_, "only durable rows count");
     Needed needed;
     needed.counted_through = meta_.counted_through;
+    needed.counted = meta_.routed_through;
     std::int64_t retries = 0;
     for (const auto& [name, target] : targets_) {
         needed.cursors.emplace_back(name, target.trusted ? effective(target) : 0);

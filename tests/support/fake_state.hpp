@@ -236,12 +236,14 @@ public:
     {
         push([=, this] { done(live_.forwards(target, after, limit)); }, nullptr);
     }
+    Sequence counted = UINT64_MAX;  // what needed() says of the routed totals; set it before
     void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) override
     {
         push([this, ranges = std::move(ranges), done] {
             const StateModel model = durable();
             Needed needed;
             needed.counted_through = model.counted_through;
+            needed.counted = counted;
             for (const auto& [name, position] : model.targets) needed.cursors.emplace_back(name, model.cursor(name));
             for (NeededRange range : ranges) {
                 for (const auto& [key, row] : model.retries)

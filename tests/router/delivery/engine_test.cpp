@@ -7,6 +7,7 @@
 #include <future>
 #include <thread>
 
+#include "router/delivery/alarm.hpp"
 #include "router/delivery/engine.hpp"
 #include "tests/router/delivery/fake_target.hpp"
 #include "tests/support/fake_journal_lanes.hpp"
@@ -51,7 +52,7 @@ struct Life {
     }
     void start(const std::vector<TargetSpec>& specs)
     {
-        engine = std::make_unique<Engine>(threads, journal, state, clock, random, options);
+        engine = std::make_unique<Engine>(threads, journal, state, clock, random, waits, options);
         threads.start();
         journal.set_listener([this](const CommitBatchPtr& batch) { engine->on_commit(batch); });
         REQUIRE(engine->start(specs, state.snapshot()).has_value());
@@ -95,6 +96,7 @@ struct Life {
     SystemRandom random;
     EngineOptions options;
     IoThreads threads{2};
+    AsioWaits waits;
     FakeJournalLanes journal;
     FakeState state;
     std::unique_ptr<Engine> engine;
@@ -540,7 +542,7 @@ TEST_CASE("a start with an edited file refuses a change of kind as a reload does
     heir.renamed_from = "a";
     for (const TargetSpec& wrong : {other, heir}) {
         Life life{log, model};
-        life.engine = std::make_unique<Engine>(life.threads, life.journal, life.state, life.clock, life.random, life.options);
+        life.engine = std::make_unique<Engine>(life.threads, life.journal, life.state, life.clock, life.random, life.waits, life.options);
         life.threads.start();
         const auto refused = life.engine->start({wrong}, life.state.snapshot());
         REQUIRE(!refused.has_value());

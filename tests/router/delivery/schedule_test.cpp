@@ -246,3 +246,11 @@ TEST_CASE("the schedule agrees with the rows whatever the order of events", "[mo
         CHECK(state.complaints.empty());
     }
 }
+
+TEST_CASE("a retry that a wrong clock dated before 1970 is read like any other")
+{
+    Schedule schedule{4, 1};
+    const auto read = schedule.want_read();
+    REQUIRE(read);
+    CHECK(read->after_due == WallTime::min());
+}

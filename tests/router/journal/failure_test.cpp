@@ -96,6 +96,59 @@ TEST_CASE("a failed sync closes the segment, its events stay unknown and their n
     }
 }
 
+TEST_CASE("a start gives out nothing that it cannot sync")
+{
+    Bench bench;
+    bool failing = false;
+    bench.disk->fault = [&](const std::string& call, const std::string&) {
+        return failing && call == "sync" ? std::optional{fail(Errc::io, "EIO")} : std::nullopt;
+    };
+    {
+        auto log = bench.open();
+        auto version = (*log)->versions().store_version(two_targets());
+        std::vector<CommitUnit> units;
+        units.push_back(make_unit(1, 1, *version));
+        REQUIRE((*log)->commit(units).has_value());
+        failing = true;
+        units.front() = make_unit(2, 1, *version);
+        REQUIRE_FALSE((*log)->commit(units).has_value());  // written, not synced
+    }
+    REQUIRE_FALSE(bench.open().has_value());
+    failing = false;
+    SeededRandom chance{3};
+    REQUIRE(bench.open().has_value());
+    bench.disk->crash(chance);  // what was given out must be there for good
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK((*log)->recovery().damaged.empty());
+    CHECK((*log)->reader().read_event(2).has_value());
+}
+
+TEST_CASE("a segment that failed unused hides nothing behind it, should its name stay")
+{
+    Bench bench;
+    bool failing = false;
+    bench.disk->fault = [&](const std::string& call, const std::string&) {
+        return failing && (call == "sync" || call == "unlink") ? std::optional{fail(Errc::io, "EIO")} : std::nullopt;
+    };
+    {
+        auto log = bench.open();
+        auto version = (*log)->versions().store_version(two_targets());
+        std::vector<CommitUnit> units;
+        units.push_back(make_unit(1, 1, *version));
+        failing = true;
+        REQUIRE_FALSE((*log)->commit(units).has_value());
+        bench.chores(**log);
+        failing = false;
+        units.front() = make_unit(2, 1, *version);
+        REQUIRE((*log)->commit(units).has_value());
+    }
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK((*log)->recovery().damaged.empty());
+    CHECK((*log)->reader().read_event(2).has_value());
+}
+
 TEST_CASE("start continues above the reservation and tells another store's state apart")
 {
     Bench bench;

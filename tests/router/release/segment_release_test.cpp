@@ -94,3 +94,10 @@ TEST_CASE("a target that a failing state could not store yet keeps its segments"
         CHECK(round.released() == expected);
     }
 }
+
+TEST_CASE("a segment whose deliveries the ledger has not counted yet is kept")
+{
+    Round round{with({{"a", 20}, {"b", 20}})};
+    round.state.counted = 15;
+    CHECK(round.released() == Names{"one"});
+}

@@ -122,7 +122,7 @@ struct Run {
 
 Run run_without_end(const support::TempDir& dir)
 {
-    auto opened = open_or_salvage(dir.file("state.db"), wall(1));
+    auto opened = open_or_salvage(posix_disk, dir.file("state.db"), wall(1));
     REQUIRE(opened.has_value());
     Store& store = *opened->store;
     for (Sequence n = 1; n <= 10; ++n) {
@@ -154,7 +154,7 @@ TEST_CASE("whatever of the log a crash leaves, the start finds whole batches")
         const support::TempDir crashed;
         crashed.write("state.db", run.db);
         crashed.write("state.db-wal", run.wal.substr(0, cut));
-        const auto opened = open_or_salvage(crashed.file("state.db"), wall(1));
+        const auto opened = open_or_salvage(posix_disk, crashed.file("state.db"), wall(1));
         REQUIRE(opened.has_value());
         CHECK_FALSE(opened->report.set_aside);
         const auto snapshot = opened->store->snapshot();
@@ -182,7 +182,7 @@ TEST_CASE("flips in the log take back whole batches only")
         const support::TempDir crashed;
         crashed.write("state.db", run.db);
         crashed.write("state.db-wal", bytes);
-        const auto opened = open_or_salvage(crashed.file("state.db"), wall(1));
+        const auto opened = open_or_salvage(posix_disk, crashed.file("state.db"), wall(1));
         REQUIRE(opened.has_value());
         const auto snapshot = opened->store->snapshot();
         const auto* target = position(*snapshot, "a");
@@ -229,7 +229,7 @@ TEST_CASE("a log that cannot grow is merged, and its room used again")
 TEST_CASE("a full disk keeps the changes, says so, and they are durable once there is room")
 {
     const support::TempDir dir;
-    auto opened = open_or_salvage(dir.file("state.db"), wall(1));
+    auto opened = open_or_salvage(posix_disk, dir.file("state.db"), wall(1));
     REQUIRE(opened.has_value());
     Store& store = *opened->store;
     const std::string pages = *store.database().ask("PRAGMA page_count");

@@ -80,7 +80,7 @@ struct Outcome {
 /// Opens what lies in `dir` and holds every loaded row against what was written.
 Outcome check_start(const support::TempDir& dir, Sequence rows = many)
 {
-    auto opened = open_or_salvage(dir.file("state.db"), wall(1'000'000));
+    auto opened = open_or_salvage(posix_disk, dir.file("state.db"), wall(1'000'000));
     if (!opened.has_value()) FAIL(opened.error().what);
     Store& store = *opened->store;
     const StateReport& report = opened->report;
@@ -354,7 +354,7 @@ TEST_CASE("a newer format is refused by name, and its file is left alone")
     dir.write("state.db", bytes);
     StateOptions options;
     options.path = dir.file("state.db");
-    const auto opened = State::open(system_clock, options);
+    const auto opened = State::open(posix_disk, system_clock, options);
     REQUIRE_FALSE(opened.has_value());
     CHECK(opened.error().code == Errc::unsupported);
     CHECK(opened.error().what.find("format 9") != std::string::npos);
@@ -368,7 +368,7 @@ TEST_CASE("a crash between setting aside and renaming loses nothing that was sal
     CHECK_FALSE(check_start(dir).set_aside);
     const support::TempDir half;
     half.write("state.db.new", filled_file().substr(0, 3 * page));
-    const auto opened = open_or_salvage(half.file("state.db"), wall(1));
+    const auto opened = open_or_salvage(posix_disk, half.file("state.db"), wall(1));
     REQUIRE(opened.has_value());
     CHECK(opened->report.created);
 }

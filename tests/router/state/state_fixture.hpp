@@ -17,6 +17,7 @@
 namespace eventyard::router {
 
 inline const SystemClock system_clock;
+inline PosixDisk posix_disk;
 
 inline Id id_of(std::uint8_t n)
 {
@@ -82,7 +83,7 @@ inline Ended dead(std::string target, DeliveryKey key, std::string body = "{\"a\
 inline std::unique_ptr<State> open_state(const std::string& path, StateOptions options = {})
 {
     options.path = path;
-    auto opened = State::open(system_clock, options);
+    auto opened = State::open(posix_disk, system_clock, options);
     if (!opened.has_value()) FAIL(opened.error().what);
     return std::move(*opened);
 }

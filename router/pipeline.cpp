@@ -1,0 +1,154 @@
+#include "router/pipeline.hpp"
+
+#include <future>
+#include <utility>
+
+#include "core/log.hpp"
+
+namespace eventyard::router {
+namespace {
+
+constexpr std::chrono::seconds state_patience{10};
+
+template <class T>
+bool answered(Waits& waits, const std::future<T>& answer, Duration patience)
+{
+    return waits.until([&](Duration slice) { return answer.wait_for(slice) == std::future_status::ready; }, patience);
+}
+
+void log_recovery(const RecoveryReport& recovery, const StateReport& state)
+{
+    if (state.set_aside)
+        log::warn("state", "state.db was set aside: targets without a trustworthy position deliver again from "
+                           "their oldest kept event",
+                  {{"why", state.why}, {"moved_to", state.moved_to}, {"lost_dead_letters", state.lost_dead_letters}});
+    if (recovery.store_mismatch)
+        log::warn("journal", "state.db belongs to another journal; its cursors are not used");
+    for (const DamagedEvent& damaged : recovery.damaged)
+        log::error("journal", "an event that was synced cannot be read any more",
+                   {{"sequence", damaged.sequence}, {"deliveries", damaged.routes.size()}});
+    if (recovery.lost_last > 0)
+        log::error("journal", "sequences were given and answered, but are gone",
+                   {{"first", recovery.lost_first}, {"last", recovery.lost_last}});
+    log::info("journal", "recovered",
+              {{"events", recovery.events}, {"first", recovery.first}, {"last", recovery.last}, {"torn_bytes", recovery.torn_bytes}});
+}
+
+}  // namespace
+
+Pipeline::Makers Pipeline::threaded(Place& place)
+{
+    return {[&place](StateOptions options) { return State::open(place.disk, place.clock, std::move(options)); },
+            [&place](JournalOptions options, JournalMarks marks) {
+                return Journal::open(place.disk, place.clock, place.random, std::move(options), marks);
+            }};
+}
+
+Result<void> Pipeline::open(Options options, const Makers& make)
+{
+    options_ = std::move(options);
+    const std::string& data_dir = options_.data_dir;
+    EVENTYARD_CHECK(place_.disk.make_directory(data_dir));
+    auto lock = place_.disk.lock(data_dir + "/lock");
+    if (!lock.has_value() && lock.error().code == Errc::conflict)
+        return fail(Errc::conflict, "another eventyard uses data_dir '" + data_dir +
+                                        "'; stop it, or give this one a directory of its own");
+    if (!lock.has_value()) return lock.error();
+    lock_ = *lock;
+    EVENTYARD_TRY(state, make.state({.path = data_dir + "/state.db"}));
+    state_ = std::move(state);
+    const StateSnapshot& known = state_->snapshot();
+    options_.journal.directory = data_dir + "/journal";
+    EVENTYARD_TRY(journal,
+                  make.journal(options_.journal, {known.store, known.reserved, known.synced, known.routed_through}));
+    journal_ = std::move(journal);
+    EVENTYARD_CHECK(state_->bind_store(journal_->recovery().store));
+    log_recovery(journal_->recovery(), state_->report());
+
+    journal_->set_reserver([this](Sequence up_to) {
+        state_->submit({JournalMarked{up_to, 0}}, [this, up_to](const Result<void>& durable) {
+            if (durable.has_value()) journal_->reserved(up_to);
+        });
+    });
+    return recount();
+}
+
+Result<void> Pipeline::recount()
+{
+    const StateSnapshot& snapshot = state_->snapshot();
+    // Not journal_->last(), which a start raises to what was reserved: those numbers were never given.
+    const Sequence last = journal_->recovery().last;
+    // Segments went before anybody counted them (format 1): the audit begins here.
+    if (snapshot.counted_through == 0 && journal_->oldest() > 1 && snapshot.routed_through > 0) {
+        JournalCounted all{snapshot.routed_through, {}};
+        for (const LedgerRow& row : snapshot.ledger) all.counts[{row.rule, row.target}] = row.routed - row.counted;
+        state_->submit({std::move(all)});
+    }
+    if (snapshot.routed_through >= last) return {};
+    EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
+    state_->submit({Routed{last, std::move(counts)}});
+    return {};
+}
+
+Result<void> Pipeline::start(const std::vector<TargetSpec>& specs)
+{
+    engine_ = std::make_unique<Engine>(place_.io, *journal_, *state_, place_.clock, place_.random, place_.waits,
+                                       options_.engine);
+    EVENTYARD_CHECK(engine_->start(specs, state_->snapshot()));
+    journal_->set_listener([this](CommitBatchPtr batch) {
+        engine_->on_commit(batch);
+        place_.control([this, batch = std::move(batch)] { routed_.add(*batch); });
+    });
+    release_ = std::make_unique<SegmentRelease>(*journal_, *state_, options_.release);
+    return {};
+}
+
+Result<RoutingVersionPtr> Pipeline::prepare(const std::vector<TargetSpec>& specs, const RoutingVersion& version)
+{
+    if (state_->stats().failing)
+        return fail(Errc::unavailable, "state.db cannot be written now, and a reload needs it; see the log");
+    EVENTYARD_CHECK(engine_->can_replace(specs));
+    EVENTYARD_TRY(stored, journal_->store_version(version));
+    auto prepared = std::make_shared<std::promise<Result<void>>>();
+    auto outcome = prepared->get_future();
+    engine_->prepare(specs, [prepared](Result<void> result) { prepared->set_value(std::move(result)); });
+    // The main thread waits here, and SIGTERM behind it: not for ever.
+    if (!answered(place_.waits, outcome, state_patience)) {
+        engine_->abandon();
+        return fail(Errc::unavailable, "state.db could not be written in time, and a reload needs it; see the log");
+    }
+    EVENTYARD_CHECK(outcome.get());
+    return stored;
+}
+
+void Pipeline::hand_over_totals()
+{
+    std::vector<Change> changes;
+    if (Routed routed = routed_.take(); routed.through > 0) changes.emplace_back(std::move(routed));
+    if (const Sequence synced = journal_->disk_synced(); synced > synced_told_) {
+        synced_told_ = synced;
+        changes.emplace_back(JournalMarked{0, synced});
+    }
+    if (!changes.empty()) state_->submit(std::move(changes));
+}
+
+void Pipeline::stop_lanes(Duration grace)
+{
+    if (engine_) {
+        // A disk that refuses must not hold the process for ever: what is not durable is sent again.
+        auto ended = std::make_shared<std::promise<void>>();
+        const auto all = ended->get_future();
+        engine_->stop(grace, [ended] { ended->set_value(); });
+        if (!answered(place_.waits, all, grace + state_patience))
+            log::error("state", "the last settlements could not be stored; their deliveries go out again");
+    }
+    if (journal_) journal_->stop();
+}
+
+void Pipeline::stop_state()
+{
+    if (engine_) hand_over_totals();
+    if (state_) state_->stop();
+}
+
+}  // namespace eventyard::router

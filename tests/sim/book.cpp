@@ -1,0 +1,344 @@
+#include "tests/sim/book.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace eventyard::sim {
+
+std::string Book::name(const Event& event, std::uint32_t route)
+{
+    const Route of = event.stored->version->routes.at(event.stored->routes[route]);
+    return std::to_string(event.stored->sequence) + '/' + std::to_string(route) + " (" + of.rule + " -> " + of.target + ')';
+}
+
+std::optional<Book::Place> Book::find(const Id& event, const std::string& rule, const std::string& target)
+{
+    const auto found = events_.find(event);
+    if (found == events_.end()) return std::nullopt;
+    const StoredEvent& stored = *found->second->stored;
+    for (std::uint32_t i = 0; i < stored.routes.size(); ++i) {
+        const auto route = stored.version->routes[stored.routes[i]];
+        if (route.rule == rule && route.target == target) return Place{found->second.get(), i};
+    }
+    return std::nullopt;
+}
+
+std::optional<Book::Place> Book::find(const std::string& target, DeliveryKey key)
+{
+    const auto found = by_sequence_.find(key.sequence);
+    if (found == by_sequence_.end()) return std::nullopt;
+    const StoredEvent& stored = *found->second->stored;
+    if (key.route >= stored.routes.size()) return std::nullopt;
+    if (stored.version->routes[stored.routes[key.route]].target != target) return std::nullopt;
+    return Place{found->second, key.route};
+}
+
+// --- a life -----------------------------------------------------------------------------------------
+
+void Book::begin_life(const StateSnapshot& snapshot)
+{
+    ++life_;
+    ended_before_.clear();
+    ended_now_.clear();
+    unsettled_.clear();
+    for (const LedgerRow& row : snapshot.ledger)
+        for (const auto& [ending, n] : row.ended) ended_before_[row.target] += n;
+}
+
+void Book::publish(Event& event)
+{
+    if (event.published) return;
+    event.published = true;
+    numbered(event);
+    const StoredEvent& stored = *event.stored;
+    for (const std::uint32_t route : stored.routes) {
+        auto& promised = promised_[stored.version->routes[route].target];
+        promised.insert(std::upper_bound(promised.begin(), promised.end(), stored.sequence), stored.sequence);
+    }
+}
+
+void Book::numbered(Event& event)
+{
+    const auto [other, fresh] = by_sequence_.emplace(event.stored->sequence, &event);
+    if (fresh || other->second == &event) return;
+    // Without state.db, and without a segment, nobody knows of numbers that were given and never answered.
+    if (forgetful && other->second->answer != Event::Answer::accepted && !other->second->published)
+        other->second = &event;
+    else
+        violated("sequence " + std::to_string(event.stored->sequence) + " was given twice");
+}
+
+void Book::recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find)
+{
+    for (auto& [unit, events] : units_) {
+        std::size_t there = 0, numbered = 0;
+        for (Event* const event : events) {
+            const Sequence sequence = event->stored->sequence;
+            if (event->answer == Event::Answer::refused || sequence == 0) continue;
+            const bool open = std::any_of(event->deliveries.begin(), event->deliveries.end(),
+                                          [](const Delivery& one) { return !one.ended; });
+            if (event->published && !open) continue;
+            ++numbered;
+            const auto kept = find(sequence);
+            if (kept.has_value() && (*kept)->event.id == event->stored->event.id) {
+                ++there;
+                if ((*kept)->event.body != event->stored->event.body)
+                    violated("the body of event " + std::to_string(sequence) + " is not the one that was accepted");
+                if ((*kept)->routes != event->stored->routes)
+                    violated("the routes of event " + std::to_string(sequence) + " are not those it was accepted with");
+                event->gone = false;  // a start without space for a verdict leaves it to the next one
+                if (!event->published) {
+                    coverage_.count("recovery: an event without an answer was kept");
+                    if (trace) trace("event " + std::to_string(sequence) + " had no answer and is kept");
+                    publish(*event);
+                }
+                continue;
+            }
+            if (hit.contains(sequence)) {
+                ++there;
+                continue;
+            }
+            if (event->answer == Event::Answer::accepted || event->published) {
+                violated("event " + std::to_string(sequence) + " was accepted, has deliveries to make and is gone: " +
+                         (kept.has_value() ? "another event has its place" : kept.error().what));
+                return;
+            }
+            coverage_.count("recovery: an event without an answer was dropped");
+            if (trace) trace("event " + std::to_string(sequence) + " had no answer and is gone");
+            event->gone = true;
+        }
+        if (there != 0 && there != numbered)
+            violated("unit " + std::to_string(unit) + " was kept in part: " + std::to_string(there) + " of " +
+                     std::to_string(numbered) + " events");
+    }
+}
+
+void Book::end_life(bool crashed)
+{
+    for (auto& [id, event] : events_) {
+        for (Delivery& one : event->deliveries) one.in_flight = false;
+        if (event->answer != Event::Answer::none) continue;
+        if (event->stored->sequence == 0)
+            event->answer = Event::Answer::refused;  // never was on its way to the disk
+        else
+            numbered(*event);
+    }
+    if (!crashed)
+        for (const auto& [target, n] : unsettled_)
+            if (n != 0) violated("a clean stop left " + std::to_string(n) + " settled deliveries of '" + target + "' behind");
+}
+
+// --- what happens -----------------------------------------------------------------------------------
+
+void Book::submitted_unit(std::uint64_t unit, const std::vector<std::shared_ptr<StoredEvent>>& events)
+{
+    for (const auto& stored : events) {
+        auto event = std::make_unique<Event>();
+        event->stored = stored;
+        event->unit = unit;
+        event->deliveries.resize(stored->routes.size());
+        units_[unit].push_back(event.get());
+        events_[stored->event.id] = std::move(event);
+    }
+}
+
+void Book::answered_unit(std::uint64_t unit, const Result<CommitResult>& result)
+{
+    for (Event* const event : units_.at(unit)) {
+        const Sequence sequence = event->stored->sequence;
+        if (event->answer != Event::Answer::none) violated("unit " + std::to_string(unit) + " was answered twice");
+        if (result.has_value()) {
+            event->answer = Event::Answer::accepted;
+            ++accepted_;
+        } else {
+            event->answer = sequence != 0 ? Event::Answer::uncertain : Event::Answer::refused;
+        }
+        if (sequence != 0) numbered(*event);
+    }
+}
+
+void Book::published(const CommitBatch& batch)
+{
+    for (const StoredEventPtr& stored : batch.events) {
+        const auto found = events_.find(stored->event.id);
+        if (found == events_.end()) return violated("a commit holds an event that nobody sent");
+        Event& event = *found->second;
+        if (event.answer != Event::Answer::accepted) violated("an event was delivered before it was answered");
+        publish(event);
+    }
+}
+
+void Book::attempted(const Id& id, const std::string& rule, const std::string& target, const std::string& at)
+{
+    const auto place = find(id, rule, target);
+    if (!place) return violated("an attempt at '" + at + "' for a delivery that does not exist: " + rule + " -> " + target);
+    Delivery& one = place->delivery();
+    const std::string what = name(*place->event, place->route);
+    if (!place->event->published)
+        return violated("delivery " + what + " is attempted, but was not promised");
+    if (one.ended == Ending::dead_lettered && (at == one.forward_to || one.ended_durable || one.ended_life == life_) &&
+        !(forgetful && one.forward_to.empty())) {
+        if (one.forward_to.empty()) violated("dead letter " + what + " is attempted at '" + at + "' again");
+        return;  // a copy for a dead-letter target
+    }
+    if (one.in_flight) violated("delivery " + what + " is attempted twice at the same time");
+    if (one.ended_durable && !forgetful)
+        violated("delivery " + what + " is attempted although its end is durable");
+    if (one.confirmed_life == life_ && !(forgetful && !one.ended))
+        violated("delivery " + what + " is repeated although the target took it in this life");
+    one.in_flight = true;
+    if (one.confirmed_life != 0) coverage_.count("recovery: a delivery was repeated after a crash");
+}
+
+void Book::attempt_ended(const Id& id, const std::string& rule, const std::string& target, const std::string& at,
+                         bool took, bool told)
+{
+    const auto place = find(id, rule, target);
+    if (!place) return;
+    Delivery& one = place->delivery();
+    if (!std::exchange(one.in_flight, false)) return;  // a copy for a dead-letter target
+    (void)at;
+    if (took) {
+        ++one.taken;
+        ++taken_;
+    }
+    if (!told) return;
+    one.confirmed_life = life_;
+    ++unsettled_[target];
+}
+
+void Book::handed_over(const std::vector<Change>& changes)
+{
+    for (const Change& change : changes) {
+        const auto* ended = std::get_if<Ended>(&change);
+        if (!ended) continue;
+        const auto place = find(ended->target, ended->key);
+        if (!place) {
+            violated("the end of a delivery that does not exist: " + ended->target + ' ' + std::to_string(ended->key.sequence));
+            return;
+        }
+        Delivery& one = place->delivery();
+        const std::string what = name(*place->event, place->route);
+        ++ended_now_[ended->target];
+        if ((one.ended_durable || (one.ended && one.ended_life == life_)) && !forgetful)
+            violated("delivery " + what + " ended twice");
+        if (ended->ending == Ending::delivered && one.taken == 0)
+            violated("delivery " + what + " is counted as delivered, but never arrived");
+        if (ended->ending == Ending::damaged || ended->ending == Ending::lost) {
+            coverage_.count("rot: a delivery was counted as damaged");
+            if (!hit.contains(ended->key.sequence))
+                violated("delivery " + what + " is counted as " + text_of(ended->ending) + ", but nothing happened to it");
+        }
+        if (ended->ending == Ending::dead_lettered) {
+            if (!ended->dead_letter || ended->dead_letter->body != place->event->stored->event.body)
+                violated("dead letter " + what + " lacks its body");
+            else
+                one.forward_to = ended->dead_letter->forward_to;
+        }
+        one.ended = ended->ending;
+        one.ended_life = life_;
+        one.ended_durable = false;
+    }
+}
+
+void Book::durable(const std::vector<Change>& changes)
+{
+    for (const Change& change : changes) {
+        const auto* ended = std::get_if<Ended>(&change);
+        if (!ended) continue;
+        const auto place = find(ended->target, ended->key);
+        if (!place) continue;
+        Delivery& one = place->delivery();
+        one.ended_durable = true;
+        if (ended->ending == Ending::delivered && one.confirmed_life == life_) --unsettled_[ended->target];
+    }
+}
+
+// --- checks -----------------------------------------------------------------------------------------
+
+void Book::check_lane(const Lane& lane, Sequence seen, const std::vector<Change>& unflushed)
+{
+    const std::string& target = lane.target();
+    std::uint64_t ended = ended_before_[target] + ended_now_[target];
+    for (const Change& change : unflushed)
+        if (const auto* one = std::get_if<Ended>(&change); one && one->target == target) ++ended;
+    const auto& promised = promised_[target];
+    const auto routed = static_cast<std::uint64_t>(std::distance(promised.begin(), std::upper_bound(promised.begin(), promised.end(), seen)));
+    const Pending pending = lane.pending();
+    if (forgetful) return;
+    const std::uint64_t told = pending.sum() + ended;
+    if (told > routed || told + unnamed(target) < routed)
+        violated("the ledger of '" + target + "' does not balance: " + std::to_string(routed) + " routed, " +
+                 std::to_string(ended) + " ended, " + std::to_string(pending.sum()) + " pending");
+}
+
+std::uint64_t Book::unnamed(const std::string& target) const
+{
+    std::uint64_t n = 0;
+    for (const Sequence sequence : hit) {
+        const auto found = by_sequence_.find(sequence);
+        if (found == by_sequence_.end()) continue;
+        const StoredEvent& stored = *found->second->stored;
+        for (std::size_t i = 0; i < stored.routes.size(); ++i) {
+            const Delivery& one = found->second->deliveries[i];
+            const bool ended = one.ended_durable || (one.ended && one.ended_life == life_);
+            if (stored.version->routes[stored.routes[i]].target == target && !ended) ++n;
+        }
+    }
+    return n;
+}
+
+void Book::check_repeats(const Lane& lane)
+{
+    const std::uint64_t repeats = unsettled_[lane.target()];
+    const std::uint64_t bound = lane.in_flight() + lane.uncommitted();
+    if (repeats > bound)
+        violated("a crash repeats " + std::to_string(repeats) + " deliveries of '" + lane.target() + "', announced were " +
+                 std::to_string(bound));
+}
+
+void Book::check_ledger(const std::vector<LedgerRow>& rows)
+{
+    using Rule = std::pair<std::string, std::string>;
+    std::map<Rule, std::uint64_t> routed, unsure;
+    std::map<Rule, std::map<Ending, std::uint64_t>> ended;
+    for (const auto& [id, event] : events_) {
+        if (!event->published) continue;
+        for (std::uint32_t i = 0; i < event->deliveries.size(); ++i) {
+            const Delivery& one = event->deliveries[i];
+            const auto route = event->stored->version->routes[event->stored->routes[i]];
+            const Rule rule{std::string{route.rule}, route.target};
+            ++routed[rule];
+            if (hit.contains(event->stored->sequence)) {  // counted as it ended, or not at all
+                ++unsure[rule];
+                continue;
+            }
+            if (!one.ended) {
+                violated("delivery " + name(*event, i) + " never ended");
+                continue;
+            }
+            ++ended[rule][*one.ended];
+        }
+    }
+    if (forgetful) return;
+    std::map<Rule, LedgerRow> kept;
+    for (const LedgerRow& row : rows) kept[{row.rule, row.target}] = row;
+    for (const auto& [rule, n] : routed) kept.try_emplace(rule);
+    for (const auto& [rule, row] : kept) {
+        const std::string who = rule.first + " -> " + rule.second;
+        if (row.routed != routed[rule])
+            violated("the state counts " + std::to_string(row.routed) + " deliveries routed by " + who + ", the world " +
+                     std::to_string(routed[rule]));
+        for (const auto ending : {Ending::delivered, Ending::dead_lettered, Ending::discarded_operator,
+                                  Ending::discarded_retention, Ending::discarded_overflow, Ending::expired,
+                                  Ending::damaged, Ending::lost}) {
+            const auto found = row.ended.find(ending);
+            const std::uint64_t said = found == row.ended.end() ? 0 : found->second;
+            if (said < ended[rule][ending] || said > ended[rule][ending] + unsure[rule])
+                violated("the state counts " + std::to_string(said) + ' ' + text_of(ending) + " by " + who + ", the world " +
+                         std::to_string(ended[rule][ending]));
+        }
+    }
+}
+
+}  // namespace eventyard::sim

@@ -1,0 +1,118 @@
+// tests/sim/book.hpp — the world's own account: what was promised, what arrived, what was said of it.
+//
+// Kept from outside: from what ingest was answered, what targets saw, what was handed to the state and
+// when that became durable. It knows nothing of cursors, windows or segments, and finds fault where
+// the router's word and the world part.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "router/delivery/lane.hpp"
+#include "router/journal/record.hpp"
+#include "router/state/state.hpp"
+#include "tests/sim/coverage.hpp"
+
+namespace eventyard::sim {
+
+using namespace router;
+
+class Book {
+public:
+    struct Delivery {
+        std::uint64_t taken = 0;                // times the far end has it
+        std::uint64_t confirmed_life = 0;       // in which the router was told so; 0: never
+        std::optional<Ending> ended;            // as last handed to the state
+        std::uint64_t ended_life = 0;
+        bool ended_durable = false;
+        bool in_flight = false;
+        std::string forward_to;                 // of its dead letter
+    };
+    struct Event {
+        std::shared_ptr<StoredEvent> stored;
+        std::uint64_t unit = 0;
+        enum class Answer : std::uint8_t { none, accepted, refused, uncertain } answer = Answer::none;
+        bool published = false;                 // in the journal, as far as this life knows
+        bool gone = false;                      // the last start did not find it
+        std::vector<Delivery> deliveries;
+    };
+
+    explicit Book(Coverage& coverage) : coverage_(coverage) {}
+
+    std::function<void(const std::string&)> trace;  // may be empty
+    /// First violation; empty: none.
+    [[nodiscard]] const std::string& fault() const noexcept { return fault_; }
+    void violated(const std::string& what)
+    {
+        if (fault_.empty()) fault_ = what;
+    }
+
+    // What state.db forgot by damage or loss may be delivered and counted again.
+    bool forgetful = false;
+    /// Sequences whose stored bytes were hit by rot.
+    std::set<Sequence> hit;
+
+    // --- a life -------------------------------------------------------------------------------------
+
+    void begin_life(const StateSnapshot& snapshot);
+    [[nodiscard]] std::uint64_t life() const noexcept { return life_; }
+    /// @param find  the event as the journal has it, or why not
+    void recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find);
+    void end_life(bool crashed);
+
+    // --- what happens -------------------------------------------------------------------------------
+
+    void submitted_unit(std::uint64_t unit, const std::vector<std::shared_ptr<StoredEvent>>& events);
+    void answered_unit(std::uint64_t unit, const Result<CommitResult>& result);
+    void published(const CommitBatch& batch);
+    /// @returns a reason not to go on; empty: a delivery that may be attempted
+    void attempted(const Id& event, const std::string& rule, const std::string& target, const std::string& at);
+    /// @param took, told  the far end has it; the router is told so
+    void attempt_ended(const Id& event, const std::string& rule, const std::string& target, const std::string& at,
+                       bool took, bool told);
+    void handed_over(const std::vector<Change>& changes);
+    void durable(const std::vector<Change>& changes);
+
+    // --- checks -------------------------------------------------------------------------------------
+
+    void check_lane(const Lane& lane, Sequence seen, const std::vector<Change>& unflushed);
+    /// What a crash now would repeat of this lane.
+    void check_repeats(const Lane& lane);
+    void check_ledger(const std::vector<LedgerRow>& rows);
+    [[nodiscard]] std::uint64_t events() const noexcept { return events_.size(); }
+    [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_; }
+    [[nodiscard]] std::uint64_t deliveries_taken() const noexcept { return taken_; }
+
+private:
+    struct Place {
+        Event* event;
+        std::uint32_t route;
+        [[nodiscard]] Delivery& delivery() const { return event->deliveries[route]; }
+    };
+    [[nodiscard]] std::optional<Place> find(const Id& event, const std::string& rule, const std::string& target);
+    [[nodiscard]] std::optional<Place> find(const std::string& target, DeliveryKey key);
+    void publish(Event& event);
+    void numbered(Event& event);
+    /// Deliveries of events that rot hit and that have not ended: their envelope may be gone, and their names with it.
+    [[nodiscard]] std::uint64_t unnamed(const std::string& target) const;
+    [[nodiscard]] static std::string name(const Event& event, std::uint32_t route);
+
+    Coverage& coverage_;
+    std::string fault_;
+    std::map<Id, std::unique_ptr<Event>> events_;
+    std::map<Sequence, Event*> by_sequence_;
+    std::map<std::uint64_t, std::vector<Event*>> units_;
+    std::map<std::string, std::vector<Sequence>> promised_;  // published deliveries, by target; ascending
+    std::uint64_t life_ = 0, accepted_ = 0, taken_ = 0;
+    std::map<std::string, std::uint64_t> ended_before_, ended_now_;  // by target: at start; handed over since
+    std::map<std::string, std::uint64_t> unsettled_;  // by target: told as taken in this life, ending not durable
+};
+
+}  // namespace eventyard::sim

@@ -1,0 +1,355 @@
+// What may happen in a step.
+#include <algorithm>
+#include <iterator>
+
+#include "tests/sim/world.hpp"
+
+namespace eventyard::sim {
+
+using namespace std::chrono_literals;
+using targets::Cause;
+using targets::Outcome;
+using targets::Verdict;
+
+namespace {
+
+constexpr Duration years = 24h * 3652;
+
+}  // namespace
+
+bool World::run_actor(Actor actor)
+{
+    bool& busy = busy_[static_cast<std::size_t>(actor)];
+    if (busy || !life_ || !life_->line) return false;
+    busy = true;
+    bool worked = false;
+    Life& life = *life_;
+    switch (actor) {
+        case Actor::shard0: worked = life.io.at(0).poll_one() > 0; break;
+        case Actor::shard1: worked = life.io.at(1).poll_one() > 0; break;
+        case Actor::control:
+            if (!life.control.empty()) {
+                const auto work = std::move(life.control.front());
+                life.control.pop_front();
+                work();
+                worked = true;
+            }
+            break;
+        case Actor::writer: worked = life.journal && life.journal->write(); break;
+        case Actor::reader: worked = life.journal && life.journal->read(); break;
+        case Actor::keeper: worked = life.journal && life.journal->keep(); break;
+        case Actor::state: worked = life.state && life.state->work(life.state->has_work() && one_in(3)); break;
+        case Actor::count: break;
+    }
+    busy_[static_cast<std::size_t>(actor)] = false;
+    if (worked) note(actor_names[static_cast<std::size_t>(actor)]);
+    return worked;
+}
+
+/// @param fairly  everybody once; otherwise one of those that have something to do
+bool World::run_any(bool fairly)
+{
+    const std::uint64_t first = pick(8);
+    bool worked = false;
+    for (std::uint64_t i = 0; i < 8; ++i) {
+        const std::uint64_t who = (first + i) % 8;
+        worked = (who == 7 ? ring_alarm() : run_actor(static_cast<Actor>(who))) || worked;
+        if (disk_.frozen() || (worked && !fairly)) break;
+    }
+    return worked;
+}
+
+bool World::ring_alarm()
+{
+    if (!life_) return false;
+    if (busy_[0] || busy_[1]) return false;
+    auto alarm = life_->waits.take_due(dice_.next());
+    if (!alarm) return false;
+    const std::size_t shard = alarm->io == &life_->io.at(0) ? 0 : 1;
+    busy_[shard] = true;
+    note("alarm of shard " + std::to_string(shard));
+    alarm->ring();
+    busy_[shard] = false;
+    return true;
+}
+
+/// Somebody waits: the others go on.
+bool World::go_on()
+{
+    if (disk_.frozen()) return false;
+    if (!run_any(false)) pass(std::chrono::milliseconds{20});
+    else if (one_in(4)) pass(std::chrono::milliseconds{pick(10)});
+    if (one_in(3)) answer_attempt();
+    return !disk_.frozen();
+}
+
+/// While a sync takes its time.
+void World::others_meanwhile(const std::string& path)
+{
+    const bool in_turn = busy_[static_cast<std::size_t>(Actor::writer)] || busy_[static_cast<std::size_t>(Actor::state)] ||
+                         busy_[static_cast<std::size_t>(Actor::keeper)];
+    (void)path;
+    if (!in_turn || depth_ > 1 || !one_in(3)) return;
+    ++depth_;
+    if (!calm_ && one_in(20)) {
+        coverage_.count("disk: a slow sync");
+        pass(std::chrono::milliseconds{pick(8000)});
+    }
+    for (std::uint64_t i = 1 + pick(4); i > 0 && !disk_.frozen(); --i) {
+        if (one_in(4)) answer_attempt();
+        else run_any(false);
+    }
+    --depth_;
+}
+
+void World::pass(Duration time)
+{
+    clock_.pass(time);
+    expire_attempts();
+    if (disk_fault_ && clock_.steady() >= disk_heals_) disk_fault_.reset();
+    if (disk_.full && clock_.steady() >= disk_heals_) disk_.full = false;
+}
+
+void World::pass_to_next_alarm()
+{
+    const auto next = life_ ? life_->waits.next() : std::nullopt;
+    pass(next && *next > clock_.steady() ? *next - clock_.steady() : Duration{50ms});
+}
+
+void World::ingest()
+{
+    const RoutingVersionPtr& version = former_.version && one_in(10) ? former_.version : table_.version;
+    CommitUnit unit;
+    for (std::uint64_t i = 1 + pick(3); i > 0; --i) {
+        auto stored = std::make_shared<StoredEvent>();
+        stored->event.id = new_event_id(clock_.wall(), chance_);
+        stored->event.received = clock_.wall();
+        stored->event.bus = "default";
+        stored->event.body = "{\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
+        stored->version = version;
+        for (std::uint32_t route = 0; route < version->routes.size(); ++route)
+            if (one_in(3)) stored->routes.push_back(route);
+        if (stored->routes.empty())
+            stored->routes.push_back(static_cast<std::uint32_t>(pick(version->routes.size())));
+        unit.events.push_back(std::move(stored));
+    }
+    const std::uint64_t number = ++units_;
+    note("unit " + std::to_string(number) + " of " + std::to_string(unit.events.size()));
+    book_.submitted_unit(number, unit.events);
+    unit.done = [this, number](const Result<CommitResult>& result) {
+        if (disk_.frozen()) return;
+        note("unit " + std::to_string(number) +
+             (result.has_value() ? " accepted at " + std::to_string(result->first) : ": " + result.error().what));
+        if (!result.has_value()) coverage_.count("ingest: a unit was refused or uncertain");
+        book_.answered_unit(number, result);
+    };
+    life_->journal->submit(std::move(unit));
+}
+
+void World::arrived(Flight& flight)
+{
+    if (disk_.frozen()) return;
+    note("attempt " + std::to_string(flight.number) + " at " + flight.target + ": " + flight.rule + " -> " + flight.of);
+    book_.attempted(flight.event, flight.rule, flight.of, flight.target);
+}
+
+void World::answer(std::size_t place, Outcome outcome, bool took)
+{
+    const Flight flight = std::move(far_->flights[place]);
+    far_->flights.erase(far_->flights.begin() + static_cast<std::ptrdiff_t>(place));
+    const bool told = outcome.verdict == Verdict::delivered;
+    note("attempt " + std::to_string(flight.number) + ": " + (told ? "delivered" : outcome.detail));
+    if (!disk_.frozen()) book_.attempt_ended(flight.event, flight.rule, flight.of, flight.target, took, told);
+    flight.answer(std::move(outcome));
+}
+
+void World::answer_attempt()
+{
+    if (far_->flights.empty()) return;
+    const std::size_t place = pick(far_->flights.size());
+    const auto found = moods_.find(far_->flights[place].target);
+    Mood mood = found == moods_.end() ? Mood::works : found->second;
+    if (mood == Mood::flaps) mood = one_in(2) ? Mood::works : Mood::refuses;
+    if (mood != Mood::works) coverage_.count(std::string{"target: "} + mood_names[static_cast<std::size_t>(mood)]);
+    switch (mood) {
+        case Mood::flaps:
+        case Mood::works: return answer(place, {Verdict::delivered, Cause::none, 200, "HTTP 200", {}, {}, 5ms}, true);
+        case Mood::fails: return answer(place, {Verdict::retry, Cause::status, 503, "HTTP 503", "no", {}, 5ms}, false);
+        case Mood::refuses: return answer(place, {Verdict::retry, Cause::connect, 0, "refused", {}, {}, 1ms}, false);
+        case Mood::rejects: return answer(place, {Verdict::reject, Cause::status, 400, "HTTP 400", "no", {}, 5ms}, false);
+        case Mood::swallows: return answer(place, {Verdict::retry, Cause::lost, 0, "lost", {}, {}, 5ms}, true);
+        case Mood::throttles:
+            return answer(place, {Verdict::retry, Cause::status, 429, "HTTP 429", {}, std::chrono::seconds{1 + pick(8)}, 5ms},
+                          false);
+        case Mood::gone: return answer(place, {Verdict::pause, Cause::status, 410, "HTTP 410", {}, {}, 5ms}, false);
+        case Mood::late:
+        case Mood::hangs: return;  // expire_attempts()
+    }
+}
+
+void World::expire_attempts()
+{
+    for (std::size_t i = 0; i < far_->flights.size();) {
+        const Flight& flight = far_->flights[i];
+        if (clock_.steady() - flight.started < attempt_timeout) {
+            ++i;
+            continue;
+        }
+        const auto mood = moods_.find(flight.target);
+        answer(i, {Verdict::retry, Cause::timeout, 0, "timeout", {}, {}, attempt_timeout},
+               mood != moods_.end() && mood->second == Mood::late);
+    }
+}
+
+void World::reload()
+{
+    Table wanted;
+    wanted.specs = table_.specs;
+    std::string what;
+    const std::uint64_t kind = pick(5);
+    TargetSpec& one = wanted.specs[pick(wanted.specs.size())];
+    if (kind == 0 || wanted.specs.size() < 2) {
+        wanted.specs.push_back(spec_of("t" + std::to_string(++made_names_)));
+        what = "adds " + wanted.specs.back().name;
+    } else if (kind == 1) {
+        what = "removes " + one.name;
+        std::erase_if(wanted.specs, [name = one.name](const TargetSpec& spec) { return spec.name == name; });
+    } else if (kind == 2) {
+        const std::string name = one.name;
+        one = spec_of("t" + std::to_string(++made_names_));
+        one.renamed_from = name;
+        what = "renames " + name + " to " + one.name;
+    } else if (kind == 3) {
+        const std::string from = one.renamed_from;
+        one = spec_of(one.name);
+        one.renamed_from = from;
+        what = "changes " + one.name;
+    } else {
+        // One that was there before comes back.
+        const std::string name = *std::next(names_.begin(), static_cast<std::ptrdiff_t>(pick(names_.size())));
+        if (std::any_of(wanted.specs.begin(), wanted.specs.end(), [&](const TargetSpec& spec) {
+                return spec.name == name || spec.renamed_from == name;
+            }))
+            return;
+        wanted.specs.push_back(spec_of(name));
+        what = "brings back " + name;
+    }
+    for (TargetSpec& spec : wanted.specs)
+        if (!spec.dead_letter_target.empty() &&
+            std::none_of(wanted.specs.begin(), wanted.specs.end(),
+                         [&](const TargetSpec& other) { return other.name == spec.dead_letter_target; }))
+            spec.dead_letter_target.clear();
+    note("reload " + what);
+    restart_targets(wanted);
+}
+
+void World::restart_targets(Table& wanted)
+{
+    main_busy_ = true;
+    if (!calm_ && one_in(8)) disk_.cut_after = 1 + pick(20);
+    const auto version = life_->line->prepare(wanted.specs, version_of(wanted.specs));
+    if (!disk_.frozen()) {
+        disk_.cut_after = 0;
+        if (version.has_value()) {
+            coverage_.count("reloads");
+            wanted.version = *version;
+            former_ = std::exchange(table_, std::move(wanted));
+            life_->line->commit();
+            drop_retries_ = 3;
+        } else {
+            coverage_.count("reload failed");
+            note("the reload failed: " + version.error().what);
+        }
+    }
+    main_busy_ = false;
+}
+
+void World::operate()
+{
+    if (names_.empty()) return;
+    const std::string name = *std::next(names_.begin(), static_cast<std::ptrdiff_t>(pick(names_.size())));
+    Engine& engine = life_->line->engine();
+    switch (pick(4)) {
+        case 0:
+            note("pause " + name);
+            coverage_.count("operator: pause");
+            (void)engine.pause(name, "an operator");
+            break;
+        case 1:
+        case 2:
+            note("resume " + name);
+            coverage_.count("operator: resume");
+            (void)engine.resume(name);
+            break;
+        default:
+            note("retry now " + name);
+            coverage_.count("operator: retry now");
+            (void)engine.retry_now(name);
+    }
+}
+
+void World::step()
+{
+    if (!life_) {
+        if (clock_.steady() < down_until_) pass(down_until_ - clock_.steady());
+        start();
+        return;
+    }
+    if (late_known_ && clock_.steady() >= late_known_->first) {
+        TargetKnown known = std::exchange(late_known_, std::nullopt)->second;
+        known.cursor = life_->journal->synced();
+        life_->state->pass_on({known, CursorMoved{known.target, known.cursor, {}}}, nullptr);
+    }
+    const std::uint64_t what = pick(1000);
+    if (what < 200) {
+        ingest();
+    } else if (what < 600) {
+        for (std::uint64_t i = 1 + pick(6); i > 0 && !disk_.frozen(); --i) run_any(false);
+    } else if (what < 800) {
+        answer_attempt();
+    } else if (what < 860) {
+        pass(std::chrono::milliseconds{pick(one_in(10) ? 5000 : 60)});
+    } else if (what < 890) {
+        pass_to_next_alarm();
+    } else if (what < 930) {
+        note("totals");
+        life_->control.push_back([this] {
+            life_->line->hand_over_totals();
+            if (!one_in(4)) life_->line->release_segments();
+        });
+        if (one_in(2)) life_->journal->chores_due();
+    } else if (what < 950) {
+        const std::string name = *std::next(names_.begin(), static_cast<std::ptrdiff_t>(pick(names_.size())));
+        const Mood mood = one_in(2) ? Mood::works : static_cast<Mood>(pick(mood_names.size()));
+        note(name + ' ' + mood_names[static_cast<std::size_t>(mood)]);
+        moods_[name] = mood;
+    } else if (what < 962) {
+        draw_disk_fault();
+    } else if (what < 968) {
+        static const std::array<Duration, 4> jumps{1h, -1h, years, -years};
+        const Duration by = jumps[pick(jumps.size())];
+        note("the clock jumps");
+        coverage_.count(by == 1h || by == -1h ? "clock: jumps of an hour" : "clock: jumps of ten years");
+        clock_.jump(by);
+    } else if (what < 971) {
+        clock_.wall_stands = !clock_.wall_stands;
+        coverage_.count("clock: stands still");
+        note("the clock stands or goes");
+    } else if (what < 978) {
+        reload();
+    } else if (what < 988) {
+        operate();
+    } else if (what < 990) {
+        if (rots_) rot();
+    } else if (what < 993) {
+        stop_cleanly();
+    } else if (what < 996) {
+        note("the power will go soon");
+        disk_.cut_after = 1 + pick(40);
+    } else {
+        crash("between two steps");
+    }
+    power_cut_if_frozen();
+}
+
+}  // namespace eventyard::sim
