@@ -40,7 +40,7 @@ private:
     std::string path_;
 };
 
-Result<std::unique_ptr<router::State>> open_copy(const std::string& data_dir, const std::string& scratch,
+Result<std::unique_ptr<router::State>> open_copy(Disk& disk, const std::string& data_dir, const std::string& scratch,
                                                  const Clock& clock)
 {
     const std::string path = data_dir + "/state.db";
@@ -50,7 +50,7 @@ Result<std::unique_ptr<router::State>> open_copy(const std::string& data_dir, co
         if (fs::exists(path + suffix)) fs::copy_file(path + suffix, scratch + "/state.db" + suffix, ec);
         if (ec) return fail(Errc::io, "cannot copy '" + path + suffix + "': " + ec.message());
     }
-    EVENTYARD_TRY(state, router::State::open(clock, {.path = scratch + "/state.db"}));
+    EVENTYARD_TRY(state, router::State::open(disk, clock, {.path = scratch + "/state.db"}));
     if (state->report().set_aside)
         return fail(Errc::corrupt, "state.db is damaged: " + state->report().why + "; the next start salvages it");
     return state;
@@ -70,7 +70,7 @@ Result<router::AuditReport> audit_offline(const std::string& data_dir)
     const SystemClock clock;
     SystemRandom random;
     EVENTYARD_TRY(scratch, Scratch::make());
-    EVENTYARD_TRY(state, open_copy(data_dir, scratch->path(), clock));
+    EVENTYARD_TRY(state, open_copy(disk, data_dir, scratch->path(), clock));
     std::promise<Result<router::AuditState>> answer;
     state->audit([&](Result<router::AuditState> found) { answer.set_value(std::move(found)); });
     EVENTYARD_TRY(rows, answer.get_future().get());

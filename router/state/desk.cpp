@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/log.hpp"
+#include "router/state/schema.hpp"
 #include "router/state/store.hpp"
 
 namespace eventyard::router {

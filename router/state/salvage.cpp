@@ -413,13 +413,13 @@ Result<void> salvage(Disk& disk, const std::string& damaged, const std::string& 
 }
 
 /// Fills the new file `fresh` from a whole one of an older format. Errc::corrupt: it is not whole.
-Result<void> upgrade(const std::string& older, int format, const std::string& fresh)
+Result<void> upgrade(Disk& disk, const std::string& older, int format, const std::string& fresh)
 {
     EVENTYARD_TRY(from, open_state_file(older, false));
     const int merged = sqlite3_wal_checkpoint_v2(from.handle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
     if (merged != SQLITE_OK) return from.error(merged, "merge the log");
     EVENTYARD_CHECK(check_schema(from, format));
-    EVENTYARD_TRY(scanned, scan_pages(older));
+    EVENTYARD_TRY(scanned, scan_pages(disk, older));
     if (!scanned.bad.empty() || scanned.cut) return fail(Errc::corrupt, "damaged pages");
     EVENTYARD_TRY(to, open_state_file(fresh, false));
     EVENTYARD_CHECK(to.run("BEGIN IMMEDIATE"));
@@ -502,7 +502,7 @@ Result<OpenedStore> open_or_salvage(Disk& disk, const std::string& path, WallTim
     if (const int format = stored_format(disk, path); format > 0 && format < state_format) {
         EVENTYARD_CHECK(remove_database(disk, fresh));
         EVENTYARD_CHECK(create_state_file(disk, fresh));
-        const auto copied = upgrade(path, format, fresh);
+        const auto copied = upgrade(disk, path, format, fresh);
         if (!copied.has_value() && copied.error().code != Errc::corrupt) return copied.error();
         if (copied.has_value()) {
             EVENTYARD_TRY(moved, move_aside(disk, path, "format-" + std::to_string(format), now));
