@@ -188,7 +188,17 @@ Task<HttpClient::Failure> HttpClient::open(std::shared_ptr<Attempt> attempt)
         if (found.error().code == Errc::too_large) attempt->timed_out = true;
         co_return explain(*attempt, Cause::resolve, "resolve: " + found.error().what);
     }
-    const Endpoints peers = std::move(*found);
+    // The connection goes to an address that was asked about here, never back to the name.
+    Endpoints peers;
+    std::string refused;
+    for (const auto& peer : *found) {
+        const std::string why = server_.guard.refusal(peer.address());
+        if (why.empty()) peers.push_back(peer);
+        else if (refused.empty()) refused = why;
+    }
+    if (peers.empty())
+        co_return explain(*attempt, Cause::address,
+                          "address refused: " + refused + " (host '" + server_.host + "')");
     HttpFailure told;
     for (std::size_t i = 0; i < peers.size(); ++i) {
         // A silent address must leave time for the ones after it.

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "targets/address_guard.hpp"
 #include "targets/connection.hpp"
 #include "targets/http_answer.hpp"
 #include "targets/outcome.hpp"
@@ -26,6 +27,7 @@ struct HttpServer {
     std::uint16_t port = 80;
     TlsContext tls;                    // null: plain
     std::vector<std::string> dns_servers;
+    AddressGuard guard;                // asked about every address before it is connected to
     std::size_t idle_max = 16;         // connections kept for later
     Duration idle_timeout = std::chrono::seconds{30};
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/ip/address.hpp>
 #include <exception>
 
 #include "core/disk.hpp"
@@ -14,7 +15,7 @@
 namespace eventyard::targets {
 namespace {
 
-constexpr std::array<Setting, 12> settings{{
+constexpr std::array<Setting, 13> settings{{
     {"url", "string", "",
      "Where to send: http or https. Its query is not shown; a URL with a `${...}` reference is "
      "shown without its path."},
@@ -29,7 +30,7 @@ constexpr std::array<Setting, 12> settings{{
     {"signing.secret", "string or list of strings", "",
      "`whsec_` and base64 of 24 to 64 bytes. With a list, each signs, so that a secret can be "
      "changed without a gap."},
-    {"retry_on", "list", "408, 409, 425, 429, 5xx, resolve, connect, tls, timeout, lost, protocol",
+    {"retry_on", "list", "408, 409, 425, 429, 5xx, resolve, address, connect, tls, timeout, lost, protocol",
      "What is worth another attempt. Statuses and classes given replace the default statuses, "
      "words replace the default words; the half not mentioned stays."},
     {"tls.verify", "true or false", "true",
@@ -38,6 +39,8 @@ constexpr std::array<Setting, 12> settings{{
      "Certificate authorities to trust instead of the system's, in PEM."},
     {"dns_servers", "list of strings", "the system's",
      "Name servers to ask, as `address` or `address:port`."},
+    {"allow_link_local", "true or false", "false",
+     "true lets the webhook connect to link-local addresses and to those of cloud metadata services."},
     {"idle_connections", "number", "16",
      "Connections kept open for the next request; 0: none."},
     {"idle_timeout", "duration", "30s", "How long an unused connection is kept."},
@@ -179,6 +182,27 @@ void read_url(Fields& fields, Options& options)
     }
 }
 
+void read_guard(Fields& fields, Options& options, const Untrusted* limits)
+{
+    AddressGuard& guard = options.server.guard;
+    guard.untrusted = limits != nullptr;
+    guard.allow_link_local = fields.flag("allow_link_local", false);
+    if (guard.untrusted) {
+        for (const char* key : {"allow_link_local", "dns_servers"})
+            if (fields.has(key))
+                fields.error(key, "'" + std::string(key) + "' is the operator's to set; " +
+                                      "it has no place in a file included with 'untrusted: true'");
+        if (!options.head.url.https && !options.head.url.host.empty() && !limits->allow_http)
+            fields.error("url", "'url' must begin with https:// in a file included with 'untrusted: "
+                                "true'; 'allow_http: true' of that include allows http");
+    }
+    boost::system::error_code not_literal;
+    const auto address = boost::asio::ip::make_address(options.server.host, not_literal);
+    if (not_literal) return;
+    if (const std::string why = guard.refusal(address); !why.empty())
+        fields.error("url", "'url': " + why);
+}
+
 void read_headers(Fields& fields, Options& options)
 {
     const Node* written = fields.node("headers");
@@ -237,7 +261,11 @@ void read_tls(Fields& fields, Options& options, Fingerprint& fingerprint)
     TlsOptions tls;
     if (auto section = fields.section("tls")) {
         tls.verify = section->flag("verify", true);
-        tls.ca_file = section->text("ca_file", "");
+        if (options.server.guard.untrusted && section->has("ca_file"))
+            section->error("ca_file", "'ca_file' has no place in a file included with 'untrusted: "
+                                      "true': it would read files of this machine");
+        else
+            tls.ca_file = section->text("ca_file", "");
         section->finish("tls");
         if (!options.head.url.https && !options.head.url.host.empty())
             fields.error("tls", "'tls' has no meaning for an http:// URL");
@@ -255,11 +283,7 @@ void read_tls(Fields& fields, Options& options, Fingerprint& fingerprint)
     }
 }
 
-}  // namespace
-
-std::span<const Setting> webhook_settings() noexcept { return settings; }
-
-std::shared_ptr<const Blueprint> read_webhook(Fields& fields)
+std::shared_ptr<const Blueprint> read(Fields& fields, const Untrusted* limits)
 {
     using namespace std::chrono_literals;
     auto options = std::make_shared<Options>();
@@ -267,6 +291,7 @@ std::shared_ptr<const Blueprint> read_webhook(Fields& fields)
     fingerprint.add("webhook");
     const std::size_t errors = fields.report().errors();
     read_url(fields, *options);
+    read_guard(fields, *options, limits);
     options->head.method = fields.choice("method", {"POST", "PUT", "PATCH"}, "POST");
     read_headers(fields, *options);
     options->timeout = fields.duration("timeout", 10s, {.min = 1ms, .max = 1h});
@@ -294,7 +319,9 @@ std::shared_ptr<const Blueprint> read_webhook(Fields& fields)
         .add(options->head.url.target)
         .add(options->timeout.count())
         .add(static_cast<long long>(options->server.idle_max))
-        .add(options->server.idle_timeout.count());
+        .add(options->server.idle_timeout.count())
+        .add(options->server.guard.untrusted ? "untrusted" : "operator")
+        .add(options->server.guard.allow_link_local ? "link-local" : "");
     for (const auto& [name, value] : options->head.headers) fingerprint.add(name).add(value.reveal());
     fingerprint.add("keys");
     for (const Secret& key : options->keys) fingerprint.add(key.reveal());
@@ -311,6 +338,17 @@ std::shared_ptr<const Blueprint> read_webhook(Fields& fields)
     std::sort(secrets.begin(), secrets.end(),
               [](const auto& a, const auto& b) { return a.size() > b.size(); });
     return std::make_shared<WebhookBlueprint>(std::move(options));
+}
+
+}  // namespace
+
+std::span<const Setting> webhook_settings() noexcept { return settings; }
+
+std::shared_ptr<const Blueprint> read_webhook(Fields& fields) { return read(fields, nullptr); }
+
+std::shared_ptr<const Blueprint> read_untrusted_webhook(Fields& fields, const Untrusted& limits)
+{
+    return read(fields, &limits);
 }
 
 }  // namespace eventyard::targets
