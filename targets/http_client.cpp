@@ -164,7 +164,7 @@ Task<HttpResult> HttpClient::exchange(std::string_view head, std::string_view bo
             attempt->connection.reset();
             if (Failure failed = co_await open(attempt)) co_return std::move(*failed);
         }
-        AnswerReader reader;
+        AnswerReader reader{server_.body_kept};
         bool nothing_read = true;
         Failure failed = co_await transact(attempt, head, body, reader, nothing_read);
         if (failed) {

@@ -30,6 +30,7 @@ struct HttpServer {
     AddressGuard guard;                // asked about every address before it is connected to
     std::size_t idle_max = 16;         // connections kept for later
     Duration idle_timeout = std::chrono::seconds{30};
+    std::size_t body_kept = AnswerReader::body_kept;
 };
 
 struct HttpFailure {
