@@ -216,7 +216,7 @@ Task<HttpClient::Failure> HttpClient::open(std::shared_ptr<Attempt> attempt)
 Task<HttpClient::Failure> HttpClient::open_one(std::shared_ptr<Attempt> attempt,
                                                asio::ip::tcp::endpoint peer, Duration limit)
 {
-    const auto connection = make_connection(io_, server_.tls);
+    const auto connection = make_connection(io_, server_.tls, sessions_);
     attempt->connection = connection;
     attempt->phase = "connecting to " + text_of(peer);
     if (attempt->closed || attempt->timed_out)
@@ -245,6 +245,7 @@ Task<HttpClient::Failure> HttpClient::open_one(std::shared_ptr<Attempt> attempt,
     if (shaken)
         co_return explain(*attempt, Cause::tls, "tls: " + connection->handshake_problem(shaken) +
                                                     " (" + text_of(peer) + ")");
+    if (connection->resumed()) ++counters_.resumed;
     co_return std::nullopt;
 }
 

@@ -43,6 +43,7 @@ using HttpResult = std::variant<HttpAnswer, HttpFailure>;
 struct HttpCounters {
     std::uint64_t opened = 0;          // connections made
     std::uint64_t reused = 0;          // exchanges on a kept connection
+    std::uint64_t resumed = 0;         // TLS handshakes that went on from an earlier session
     std::uint64_t resent = 0;          // kept connections found closed
 };
 
@@ -78,6 +79,7 @@ private:
     HttpServer server_;
     Resolver resolver_;
     std::shared_ptr<Pool> pool_;
+    std::shared_ptr<TlsSessions> sessions_ = std::make_shared<TlsSessions>();
     using Attempts = std::set<std::shared_ptr<Attempt>>;
     std::shared_ptr<Attempts> attempts_ = std::make_shared<Attempts>();
     HttpCounters counters_;

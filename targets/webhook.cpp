@@ -16,7 +16,7 @@
 namespace eventyard::targets {
 namespace {
 
-constexpr std::array<Setting, 24> settings{{
+constexpr std::array<Setting, 26> settings{{
     {"url", "string", "",
      "Where to send: http or https. Its query is not shown; a URL with a `${...}` reference is "
      "shown without its path."},
@@ -36,11 +36,11 @@ constexpr std::array<Setting, 24> settings{{
     {"auth.basic.password", "string", "none", "Its password."},
     {"auth.bearer", "string", "none", "A token, sent as `Authorization: Bearer`."},
     {"auth.api_key.header", "string", "", "The header that carries the key, e.g. `X-API-Key`."},
-    {"auth.api_key.key", "string", "", "The key."},
+    {"auth.api_key.key", "string", "", "The key, its value."},
     {"auth.oauth2.token_url", "string", "",
      "Where tokens are fetched by OAuth 2.0 client credentials: http or https."},
-    {"auth.oauth2.client_id", "string", "", "Who asks."},
-    {"auth.oauth2.client_secret", "string", "", "The secret of the one who asks."},
+    {"auth.oauth2.client_id", "string", "", "The name this daemon asks by."},
+    {"auth.oauth2.client_secret", "string", "", "The secret that goes with it."},
     {"auth.oauth2.scope", "string", "none", "What the token is to allow."},
     {"auth.oauth2.audience", "string", "none", "Whom the token is for."},
     {"auth.oauth2.client_auth", "basic or body", "basic",
@@ -52,6 +52,9 @@ constexpr std::array<Setting, 24> settings{{
      "false accepts every certificate: anybody on the way can read and change what is sent."},
     {"tls.ca_file", "path", "the system's",
      "Certificate authorities to trust instead of the system's, in PEM."},
+    {"tls.certificate", "path", "none",
+     "Certificate to show to a server that asks for one, in PEM, with those that lead to its authority. `tls` holds for the token server of `auth.oauth2` too."},
+    {"tls.key", "path", "none", "The certificate's private key, in PEM, not encrypted."},
     {"dns_servers", "list of strings", "the system's",
      "Name servers to ask, as `address` or `address:port`."},
     {"allow_link_local", "true or false", "false",
@@ -127,6 +130,7 @@ public:
         std::vector<StatusItem> items{
             {"connections_idle", std::to_string(client_.idle())},
             {"connections_opened", std::to_string(counters.opened)},
+            {"tls_sessions_resumed", std::to_string(counters.resumed)},
             {"requests_on_kept_connections", std::to_string(counters.reused)},
         };
         if (tokens_) items.push_back({"tokens_fetched", std::to_string(tokens_->fetched())});
@@ -317,27 +321,39 @@ void read_tls(Fields& fields, Options& options, Fingerprint& fingerprint)
     const bool uses_tls =
         options.head.url.https || (options.oauth && options.oauth->url.https);
     TlsOptions tls;
-    if (auto section = fields.section("tls")) {
+    auto section = fields.section("tls");
+    if (section) {
         tls.verify = section->flag("verify", true);
-        if (options.server.guard.untrusted && section->has("ca_file"))
-            section->error("ca_file", "'ca_file' has no place in a file included with 'untrusted: "
-                                      "true': it would read files of this machine");
-        else
-            tls.ca_file = section->text("ca_file", "");
+        for (const auto& [key, path] :
+             {std::pair{"ca_file", &tls.ca_file}, {"certificate", &tls.certificate}, {"key", &tls.key}}) {
+            const bool given = section->has(key);
+            *path = section->text(key, "");
+            if (!given || !options.server.guard.untrusted) continue;
+            path->clear();
+            section->error(key, "'" + std::string(key) + "' has no place in a file included with " +
+                                    "'untrusted: true': it would read files of this machine");
+        }
         section->finish("tls");
         if (!uses_tls && !options.head.url.host.empty())
             fields.error("tls", "'tls' has no meaning for an http:// URL");
+        if (tls.certificate.empty() != tls.key.empty()) {
+            const char* given = tls.key.empty() ? "certificate" : "key";
+            return section->error(given, "'certificate' and 'key' are needed together");
+        }
     }
     options.verify = tls.verify;
     fingerprint.add(tls.verify ? "verify" : "no-verify").add(tls.ca_file);
+    fingerprint.add(tls.certificate).add(tls.key);
     if (!uses_tls) return;
-    auto context = make_tls_context(tls);
-    if (!context.has_value()) return fields.error("tls", "'ca_file': " + context.error().what);
-    options.tls = std::move(*context);
+    TlsProblem problem;
+    options.tls = make_tls_context(tls, problem);
+    if (!options.tls) return section->error(problem.option, "'" + std::string(problem.option) + "': " + problem.text);
     if (options.head.url.https) options.server.tls = options.tls;
-    if (!tls.ca_file.empty()) {  // a file with other authorities makes another target
-        PosixDisk disk;
-        if (auto content = read_file(disk, tls.ca_file, 16U << 20); content.has_value())
+    // Files with other content make another target.
+    PosixDisk disk;
+    for (const std::string& path : {tls.ca_file, tls.certificate, tls.key}) {
+        if (path.empty()) continue;
+        if (auto content = read_file(disk, path, 16U << 20); content.has_value())
             fingerprint.add(*content);
     }
 }
