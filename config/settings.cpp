@@ -115,11 +115,14 @@ void SettingsReader::read_file(const std::string& path, const Place& asked_by, c
         report_.error(asked_by, "files include each other in a circle: " + chain + path);
         return;
     }
-    const auto [known, fresh] = read_.emplace(id, untrusted.has_value());
+    const auto [known, fresh] = read_.emplace(id, untrusted);
     if (!fresh) {
         // Which came first must not decide what the file may do.
-        if (known->second != untrusted.has_value())
+        const Limits& before = known->second;
+        if (before.has_value() != untrusted.has_value())
             report_.error(asked_by, "'" + path + "' is included with 'untrusted: true' and without it");
+        else if (before && before->allow_http != untrusted->allow_http)
+            report_.error(asked_by, "'" + path + "' is included with 'allow_http: true' and without it");
         return;
     }
     const auto document = read_document(path, asked_by, report_);

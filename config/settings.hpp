@@ -57,7 +57,7 @@ private:
     Settings out_;
     std::map<std::string, Place> given_;
     std::vector<std::pair<std::string, std::string>> chain_;  // canonical and shown, outermost first
-    std::map<std::string, bool> read_;                        // canonical; whether untrusted
+    std::map<std::string, Limits> read_;                      // canonical
     std::set<std::string> rule_files_;                        // canonical
     bool understood_ = false;                                 // a file's root was a map
 };

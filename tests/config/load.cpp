@@ -315,7 +315,7 @@ TEST_CASE("a file included as untrusted holds guarded targets and nothing else")
     folder.write("eventyard.yaml", "data_dir: /d\n"
                                    "include: [own.yaml, {file: tenants/*.yaml, untrusted: true}]\n");
     folder.write("own.yaml", "targets: {own: {webhook: {url: http://10.0.0.1/}}}\n");
-    folder.write("tenants/a.yaml", "targets: {a: {webhook: {url: https://a.example/$${x}}}}\n");
+    folder.write("tenants/a.yaml", "targets: {a: {webhook: {url: https://a.example/, headers: {X-Plain: '$${x}'}}}}\n");
     folder.write("tenants/b.yaml", "targets: {b: {webhook: {url: https://b.example/}}}\n");
     const auto table = load_good(folder.file("eventyard.yaml"));
     CHECK(table->targets.size() == 3);
