@@ -64,6 +64,11 @@ std::string Secrets::resolve(const std::string& text, const Place& place, Report
             at += 3;
         } else if (text.compare(at, 2, "${") == 0) {
             found_any = true;
+            if (references_ == References::refused) {
+                report.error(place, "a file included with 'untrusted: true' must not hold references; "
+                                    "write $${ for a plain ${");
+                return out;
+            }
             const std::size_t close = text.find('}', at);
             if (close == std::string::npos) {
                 report.error(place, "'${' is never closed by '}'; write $${ for a plain ${");

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "core/fields.hpp"
@@ -18,8 +19,17 @@ public:
     /// Shorter values are no secrets (a port, a yes): hiding them would only garble messages.
     static constexpr std::size_t hidden_min = 4;
 
+    enum class References : std::uint8_t {
+        resolved,
+        refused,  // a mistake: the text is not the operator's, and would read what is not its own
+    };
+    explicit Secrets(References references = References::resolved) : references_(references) {}
+
     std::string resolve(const std::string& text, const Place& place, Report& report,
                         bool& found_any) override;
+
+private:
+    References references_;
 };
 
 }  // namespace eventyard::config

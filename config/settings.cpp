@@ -5,6 +5,7 @@
 #include "config/address.hpp"
 #include "config/files.hpp"
 #include "config/names.hpp"
+#include "config/secrets.hpp"
 
 namespace eventyard::config {
 namespace {
@@ -96,14 +97,14 @@ router::Unmatched unmatched_of(const std::string& word)
 Settings SettingsReader::read(const std::string& path)
 {
     out_.buses.emplace("default", BusDraft{});
-    read_file(path, {});
+    read_file(path, {}, std::nullopt);
     if (understood_ && given_.find("data_dir") == given_.end())
         report_.error({std::make_shared<const std::string>(path), 1, 1},
                       "'data_dir' is missing: the folder that keeps the journal and the state");
     return std::move(out_);
 }
 
-void SettingsReader::read_file(const std::string& path, const Place& asked_by)
+void SettingsReader::read_file(const std::string& path, const Place& asked_by, const Limits& untrusted)
 {
     const std::string id = canonical(path);
     const auto open = std::find_if(chain_.begin(), chain_.end(),
@@ -114,11 +115,21 @@ void SettingsReader::read_file(const std::string& path, const Place& asked_by)
         report_.error(asked_by, "files include each other in a circle: " + chain + path);
         return;
     }
-    if (!read_.insert(id).second) return;
+    const auto [known, fresh] = read_.emplace(id, untrusted);
+    if (!fresh) {
+        // Which came first must not decide what the file may do.
+        const Limits& before = known->second;
+        if (before.has_value() != untrusted.has_value())
+            report_.error(asked_by, "'" + path + "' is included with 'untrusted: true' and without it");
+        else if (before && before->allow_http != untrusted->allow_http)
+            report_.error(asked_by, "'" + path + "' is included with 'allow_http: true' and without it");
+        return;
+    }
     const auto document = read_document(path, asked_by, report_);
     if (!document) return;
     chain_.emplace_back(id, path);
-    read_root(*document);
+    if (untrusted) read_untrusted_root(*document, *untrusted);
+    else read_root(*document);
     chain_.pop_back();
 }
 
@@ -156,7 +167,7 @@ void SettingsReader::read_root(const Document& document)
          {"listen", "data_dir", "threads", "limits", "journal", "log", "dead_letters", "shutdown_grace"})
         static_cast<void>(fields.has(key));
     read_buses(fields);
-    read_targets(fields);
+    read_targets(fields, nullptr);
     read_rule_globs(fields, document);
     refuse_later(fields, root,
                  {"archives", "archive", "schedules", "sources", "dedup", "auth", "tls",
@@ -175,10 +186,9 @@ bool SettingsReader::once(const Node& root, const char* key)
     return inserted;
 }
 
-std::vector<std::pair<std::string, Place>> SettingsReader::expand(Fields& fields, const char* key,
-                                                                  const Document& document)
+SettingsReader::Files SettingsReader::expand(Fields& fields, const char* key, const Document& document)
 {
-    std::vector<std::pair<std::string, Place>> files;
+    Files files;
     const Node* list = fields.node(key);
     if (list == nullptr || (list->kind == Node::Kind::list && list->items.empty())) return files;
     if (list->kind == Node::Kind::map ||
@@ -194,16 +204,66 @@ std::vector<std::pair<std::string, Place>> SettingsReader::expand(Fields& fields
         const Place& place = list->kind == Node::Kind::list && i < list->items.size()
                                  ? list->items[i].place
                                  : list->place;
-        const auto found = expand_glob(resolve_path(*document.file, patterns[i]));
-        if (found.empty()) report_.error(place, "no file matches '" + patterns[i] + "'");
-        for (const std::string& file : found) files.emplace_back(file, place);
+        expand_one(patterns[i], place, document, files);
     }
     return files;
 }
 
+void SettingsReader::expand_one(const std::string& pattern, const Place& place,
+                                const Document& document, Files& files)
+{
+    const auto found = expand_glob(resolve_path(*document.file, pattern));
+    if (found.empty()) report_.error(place, "no file matches '" + pattern + "'");
+    for (const std::string& file : found) files.emplace_back(file, place);
+}
+
 void SettingsReader::read_includes(Fields& fields, const Document& document)
 {
-    for (const auto& [path, place] : expand(fields, "include", document)) read_file(path, place);
+    // Entries with `file` say more than a path; the others are paths, as in any list of files.
+    Node plain;
+    if (const Node* list = fields.node("include"); list != nullptr && list->kind == Node::Kind::list) {
+        plain = Node{Node::Kind::map, list->place, {}, {}, {{"include", list->place, *list}}};
+        std::erase_if(plain.members[0].value.items, [](const Node& item) {
+            return item.kind == Node::Kind::map && item.find("file") != nullptr;
+        });
+        Fields paths(plain, report_, secrets_);
+        for (const auto& [path, place] : expand(paths, "include", document))
+            read_file(path, place, std::nullopt);
+        for (const Node& item : list->items)
+            if (item.kind == Node::Kind::map && item.find("file") != nullptr)
+                read_include_entry(item, document);
+        return;
+    }
+    for (const auto& [path, place] : expand(fields, "include", document))
+        read_file(path, place, std::nullopt);
+}
+
+void SettingsReader::read_include_entry(const Node& entry, const Document& document)
+{
+    Fields fields(entry, report_, secrets_);
+    const std::string pattern = fields.required_text("file");
+    const bool untrusted = fields.flag("untrusted", false);
+    const bool allow_http = fields.flag("allow_http", false);
+    if (allow_http && !untrusted)
+        fields.error("allow_http", "'allow_http' has no meaning without 'untrusted: true'");
+    fields.finish("an include");
+    if (pattern.empty()) return;
+    Files files;
+    expand_one(pattern, fields.place_of("file"), document, files);
+    for (const auto& [path, place] : files)
+        read_file(path, place, untrusted ? Limits{targets::Untrusted{allow_http}} : std::nullopt);
+}
+
+void SettingsReader::read_untrusted_root(const Document& document, const targets::Untrusted& limits)
+{
+    const Node& root = document.root;
+    for (const Member& member : root.members)
+        if (member.key != "targets")
+            report_.error(member.key_place, "'" + member.key + "' has no place in a file included with "
+                                            "'untrusted: true'; it holds 'targets' only");
+    Secrets none{Secrets::References::refused};
+    Fields fields(root, report_, none);
+    read_targets(fields, &limits);
 }
 
 void SettingsReader::read_rule_globs(Fields& fields, const Document& document)
@@ -212,7 +272,7 @@ void SettingsReader::read_rule_globs(Fields& fields, const Document& document)
         if (rule_files_.insert(canonical(path)).second) out_.rule_files.emplace_back(path, place);
 }
 
-void SettingsReader::read_targets(Fields& fields)
+void SettingsReader::read_targets(Fields& fields, const targets::Untrusted* untrusted)
 {
     const Node* map = fields.node("targets");
     if (map == nullptr || (map->kind == Node::Kind::null)) return;
@@ -222,7 +282,7 @@ void SettingsReader::read_targets(Fields& fields)
         return;
     }
     for (const Member& entry : map->members) {
-        TargetDraft draft = read_target(entry, report_, secrets_);
+        TargetDraft draft = read_target(entry, report_, fields.secrets(), untrusted);
         const auto [first, inserted] = out_.targets.emplace(entry.key, std::move(draft));
         if (!inserted)
             report_.error(entry.key_place, "target '" + entry.key + "' is already defined at " +

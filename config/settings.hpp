@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -35,23 +36,28 @@ public:
     [[nodiscard]] Settings read(const std::string& path);
 
 private:
-    void read_file(const std::string& path, const Place& asked_by);
+    using Limits = std::optional<targets::Untrusted>;  // nothing: the file is the operator's own
+    void read_file(const std::string& path, const Place& asked_by, const Limits& untrusted);
     void read_root(const Document& document);
+    void read_untrusted_root(const Document& document, const targets::Untrusted& limits);
+    void read_include_entry(const Node& entry, const Document& document);
     void read_includes(Fields& fields, const Document& document);
     void read_rule_globs(Fields& fields, const Document& document);
-    void read_targets(Fields& fields);
+    void read_targets(Fields& fields, const targets::Untrusted* untrusted);
     void read_buses(Fields& fields);
     /// The section, unless absent or already given in another file (which is reported).
     [[nodiscard]] bool once(const Node& root, const char* key);
-    [[nodiscard]] std::vector<std::pair<std::string, Place>> expand(Fields& fields, const char* key,
-                                                                    const Document& document);
+    using Files = std::vector<std::pair<std::string, Place>>;
+    [[nodiscard]] Files expand(Fields& fields, const char* key, const Document& document);
+    /// Adds the files a pattern names; none is a mistake.
+    void expand_one(const std::string& pattern, const Place& place, const Document& document, Files& files);
 
     Report& report_;
     SecretSource& secrets_;
     Settings out_;
     std::map<std::string, Place> given_;
     std::vector<std::pair<std::string, std::string>> chain_;  // canonical and shown, outermost first
-    std::set<std::string> read_;                              // canonical
+    std::map<std::string, Limits> read_;                      // canonical
     std::set<std::string> rule_files_;                        // canonical
     bool understood_ = false;                                 // a file's root was a map
 };

@@ -90,7 +90,8 @@ void anchor_paths(Node& settings, const targets::Kind& kind)
 
 }  // namespace
 
-TargetDraft read_target(const Member& entry, Report& report, SecretSource& secrets)
+TargetDraft read_target(const Member& entry, Report& report, SecretSource& secrets,
+                        const targets::Untrusted* untrusted)
 {
     TargetDraft draft;
     draft.place = entry.key_place;
@@ -104,9 +105,13 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
         static_cast<void>(fields.section(kind->name));  // reports what is no map
         Node settings = *entry.value.find(kind->name);
         anchor_paths(settings, *kind);
-        if (settings.kind == Node::Kind::map) {
+        if (untrusted != nullptr && kind->read_untrusted == nullptr) {
+            report.error(entry.key_place, "a file included with 'untrusted: true' must not hold a " +
+                                              draft.spec.kind + " target");
+        } else if (settings.kind == Node::Kind::map) {
             Fields kind_fields(settings, report, secrets);
-            draft.spec.blueprint = kind->read(kind_fields);
+            draft.spec.blueprint = untrusted != nullptr ? kind->read_untrusted(kind_fields, *untrusted)
+                                                        : kind->read(kind_fields);
         }
     }
     draft.spec.retry = read_retry(fields);
@@ -119,6 +124,10 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
     }
     draft.spec.renamed_from = fields.text("renamed_from", {});
     draft.renamed_from_place = fields.place_of("renamed_from");
+    if (untrusted != nullptr && !draft.spec.renamed_from.empty())
+        report.error(draft.renamed_from_place,
+                     "'renamed_from' has no place in a file included with 'untrusted: true': it "
+                     "would take over deliveries that were promised to others");
     if (!draft.spec.renamed_from.empty())
         check_name(draft.spec.renamed_from, "a target", false, draft.renamed_from_place, report);
     draft.spec.adopt_pending = fields.flag("adopt_pending", false);

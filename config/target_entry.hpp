@@ -6,6 +6,7 @@
 
 #include "core/fields.hpp"
 #include "router/target_spec.hpp"
+#include "targets/registry.hpp"
 
 namespace eventyard::config {
 
@@ -20,7 +21,9 @@ using TargetDrafts = std::map<std::string, TargetDraft, std::less<>>;
 
 /// Reads a target: exactly one kind, and the settings every target has. Always gives a draft, so
 /// that rules naming a target with mistakes are not reported too; its blueprint may be null.
-[[nodiscard]] TargetDraft read_target(const Member& entry, Report& report, SecretSource& secrets);
+/// @param untrusted  of the file the entry stands in; null: the operator's own
+[[nodiscard]] TargetDraft read_target(const Member& entry, Report& report, SecretSource& secrets,
+                                      const targets::Untrusted* untrusted = nullptr);
 
 /// Dead-letter targets exist and form no cycle; names taken over are free and taken once.
 void check_targets(const TargetDrafts& targets, Report& report);

@@ -1,5 +1,7 @@
 #include "targets/connection.hpp"
 
+#include <openssl/err.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -39,12 +41,44 @@ private:
     Socket socket_;
 };
 
+/// Where an SSL object keeps the TlsSessions it gives its sessions to.
+int sessions_index()
+{
+    static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+
+/// Called within a handshake or a read, on the connection's thread.
+int on_new_session(SSL* ssl, SSL_SESSION* session)
+{
+    auto* sessions = static_cast<TlsSessions*>(SSL_get_ex_data(ssl, sessions_index()));
+    if (sessions == nullptr || SSL_SESSION_is_resumable(session) != 1) return 0;
+    sessions->keep(session);
+    return 1;
+}
+
 class TlsConnection final : public Connection {
 public:
-    TlsConnection(asio::io_context& io, TlsContext tls)
-        : tls_(std::move(tls)), stream_(Socket{io.get_executor()}, *tls_)
+    TlsConnection(asio::io_context& io, TlsContext tls, std::shared_ptr<TlsSessions> sessions)
+        : tls_(std::move(tls)),
+          sessions_(std::move(sessions)),
+          stream_(Socket{io.get_executor()}, *tls_)
     {
         unread_is_fatal_ = false;
+        SSL* handle = stream_.native_handle();
+        SSL_set_ex_data(handle, sessions_index(), sessions_.get());
+        if (SSL_SESSION* session = sessions_->take()) {
+            SSL_set_session(handle, session);
+            SSL_SESSION_free(session);
+        }
+    }
+    TlsConnection(const TlsConnection&) = delete;
+    TlsConnection& operator=(const TlsConnection&) = delete;
+    ~TlsConnection() override
+    {
+        // Else OpenSSL holds the session of a connection that ended without close_notify for bad,
+        // as versions before TLS 1.1 had it.
+        SSL_set_shutdown(stream_.native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     }
 
     Task<ErrorCode> handshake(std::string host) override
@@ -80,6 +114,11 @@ public:
         co_return ec;
     }
 
+    bool resumed() const override
+    {
+        return SSL_session_reused(const_cast<ssl::stream<Socket>&>(stream_).native_handle()) == 1;
+    }
+
     std::string handshake_problem(ErrorCode ec) const override
     {
         const long verified = SSL_get_verify_result(
@@ -96,12 +135,34 @@ protected:
 
 private:
     TlsContext tls_;
+    std::shared_ptr<TlsSessions> sessions_;  // outlives the stream, which points to it
     ssl::stream<Socket> stream_;
 };
 
 }  // namespace
 
-Result<TlsContext> make_tls_context(const TlsOptions& options)
+TlsSessions::~TlsSessions()
+{
+    for (SSL_SESSION* session : kept_) SSL_SESSION_free(session);
+}
+
+void TlsSessions::keep(SSL_SESSION* session)
+{
+    kept_.push_back(session);
+    if (kept_.size() <= kept_max) return;
+    SSL_SESSION_free(kept_.front());
+    kept_.pop_front();
+}
+
+SSL_SESSION* TlsSessions::take()
+{
+    if (kept_.empty()) return nullptr;
+    SSL_SESSION* session = kept_.back();
+    kept_.pop_back();
+    return session;
+}
+
+TlsContext make_tls_context(const TlsOptions& options, TlsProblem& problem)
 {
     auto context = std::make_shared<ssl::context>(ssl::context::tls_client);
     ErrorCode ec;
@@ -110,20 +171,41 @@ Result<TlsContext> make_tls_context(const TlsOptions& options)
                              ssl::context::no_tlsv1_1,
                          ec);
     context->set_verify_mode(options.verify ? ssl::verify_peer : ssl::verify_none, ec);
+    SSL_CTX* handle = context->native_handle();
+    SSL_CTX_set_session_cache_mode(handle, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(handle, &on_new_session);
+    const auto failed = [&](const char* option, std::string text) {
+        problem = {option, std::move(text)};
+        return nullptr;
+    };
     if (!options.ca_file.empty()) {
         context->load_verify_file(options.ca_file, ec);
         if (ec)
-            return fail(Errc::invalid, "no certificates could be read from '" + options.ca_file +
-                                           "': " + ec.message());
+            return failed("ca_file", "no certificates could be read from '" + options.ca_file +
+                                         "': " + ec.message());
     } else {
         context->set_default_verify_paths(ec);
     }
+    if (options.certificate.empty()) return context;
+    context->use_certificate_chain_file(options.certificate, ec);
+    if (ec)
+        return failed("certificate", "no certificate could be read from '" + options.certificate +
+                                         "': " + ec.message());
+    // Without an answer of ours OpenSSL would ask the terminal for the password of an encrypted key.
+    SSL_CTX_set_default_passwd_cb(handle, [](char*, int, int, void*) { return -1; });
+    context->use_private_key_file(options.key, ssl::context::pem, ec);
+    if (ec && ERR_GET_REASON(static_cast<unsigned long>(ec.value())) == X509_R_KEY_VALUES_MISMATCH)
+        return failed("key", "'" + options.key + "' is not the key of '" + options.certificate + "'");
+    if (ec)
+        return failed("key", "no unencrypted private key could be read from '" + options.key +
+                                 "': " + ec.message());
     return context;
 }
 
-std::shared_ptr<Connection> make_connection(asio::io_context& io, const TlsContext& tls)
+std::shared_ptr<Connection> make_connection(asio::io_context& io, const TlsContext& tls,
+                                            std::shared_ptr<TlsSessions> sessions)
 {
-    if (tls) return std::make_shared<TlsConnection>(io, tls);
+    if (tls) return std::make_shared<TlsConnection>(io, tls, std::move(sessions));
     return std::make_shared<PlainConnection>(io);
 }
 

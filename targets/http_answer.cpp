@@ -14,6 +14,7 @@ namespace {
 struct CappedBody {
     struct value_type {
         std::string kept;
+        std::size_t kept_max = 0;
         std::uint64_t seen = 0;
     };
     class reader {
@@ -31,7 +32,7 @@ struct CappedBody {
             for (auto at = boost::asio::buffer_sequence_begin(buffers);
                  at != boost::asio::buffer_sequence_end(buffers); ++at) {
                 const boost::asio::const_buffer piece = *at;
-                const std::size_t room = AnswerReader::body_kept - value_.kept.size();
+                const std::size_t room = value_.kept_max - value_.kept.size();
                 value_.kept.append(static_cast<const char*>(piece.data()),
                                    std::min(room, piece.size()));
                 total += piece.size();
@@ -50,10 +51,12 @@ struct CappedBody {
 
 struct AnswerReader::Parser {
     using Type = http::response_parser<CappedBody>;
+    std::size_t kept = body_kept;
     std::optional<Type> http;
     void reset()
     {
         http.emplace();
+        http->get().body().kept_max = kept;
         http->header_limit(head_max);
         http->body_limit(boost::none);
         http->eager(true);
@@ -67,7 +70,11 @@ std::string_view HttpAnswer::header(std::string_view name) const noexcept
     return {};
 }
 
-AnswerReader::AnswerReader() : parser_(std::make_unique<Parser>()) { parser_->reset(); }
+AnswerReader::AnswerReader(std::size_t kept) : parser_(std::make_unique<Parser>())
+{
+    parser_->kept = kept;
+    parser_->reset();
+}
 AnswerReader::~AnswerReader() = default;
 
 AnswerReader::State AnswerReader::feed(std::string_view bytes)

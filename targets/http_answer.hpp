@@ -13,7 +13,7 @@ namespace eventyard::targets {
 struct HttpAnswer {
     unsigned status = 0;
     std::vector<std::pair<std::string, std::string>> headers;
-    std::string body;     // its first `body_kept` bytes
+    std::string body;     // its first bytes, as many as were asked for
 
     /// The first header of that name, whatever its case; empty when there is none.
     [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
@@ -34,7 +34,8 @@ public:
         broken,  // not HTTP, or cut short; see problem()
     };
 
-    AnswerReader();
+    /// @param kept  bytes of the body that are kept
+    explicit AnswerReader(std::size_t kept = body_kept);
     ~AnswerReader();
     AnswerReader(const AnswerReader&) = delete;
     AnswerReader& operator=(const AnswerReader&) = delete;

@@ -164,7 +164,7 @@ Task<HttpResult> HttpClient::exchange(std::string_view head, std::string_view bo
             attempt->connection.reset();
             if (Failure failed = co_await open(attempt)) co_return std::move(*failed);
         }
-        AnswerReader reader;
+        AnswerReader reader{server_.body_kept};
         bool nothing_read = true;
         Failure failed = co_await transact(attempt, head, body, reader, nothing_read);
         if (failed) {
@@ -188,7 +188,17 @@ Task<HttpClient::Failure> HttpClient::open(std::shared_ptr<Attempt> attempt)
         if (found.error().code == Errc::too_large) attempt->timed_out = true;
         co_return explain(*attempt, Cause::resolve, "resolve: " + found.error().what);
     }
-    const Endpoints peers = std::move(*found);
+    // The connection goes to an address that was asked about here, never back to the name.
+    Endpoints peers;
+    std::string refused;
+    for (const auto& peer : *found) {
+        const std::string why = server_.guard.refusal(peer.address());
+        if (why.empty()) peers.push_back(peer);
+        else if (refused.empty()) refused = why;
+    }
+    if (peers.empty())
+        co_return explain(*attempt, Cause::address,
+                          "address refused: " + refused + " (host '" + server_.host + "')");
     HttpFailure told;
     for (std::size_t i = 0; i < peers.size(); ++i) {
         // A silent address must leave time for the ones after it.
@@ -206,7 +216,7 @@ Task<HttpClient::Failure> HttpClient::open(std::shared_ptr<Attempt> attempt)
 Task<HttpClient::Failure> HttpClient::open_one(std::shared_ptr<Attempt> attempt,
                                                asio::ip::tcp::endpoint peer, Duration limit)
 {
-    const auto connection = make_connection(io_, server_.tls);
+    const auto connection = make_connection(io_, server_.tls, sessions_);
     attempt->connection = connection;
     attempt->phase = "connecting to " + text_of(peer);
     if (attempt->closed || attempt->timed_out)
@@ -235,6 +245,7 @@ Task<HttpClient::Failure> HttpClient::open_one(std::shared_ptr<Attempt> attempt,
     if (shaken)
         co_return explain(*attempt, Cause::tls, "tls: " + connection->handshake_problem(shaken) +
                                                     " (" + text_of(peer) + ")");
+    if (connection->resumed()) ++counters_.resumed;
     co_return std::nullopt;
 }
 

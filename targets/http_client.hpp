@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "targets/address_guard.hpp"
 #include "targets/connection.hpp"
 #include "targets/http_answer.hpp"
 #include "targets/outcome.hpp"
@@ -26,8 +27,10 @@ struct HttpServer {
     std::uint16_t port = 80;
     TlsContext tls;                    // null: plain
     std::vector<std::string> dns_servers;
+    AddressGuard guard;                // asked about every address before it is connected to
     std::size_t idle_max = 16;         // connections kept for later
     Duration idle_timeout = std::chrono::seconds{30};
+    std::size_t body_kept = AnswerReader::body_kept;
 };
 
 struct HttpFailure {
@@ -40,6 +43,7 @@ using HttpResult = std::variant<HttpAnswer, HttpFailure>;
 struct HttpCounters {
     std::uint64_t opened = 0;          // connections made
     std::uint64_t reused = 0;          // exchanges on a kept connection
+    std::uint64_t resumed = 0;         // TLS handshakes that went on from an earlier session
     std::uint64_t resent = 0;          // kept connections found closed
 };
 
@@ -75,6 +79,7 @@ private:
     HttpServer server_;
     Resolver resolver_;
     std::shared_ptr<Pool> pool_;
+    std::shared_ptr<TlsSessions> sessions_ = std::make_shared<TlsSessions>();
     using Attempts = std::set<std::shared_ptr<Attempt>>;
     std::shared_ptr<Attempts> attempts_ = std::make_shared<Attempts>();
     HttpCounters counters_;

@@ -8,6 +8,8 @@ const char* text_of(Cause cause) noexcept
         case Cause::none: return "none";
         case Cause::status: return "status";
         case Cause::resolve: return "resolve";
+        case Cause::address: return "address_refused";
+        case Cause::auth: return "auth";
         case Cause::connect: return "connect";
         case Cause::tls: return "tls";
         case Cause::timeout: return "timeout";

@@ -21,6 +21,8 @@ enum class Cause : std::uint8_t {
     none,        // delivered
     status,      // the target answered with a refusing status or error reply
     resolve,     // no address
+    address,     // resolved, to nothing that may be connected to
+    auth,        // the server that gives out tokens gave none
     connect,     // no connection
     tls,         // handshake or certificate
     timeout,     // no full answer in time; it may have taken effect

@@ -20,12 +20,20 @@ struct Setting {
     const char* help;
 };
 
+/// What the operator grants to a file included with `untrusted: true`.
+struct Untrusted {
+    bool allow_http = false;
+};
+
 struct Kind {
     const char* name;      // the key in YAML: "webhook"
     const char* summary;
     std::span<const Setting> settings;
     /// Reads and validates the settings; mistakes go to the report of `fields` and null comes back.
     std::shared_ptr<const Blueprint> (*read)(Fields& fields);
+    /// The same for settings by somebody who is not the operator; null: such people may not have
+    /// targets of this kind.
+    std::shared_ptr<const Blueprint> (*read_untrusted)(Fields& fields, const Untrusted& limits) = nullptr;
 };
 
 [[nodiscard]] std::span<const Kind> kinds() noexcept;

@@ -8,13 +8,15 @@
 #include "targets/fingerprint.hpp"
 #include "targets/http_client.hpp"
 #include "targets/standard_webhooks.hpp"
+#include "targets/url_setting.hpp"
+#include "targets/webhook_auth.hpp"
 #include "targets/webhook_judge.hpp"
 #include "targets/webhook_request.hpp"
 
 namespace eventyard::targets {
 namespace {
 
-constexpr std::array<Setting, 12> settings{{
+constexpr std::array<Setting, 26> settings{{
     {"url", "string", "",
      "Where to send: http or https. Its query is not shown; a URL with a `${...}` reference is "
      "shown without its path."},
@@ -29,19 +31,46 @@ constexpr std::array<Setting, 12> settings{{
     {"signing.secret", "string or list of strings", "",
      "`whsec_` and base64 of 24 to 64 bytes. With a list, each signs, so that a secret can be "
      "changed without a gap."},
-    {"retry_on", "list", "408, 409, 425, 429, 5xx, resolve, connect, tls, timeout, lost, protocol",
+    {"auth.basic.user", "string", "",
+     "Name for HTTP Basic. `auth` holds one of basic, bearer, api_key, oauth2."},
+    {"auth.basic.password", "string", "none", "Its password."},
+    {"auth.bearer", "string", "none", "A token, sent as `Authorization: Bearer`."},
+    {"auth.api_key.header", "string", "", "The header that carries the key, e.g. `X-API-Key`."},
+    {"auth.api_key.key", "string", "", "The key, its value."},
+    {"auth.oauth2.token_url", "string", "",
+     "Where tokens are fetched by OAuth 2.0 client credentials: http or https."},
+    {"auth.oauth2.client_id", "string", "", "The name this daemon asks by."},
+    {"auth.oauth2.client_secret", "string", "", "The secret that goes with it."},
+    {"auth.oauth2.scope", "string", "none", "What the token is to allow."},
+    {"auth.oauth2.audience", "string", "none", "Whom the token is for."},
+    {"auth.oauth2.client_auth", "basic or body", "basic",
+     "How id and secret are sent to the token server: by HTTP Basic, or in the form."},
+    {"retry_on", "list", "408, 409, 425, 429, 5xx, resolve, address, connect, tls, timeout, lost, protocol",
      "What is worth another attempt. Statuses and classes given replace the default statuses, "
      "words replace the default words; the half not mentioned stays."},
     {"tls.verify", "true or false", "true",
      "false accepts every certificate: anybody on the way can read and change what is sent."},
     {"tls.ca_file", "path", "the system's",
      "Certificate authorities to trust instead of the system's, in PEM."},
+    {"tls.certificate", "path", "none",
+     "Certificate to show to a server that asks for one, in PEM, with those that lead to its authority. `tls` holds for the token server of `auth.oauth2` too."},
+    {"tls.key", "path", "none", "The certificate's private key, in PEM, not encrypted."},
     {"dns_servers", "list of strings", "the system's",
      "Name servers to ask, as `address` or `address:port`."},
+    {"allow_link_local", "true or false", "false",
+     "true lets the webhook connect to link-local addresses and to those of cloud metadata services."},
     {"idle_connections", "number", "16",
      "Connections kept open for the next request; 0: none."},
     {"idle_timeout", "duration", "30s", "How long an unused connection is kept."},
 }};
+
+std::string without(std::string text, const std::string& secret)
+{
+    if (secret.empty()) return text;
+    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at))
+        text.replace(at, secret.size(), "***");
+    return text;
+}
 
 struct Options {
     RequestHead head;
@@ -49,6 +78,8 @@ struct Options {
     std::vector<Secret> keys;
     RetryOn retry_on;
     HttpServer server;
+    TlsContext tls;                    // of the webhook and its token server; null: neither has https
+    std::optional<OAuthClient> oauth;
     bool verify = true;
     std::vector<std::string> secrets;  // never to be repeated, whoever says them
     std::string address;
@@ -62,6 +93,13 @@ public:
           context_(std::move(context)),
           client_(context_.io, context_.clock, options_->server)
     {
+        if (!options_->oauth) return;
+        HttpServer server = options_->server;  // the same name servers and guard
+        server.host = options_->oauth->url.host;
+        server.port = options_->oauth->url.port;
+        server.tls = options_->oauth->url.https ? options_->tls : nullptr;
+        tokens_ = std::make_unique<TokenSource>(context_.io, context_.clock, *options_->oauth,
+                                                std::move(server));
     }
 
     Task<Outcome> deliver(const Delivery& delivery) override
@@ -80,7 +118,11 @@ public:
         co_return outcome;
     }
 
-    void close() override { client_.close(); }
+    void close() override
+    {
+        client_.close();
+        if (tokens_) tokens_->close();
+    }
 
     std::vector<StatusItem> status() const override
     {
@@ -88,8 +130,10 @@ public:
         std::vector<StatusItem> items{
             {"connections_idle", std::to_string(client_.idle())},
             {"connections_opened", std::to_string(counters.opened)},
+            {"tls_sessions_resumed", std::to_string(counters.resumed)},
             {"requests_on_kept_connections", std::to_string(counters.reused)},
         };
+        if (tokens_) items.push_back({"tokens_fetched", std::to_string(tokens_->fetched())});
         if (!options_->verify)
             items.push_back({"tls.verify", "false: certificates are not checked"});
         return items;
@@ -98,6 +142,39 @@ public:
 private:
     Task<Outcome> attempt(const Delivery& delivery)
     {
+        const SteadyTime deadline = context_.clock.steady() + options_->timeout;
+        if (!tokens_) {
+            HttpResult result = co_await request(delivery, Secret{}, options_->timeout);
+            co_return judged(std::move(result), Secret{});
+        }
+        for (bool renewed = false;; renewed = true) {
+            TokenResult found = co_await tokens_->token(deadline);
+            if (auto* failure = std::get_if<TokenFailure>(&found)) co_return untokened(*failure);
+            const Secret token = std::get<Secret>(found);
+            const Duration left = std::max<Duration>(
+                std::chrono::ceil<std::chrono::milliseconds>(deadline - context_.clock.steady()),
+                std::chrono::milliseconds{1});
+            HttpResult result = co_await request(delivery, token, left);
+            const auto* answer = std::get_if<HttpAnswer>(&result);
+            const bool refused = answer != nullptr && answer->status == 401;
+            if (!refused || renewed) co_return judged(std::move(result), token);
+            tokens_->refused(token);
+        }
+    }
+
+    /// The receiver was not asked: that is worth another attempt whatever it would have said.
+    Outcome untokened(const TokenFailure& failure) const
+    {
+        Outcome outcome;
+        outcome.verdict = Verdict::retry;
+        outcome.cause = failure.cause;
+        outcome.detail = without_secrets(failure.detail);
+        outcome.retry_after = failure.retry_after;
+        return outcome;
+    }
+
+    Task<HttpResult> request(const Delivery& delivery, Secret token, Duration limit)
+    {
         const std::string_view body = delivery.event.body;
         const WallTime now = context_.clock.wall();
         const std::int64_t timestamp =
@@ -105,9 +182,14 @@ private:
         std::string signature;
         if (!options_->keys.empty())
             signature = sign_webhook(options_->keys, delivery.id, timestamp, body);
-        const std::string head = request_head(options_->head, delivery, timestamp, signature);
-        HttpResult result = co_await client_.exchange(head, body, options_->timeout);
+        const std::string head =
+            request_head(options_->head, delivery, timestamp, signature, token.reveal());
+        HttpResult result = co_await client_.exchange(head, body, limit);
+        co_return result;
+    }
 
+    Outcome judged(HttpResult result, const Secret& token) const
+    {
         Outcome outcome;
         if (auto* failure = std::get_if<HttpFailure>(&result)) {
             outcome.cause = failure->cause;
@@ -115,7 +197,7 @@ private:
             const bool again =
                 failure->cause == Cause::internal || options_->retry_on.failure(failure->cause);
             outcome.verdict = again ? Verdict::retry : Verdict::reject;
-            co_return outcome;
+            return outcome;
         }
         HttpAnswer& answer = std::get<HttpAnswer>(result);
         outcome.status = static_cast<int>(answer.status);
@@ -127,22 +209,21 @@ private:
         outcome.verdict = judgement.verdict;
         outcome.retry_after = judgement.retry_after;
         outcome.cause = outcome.verdict == Verdict::delivered ? Cause::none : Cause::status;
-        outcome.response = without_secrets(std::move(answer.body));
-        co_return outcome;
+        outcome.response = without_secrets(without(std::move(answer.body), token.reveal()));
+        return outcome;
     }
 
     /// Some servers echo what they were sent.
     std::string without_secrets(std::string text) const
     {
-        for (const std::string& secret : options_->secrets)
-            for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at))
-                text.replace(at, secret.size(), "***");
+        for (const std::string& secret : options_->secrets) text = without(std::move(text), secret);
         return text;
     }
 
     std::shared_ptr<const Options> options_;
     TargetContext context_;
     HttpClient client_;
+    std::unique_ptr<TokenSource> tokens_;  // null: no oauth2
 };
 
 class WebhookBlueprint final : public Blueprint {
@@ -161,22 +242,25 @@ private:
     std::shared_ptr<const Options> options_;
 };
 
-void read_url(Fields& fields, Options& options)
+void read_guard(Fields& fields, Options& options, const Untrusted* limits)
 {
-    const std::string text = fields.required_text("url");
-    if (text.empty()) return;
-    auto url = parse_webhook_url(text);
-    if (!url.has_value()) return fields.error("url", "'url' " + url.error().what);
-    options.head.url = std::move(*url);
+    AddressGuard& guard = options.server.guard;
+    guard.untrusted = limits != nullptr;
+    guard.allow_link_local = fields.flag("allow_link_local", false);
+    if (guard.untrusted) {
+        for (const char* key : {"allow_link_local", "dns_servers"})
+            if (fields.has(key))
+                fields.error(key, "'" + std::string(key) + "' is the operator's to set; " +
+                                      "it has no place in a file included with 'untrusted: true'");
+    }
+}
+
+void read_target_url(Fields& fields, Options& options, const Untrusted* limits)
+{
+    options.head.url = read_url(fields, "url", options.server.guard, limits, options.secrets);
     options.server.host = options.head.url.host;
     options.server.port = options.head.url.port;
     options.address = options.head.url.shown;
-    const Node* written = fields.node("url");
-    if (written != nullptr && written->text.find("${") != std::string::npos) {
-        options.address = std::string(options.head.url.https ? "https://" : "http://") +
-                          options.head.url.host_header + "/***";
-        options.secrets.push_back(options.head.url.target);
-    }
 }
 
 void read_headers(Fields& fields, Options& options)
@@ -234,41 +318,61 @@ void read_signing(Fields& fields, Options& options)
 
 void read_tls(Fields& fields, Options& options, Fingerprint& fingerprint)
 {
+    const bool uses_tls =
+        options.head.url.https || (options.oauth && options.oauth->url.https);
     TlsOptions tls;
-    if (auto section = fields.section("tls")) {
+    auto section = fields.section("tls");
+    if (section) {
         tls.verify = section->flag("verify", true);
-        tls.ca_file = section->text("ca_file", "");
+        for (const auto& [key, path] :
+             {std::pair{"ca_file", &tls.ca_file}, {"certificate", &tls.certificate}, {"key", &tls.key}}) {
+            const bool given = section->has(key);
+            *path = section->text(key, "");
+            if (!given || !options.server.guard.untrusted) continue;
+            path->clear();
+            section->error(key, "'" + std::string(key) + "' has no place in a file included with " +
+                                    "'untrusted: true': it would read files of this machine");
+        }
         section->finish("tls");
-        if (!options.head.url.https && !options.head.url.host.empty())
+        if (!uses_tls && !options.head.url.host.empty())
             fields.error("tls", "'tls' has no meaning for an http:// URL");
+        if (tls.certificate.empty() != tls.key.empty()) {
+            const char* given = tls.key.empty() ? "certificate" : "key";
+            return section->error(given, "'certificate' and 'key' are needed together");
+        }
     }
     options.verify = tls.verify;
     fingerprint.add(tls.verify ? "verify" : "no-verify").add(tls.ca_file);
-    if (!options.head.url.https) return;
-    auto context = make_tls_context(tls);
-    if (!context.has_value()) return fields.error("tls", "'ca_file': " + context.error().what);
-    options.server.tls = std::move(*context);
-    if (!tls.ca_file.empty()) {  // a file with other authorities makes another target
-        PosixDisk disk;
-        if (auto content = read_file(disk, tls.ca_file, 16U << 20); content.has_value())
+    fingerprint.add(tls.certificate).add(tls.key);
+    if (!uses_tls) return;
+    TlsProblem problem;
+    options.tls = make_tls_context(tls, problem);
+    if (!options.tls) return section->error(problem.option, "'" + std::string(problem.option) + "': " + problem.text);
+    if (options.head.url.https) options.server.tls = options.tls;
+    // Files with other content make another target.
+    PosixDisk disk;
+    for (const std::string& path : {tls.ca_file, tls.certificate, tls.key}) {
+        if (path.empty()) continue;
+        if (auto content = read_file(disk, path, 16U << 20); content.has_value())
             fingerprint.add(*content);
     }
 }
 
-}  // namespace
-
-std::span<const Setting> webhook_settings() noexcept { return settings; }
-
-std::shared_ptr<const Blueprint> read_webhook(Fields& fields)
+std::shared_ptr<const Blueprint> read(Fields& fields, const Untrusted* limits)
 {
     using namespace std::chrono_literals;
     auto options = std::make_shared<Options>();
     Fingerprint fingerprint;
     fingerprint.add("webhook");
     const std::size_t errors = fields.report().errors();
-    read_url(fields, *options);
+    read_guard(fields, *options, limits);
+    read_target_url(fields, *options, limits);
     options->head.method = fields.choice("method", {"POST", "PUT", "PATCH"}, "POST");
     read_headers(fields, *options);
+    WebhookAuth auth = read_auth(fields, options->head, options->server.guard, limits,
+                                 options->secrets, fingerprint);
+    if (auth.header) options->head.headers.push_back(std::move(*auth.header));
+    options->oauth = std::move(auth.oauth);
     options->timeout = fields.duration("timeout", 10s, {.min = 1ms, .max = 1h});
     read_signing(fields, *options);
     const std::vector<std::string> retry_on = fields.texts("retry_on");
@@ -294,7 +398,9 @@ std::shared_ptr<const Blueprint> read_webhook(Fields& fields)
         .add(options->head.url.target)
         .add(options->timeout.count())
         .add(static_cast<long long>(options->server.idle_max))
-        .add(options->server.idle_timeout.count());
+        .add(options->server.idle_timeout.count())
+        .add(options->server.guard.untrusted ? "untrusted" : "operator")
+        .add(options->server.guard.allow_link_local ? "link-local" : "");
     for (const auto& [name, value] : options->head.headers) fingerprint.add(name).add(value.reveal());
     fingerprint.add("keys");
     for (const Secret& key : options->keys) fingerprint.add(key.reveal());
@@ -311,6 +417,17 @@ std::shared_ptr<const Blueprint> read_webhook(Fields& fields)
     std::sort(secrets.begin(), secrets.end(),
               [](const auto& a, const auto& b) { return a.size() > b.size(); });
     return std::make_shared<WebhookBlueprint>(std::move(options));
+}
+
+}  // namespace
+
+std::span<const Setting> webhook_settings() noexcept { return settings; }
+
+std::shared_ptr<const Blueprint> read_webhook(Fields& fields) { return read(fields, nullptr); }
+
+std::shared_ptr<const Blueprint> read_untrusted_webhook(Fields& fields, const Untrusted& limits)
+{
+    return read(fields, &limits);
 }
 
 }  // namespace eventyard::targets

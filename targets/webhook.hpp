@@ -9,5 +9,8 @@ namespace eventyard::targets {
 
 [[nodiscard]] std::span<const Setting> webhook_settings() noexcept;
 std::shared_ptr<const Blueprint> read_webhook(Fields& fields);
+/// By somebody else than the operator: ordinary addresses only (targets/address_guard.hpp), https
+/// unless allowed, and no setting that reads a file of this machine or asks other name servers.
+std::shared_ptr<const Blueprint> read_untrusted_webhook(Fields& fields, const Untrusted& limits);
 
 }  // namespace eventyard::targets

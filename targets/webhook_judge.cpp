@@ -9,7 +9,8 @@
 namespace eventyard::targets {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Cause>, 6> words{{{"resolve", Cause::resolve},
+constexpr std::array<std::pair<std::string_view, Cause>, 7> words{{{"resolve", Cause::resolve},
+                                                                   {"address", Cause::address},
                                                                    {"connect", Cause::connect},
                                                                    {"tls", Cause::tls},
                                                                    {"timeout", Cause::timeout},
@@ -54,7 +55,7 @@ RetryOn RetryOn::parse(const std::vector<std::string>& items, std::string& probl
         if (!known && problem.empty())
             problem = "'" + item +
                       "' is neither a status (300 to 599), a class (3xx, 4xx, 5xx) nor one of "
-                      "resolve, connect, tls, timeout, lost, protocol" +
+                      "resolve, address, connect, tls, timeout, lost, protocol" +
                       did_you_mean(item, names);
     }
     if (statuses.any()) result.statuses_ = statuses;

@@ -14,7 +14,7 @@ namespace eventyard::targets {
 /// Which refusing statuses and which failures without an answer are worth another attempt.
 class RetryOn {
 public:
-    /// 408, 409, 425, 429, 5xx; resolve, connect, tls, timeout, lost, protocol.
+    /// 408, 409, 425, 429, 5xx; resolve, address, connect, tls, timeout, lost, protocol.
     RetryOn();
     /// From a list such as ["404", "5xx", "timeout"]. Statuses given replace the default statuses,
     /// words given replace the default words; a half not mentioned stays as it is.

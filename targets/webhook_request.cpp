@@ -52,7 +52,7 @@ Result<WebhookUrl> parse_webhook_url(const std::string& text)
         return fail(Errc::invalid, "must begin with https:// or http://");
     if (url.has_userinfo())
         return fail(Errc::invalid,
-                    "must not hold a user name or password; use headers: {Authorization: ...}");
+                    "must not hold a user name or password; they belong into 'auth'");
     if (url.has_fragment())
         return fail(Errc::invalid, "must not hold a fragment ('#'): it is never sent");
     WebhookUrl result;
@@ -89,7 +89,7 @@ std::string header_problem(std::string_view name, std::string_view value)
 }
 
 std::string request_head(const RequestHead& head, const Delivery& delivery, std::int64_t timestamp,
-                         std::string_view signature)
+                         std::string_view signature, std::string_view bearer)
 {
     std::string out;
     out.reserve(512);
@@ -105,6 +105,7 @@ std::string request_head(const RequestHead& head, const Delivery& delivery, std:
     append_header(out, "eventyard-event-id", delivery.event.id.text());
     append_header(out, "eventyard-attempt", std::to_string(delivery.attempt));
     for (const auto& [name, value] : head.headers) append_header(out, name, value.reveal());
+    if (!bearer.empty()) out.append("authorization: Bearer ").append(bearer).append("\r\n");
     out.append("\r\n");
     return out;
 }

@@ -22,7 +22,7 @@ struct WebhookUrl {
     std::string shown;   // for people: without the query, which may hold a token
 };
 
-/// http or https, no user name (headers carry credentials), no fragment.
+/// http or https, no user name (`auth` carries credentials), no fragment.
 Result<WebhookUrl> parse_webhook_url(const std::string& text);
 
 /// Why a configured header cannot be sent; empty when it can.
@@ -37,7 +37,9 @@ struct RequestHead {
 /// Request line and headers up to the blank line. Values that come with a delivery are made harmless:
 /// control bytes become '_'.
 /// @param signature  value of webhook-signature; empty: not signed
+/// @param bearer  a token for this request; empty: none
 [[nodiscard]] std::string request_head(const RequestHead& head, const Delivery& delivery,
-                                       std::int64_t timestamp, std::string_view signature);
+                                       std::int64_t timestamp, std::string_view signature,
+                                       std::string_view bearer = {});
 
 }  // namespace eventyard::targets

@@ -25,6 +25,7 @@ rules:
 data_dir: /d
 rules: rules.yaml
 qqqqqqqqqqqq: 1
+include: [{file: other.yaml, qqqqqqqqqqqq: 1}]
 listen: {qqqqqqqqqqqq: 1}
 limits: {qqqqqqqqqqqq: 1}
 journal: {qqqqqqqqqqqq: 1}
@@ -38,6 +39,7 @@ targets:
     dead_letter: {target: u, qqqqqqqqqqqq: 1}
   u: {file: {path: /tmp/u}}
 )");
+    folder.write("other.yaml", "buses: {}\n");
     Report report;
     CHECK(config::load(folder.file("eventyard.yaml"), report) == nullptr);
     std::set<std::string> keys;
@@ -54,7 +56,7 @@ targets:
             keys.insert(key);
         }
     }
-    CHECK(sections == 14);
+    CHECK(sections == 15);
     CHECK(keys.size() > 40);
     const std::string page = support::read_text(std::string(EVENTYARD_SOURCE_DIR) + "/docs/configuration.md");
     for (const std::string& key : keys) {

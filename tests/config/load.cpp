@@ -308,3 +308,20 @@ TEST_CASE("ten thousand rules load in a moment")
     CHECK(table->version->routes.size() == 20'000);
     CHECK(took < 60s);  // sanitizers included; a release build takes about a second
 }
+
+TEST_CASE("a file included as untrusted holds guarded targets and nothing else")
+{
+    TempDir folder;
+    folder.write("eventyard.yaml", "data_dir: /d\n"
+                                   "include: [own.yaml, {file: tenants/*.yaml, untrusted: true}]\n");
+    folder.write("own.yaml", "targets: {own: {webhook: {url: http://10.0.0.1/}}}\n");
+    folder.write("tenants/a.yaml", "targets: {a: {webhook: {url: https://a.example/, headers: {X-Plain: '$${x}'}}}}\n");
+    folder.write("tenants/b.yaml", "targets: {b: {webhook: {url: https://b.example/}}}\n");
+    const auto table = load_good(folder.file("eventyard.yaml"));
+    CHECK(table->targets.size() == 3);
+
+    folder.write("eventyard.yaml", "data_dir: /d\n"
+                                   "include: [{file: tenants/*.yaml, untrusted: true, allow_http: true}]\n");
+    folder.write("tenants/b.yaml", "targets: {b: {webhook: {url: http://b.example/}}}\n");
+    CHECK(load_good(folder.file("eventyard.yaml"))->targets.size() == 2);
+}

@@ -57,6 +57,7 @@ inline HookReply answer(int status, const std::string& headers = "", const std::
 struct TlsFiles {
     std::string certificate;  // empty: plain HTTP
     std::string key;
+    std::string client_authority;  // clients must show a certificate by it; empty: need not
 };
 
 class HookServer {
@@ -71,6 +72,13 @@ public:
             if (SSL_CTX_use_certificate_chain_file(tls_, tls.certificate.c_str()) != 1 ||
                 SSL_CTX_use_PrivateKey_file(tls_, tls.key.c_str(), SSL_FILETYPE_PEM) != 1)
                 throw std::runtime_error("cannot use " + tls.certificate);
+            const unsigned char context[] = "hook";
+            SSL_CTX_set_session_id_context(tls_, context, sizeof context - 1);
+            if (!tls.client_authority.empty()) {
+                if (SSL_CTX_load_verify_locations(tls_, tls.client_authority.c_str(), nullptr) != 1)
+                    throw std::runtime_error("cannot use " + tls.client_authority);
+                SSL_CTX_set_verify(tls_, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+            }
             SSL_CTX_set_tlsext_servername_callback(tls_, &HookServer::on_name);
             SSL_CTX_set_tlsext_servername_arg(tls_, this);
         }
@@ -102,6 +110,8 @@ public:
     {
         return (tls_ != nullptr ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_) + path;
     }
+    /// TLS handshakes that went on from an earlier session.
+    [[nodiscard]] int resumed() const noexcept { return resumed_; }
     /// The name the last TLS client asked for.
     [[nodiscard]] std::string asked_name()
     {
@@ -171,7 +181,10 @@ private:
         } else {
             wire.ssl = SSL_new(tls_);
             SSL_set_fd(wire.ssl, fd);
-            if (wait_readable(wire) && SSL_accept(wire.ssl) == 1) talk(wire, number);
+            if (wait_readable(wire) && SSL_accept(wire.ssl) == 1) {
+                resumed_ += SSL_session_reused(wire.ssl);
+                talk(wire, number);
+            }
             SSL_free(wire.ssl);
         }
         ::close(fd);
@@ -217,6 +230,7 @@ private:
     int port_ = 0;
     std::atomic<bool> stop_{false};
     std::atomic<int> connections_{0};
+    std::atomic<int> resumed_{0};
     std::mutex mutex_;
     std::string asked_name_;
     std::thread acceptor_;
