@@ -8,7 +8,7 @@
 
 #include "core/disk.hpp"
 #include "core/log.hpp"
-#include "core/overlay_disk.hpp"
+#include "cli/overlay_disk.hpp"
 
 namespace eventyard::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/overlay_disk.hpp"
+#include "cli/overlay_disk.hpp"
 
 #include <catch2/catch.hpp>
 

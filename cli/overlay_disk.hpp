@@ -1,4 +1,4 @@
-// core/overlay_disk.hpp — another disk whose files stay as they are: what is written lies in memory.
+// cli/overlay_disk.hpp — another disk whose files stay as they are: what is written lies in memory.
 //
 // For looking at a directory in the way of a start, which repairs what it finds. A file that is opened
 // for writing is copied into memory as a whole when it is written first. Thread-safe.
