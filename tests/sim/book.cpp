@@ -177,7 +177,7 @@ void Book::attempted(const Id& id, const std::string& rule, const std::string& t
     if (!place->event->published)
         return violated("delivery " + what + " is attempted, but was not promised");
     if (one.ended == Ending::dead_lettered && (at == one.forward_to || one.ended_durable || one.ended_life == life_) &&
-        !(forgetful && one.forward_to.empty())) {
+        !(forgetful && at != one.forward_to)) {  // else the delivery itself, whose end was forgotten
         if (one.forward_to.empty()) violated("dead letter " + what + " is attempted at '" + at + "' again");
         return;  // a copy for a dead-letter target
     }

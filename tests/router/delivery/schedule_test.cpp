@@ -103,7 +103,7 @@ TEST_CASE("a start reads the rows of the state and clamps their waits")
     CHECK(schedule.waiting() == 3);
     const auto read = schedule.want_read();
     REQUIRE(read);
-    CHECK(read->after_due == WallTime{});
+    CHECK(read->after_due == WallTime::min());  // a wrong clock may date rows before 1970
     CHECK(!schedule.want_read());
     schedule.took({row(7, w0 - 5h, 10s), row(8, w0 + 2s, 10s), row(9, w0 + 5h, 10s)}, s0, w0);
     CHECK(schedule.waiting() == 3);
