@@ -79,9 +79,13 @@ TEST_CASE("every mistake put in on purpose is found")
         {Plant::released_unsynced, 20},  {Plant::sync_retried, 200}, {Plant::new_cursor_at_end, 400},
         {Plant::cursor_early, 20},       {Plant::retry_dropped, 60},
     };
-    for (const Case& one : cases) DYNAMIC_SECTION(sim::name_of(one.plant)) {
-        std::string found;
-        for (std::uint64_t seed = 1; seed <= one.seeds && found.empty(); ++seed) found = run(seed, 500, one.plant).fault;
-        CHECK(found != "");
+    for (const Case& one : cases) {
+        if (slower > 1 && one.seeds > 60) continue;  // rare catches: the release build looks for them
+        DYNAMIC_SECTION(sim::name_of(one.plant)) {
+            std::string found;
+            for (std::uint64_t seed = 1; seed <= one.seeds && found.empty(); ++seed)
+                found = run(seed, 500, one.plant).fault;
+            CHECK(found != "");
+        }
     }
 }
