@@ -43,6 +43,8 @@ TEST_CASE("an event goes in by HTTP and out to a webhook, and the ledger balance
     REQUIRE(answer.status == 202);
     const auto json = nlohmann::json::parse(answer.body);
     CHECK(json.at("sequence").get<std::uint64_t>() >= 1);
+    // The answer may come before a lane was told: then nothing is pending yet either.
+    REQUIRE(eventually([&] { return daemon.status().at("ledger").size() == 1; }));
     const auto status = daemon.settle();
     CHECK(status.at("balanced") == true);
     REQUIRE(status.at("ledger").size() == 1);
