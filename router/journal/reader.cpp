@@ -83,6 +83,20 @@ Result<void> Reader::with_index(Segment& segment, Visit visit)
     return fail(Errc::not_found, "not loaded");
 }
 
+/// As with_index(), and loads the segment where that is needed. False: it was let go of meanwhile.
+template <class Visit>
+Result<bool> Reader::look_into(const SegmentPtr& segment, Visit visit)
+{
+    if (with_index(*segment, visit).has_value()) return true;
+    auto loaded = load(segment);
+    if (!loaded.has_value()) {
+        if (loaded.error().code == Errc::not_found) return false;
+        return loaded.error();
+    }
+    visit(*loaded->index, loaded->file);
+    return true;
+}
+
 Result<StoredEventPtr> Reader::decode(std::string_view frame, const Segment& segment,
                                       std::uint64_t offset, Sequence sequence)
 {
@@ -318,14 +332,8 @@ Result<StoredEventPtr> Reader::read_event_once(Sequence sequence)
                 damaged = gap->reason == GapReason::damaged;
             }
         };
-        if (!with_index(*segment, look).has_value()) {
-            auto loaded = load(segment);
-            if (!loaded.has_value()) {
-                if (loaded.error().code == Errc::not_found) continue;
-                return loaded.error();
-            }
-            look(*loaded->index, loaded->file);
-        }
+        EVENTYARD_TRY(there, look_into(segment, look));
+        if (!there) continue;
         if (damaged)
             return fail(Errc::corrupt, "event " + std::to_string(sequence) + " is damaged");
         if (found.offset == 0) break;
@@ -367,14 +375,7 @@ Result<Reader::Tally> Reader::tally_once(Sequence after, Sequence through)
                     ++counts[{route.rule, route.target}];
                 }
         };
-        if (!with_index(*segment, count).has_value()) {
-            auto loaded = load(segment);
-            if (!loaded.has_value()) {
-                if (loaded.error().code == Errc::not_found) continue;
-                return loaded.error();
-            }
-            count(*loaded->index, loaded->file);
-        }
+        EVENTYARD_CHECK(look_into(segment, count));
     }
     return counts;
 }
@@ -401,14 +402,7 @@ Result<Reader::Tally> Reader::tally_of_once(const std::vector<DeliveryKey>& keys
                 ++counts[{route.rule, route.target}];
             }
         };
-        if (!with_index(*segment, count).has_value()) {
-            auto loaded = load(segment);
-            if (!loaded.has_value()) {
-                if (loaded.error().code == Errc::not_found) continue;
-                return loaded.error();
-            }
-            count(*loaded->index, loaded->file);
-        }
+        EVENTYARD_CHECK(look_into(segment, count));
     }
     return counts;
 }
@@ -436,14 +430,7 @@ Result<std::uint64_t> Reader::count_after_once(const std::string& target, Delive
             for (std::size_t i = index.lower_bound(after.sequence); i < events.size(); ++i)
                 if (goes_to(index, events[i], pairs, after, routes)) sum += routes.size();
         };
-        if (!with_index(*segment, count).has_value()) {
-            auto loaded = load(segment);
-            if (!loaded.has_value()) {
-                if (loaded.error().code == Errc::not_found) continue;
-                return loaded.error();
-            }
-            count(*loaded->index, loaded->file);
-        }
+        EVENTYARD_CHECK(look_into(segment, count));
     }
     return sum;
 }

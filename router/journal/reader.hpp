@@ -54,6 +54,8 @@ private:
     Result<std::uint64_t> count_after_once(const std::string& target, DeliveryKey after);
     template <class Visit>
     Result<void> with_index(Segment& segment, Visit visit);
+    template <class Visit>
+    Result<bool> look_into(const SegmentPtr& segment, Visit visit);
     Result<LoadedSegment> load(const SegmentPtr& segment);
     /// Ends before the first event that the disk does not give now; true then, and chunk.through says so.
     Result<bool> read_frames(Segment& segment, File& file, const std::vector<Wanted>& wanted,
