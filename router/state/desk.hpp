@@ -46,6 +46,14 @@ public:
                 return store.next_retries(target, after_due, after_key, limit);
             });
     }
+    void first_of_key(std::string target, std::string order_key,
+                      std::function<void(Result<std::optional<RetryRow>>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done),
+            [target = std::move(target), order_key = std::move(order_key)](Store& store) {
+                return store.first_of_key(target, order_key);
+            });
+    }
     void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) override
     {
         ask(Request::Needs::durable, std::move(done),

@@ -64,6 +64,7 @@ RetryRow read_retry(const Statement& row, std::string target)
     retry.rule = row.text(7);
     retry.letter = row.integer(8);
     retry.earlier = static_cast<std::uint32_t>(row.natural(9));
+    retry.order_key = row.text(10);
     return retry;
 }
 

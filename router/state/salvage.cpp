@@ -48,6 +48,7 @@ public:
         EVENTYARD_CHECK(retries());
         EVENTYARD_CHECK(dead_letters());
         EVENTYARD_CHECK(finish_targets());
+        EVENTYARD_CHECK(parked_keys());
         EVENTYARD_CHECK(rest());
         EVENTYARD_CHECK(count_revived());
         report.salvaged_targets = salvaged_targets_;
@@ -69,7 +70,7 @@ private:
         bool known = true;  // its row was read
         bool trusted = true;
         std::int64_t retries_was = 0, dead_letters_was = 0;
-        std::int64_t retries = 0, dead_letters = 0;
+        std::int64_t retries = 0, held = 0, delayed = 0, dead_letters = 0;
     };
 
     /// Visits rows in key order. `sql` has one parameter, the key to go on after, and the key as
@@ -137,9 +138,9 @@ private:
                              }));
         EVENTYARD_TRY(
             put, Statement::prepare(to_,
-                                    "INSERT INTO target(id, name, kind, cursor, shard, retries,"
-                                    " dead_letters, trusted, paused, settled)"
-                                    " VALUES(?,?,?,?,NULL,0,0,?,?,?)"));
+                                    "INSERT INTO target(id, name, kind, cursor, shard, retries, held,"
+                                    " delayed, dead_letters, trusted, paused, settled)"
+                                    " VALUES(?,?,?,?,NULL,0,0,0,0,?,?,?)"));
         return scan(
             "SELECT id, name, kind, cursor, shard, retries, dead_letters, trusted, paused, settled"
             " FROM target NOT INDEXED WHERE id > ? ORDER BY id",
@@ -172,21 +173,29 @@ private:
         EVENTYARD_TRY(
             put, Statement::prepare(to_,
                                     "INSERT OR IGNORE INTO retry(seq, route, target, due, delay,"
-                                    " attempts, received, event, rule, letter, earlier)"
-                                    " VALUES(?,?,?,?,?,?,?,?,?,?,?)"));
+                                    " attempts, received, event, rule, letter, earlier, order_key)"
+                                    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"));
         const auto keep = [&](const Statement& row) -> Result<void> {
             // Of a target without a row: it restarts where this delivery is met again.
             const auto target = targets_.find(row.integer(2));
             if (target == targets_.end()) return {};
-            EVENTYARD_CHECK(copy(put, row, 11));
+            EVENTYARD_CHECK(copy(put, row, 12));
             if (to_.changes() == 0) return {};
             ++target->second.retries;
+            RetryRow kind;
+            kind.due = row.time(3);
+            kind.attempts = static_cast<std::uint32_t>(row.natural(5));
+            kind.letter = row.integer(9);
+            if (kind.held()) ++target->second.held;
+            if (kind.delayed()) ++target->second.delayed;
             ++salvaged_retries_;
             return {};
         };
         EVENTYARD_CHECK(
             scan((std::string("SELECT seq, route, target, due, delay, attempts, received, event, rule, ") +
-                  (format_ == 1 ? "0, 0" : "letter, earlier") +
+                  (format_ == 1   ? "0, 0, ''"
+                   : format_ == 2 ? "letter, earlier, ''"
+                                  : "letter, earlier, order_key") +
                   " FROM retry NOT INDEXED WHERE seq > ? ORDER BY seq, route, target").c_str(),
                  retries_complete_, keep));
         EVENTYARD_TRY(attempt,
@@ -278,9 +287,9 @@ private:
         while (taken()) free += "'";  // renamed since, and another target has the name now
         EVENTYARD_TRY(
             put, Statement::prepare(to_,
-                                    "INSERT INTO target(id, name, kind, cursor, shard, retries,"
-                                    " dead_letters, trusted, paused, settled)"
-                                    " VALUES(?,?,'',0,NULL,0,0,0,'',x'')"));
+                                    "INSERT INTO target(id, name, kind, cursor, shard, retries, held,"
+                                    " delayed, dead_letters, trusted, paused, settled)"
+                                    " VALUES(?,?,'',0,NULL,0,0,0,0,0,'',x'')"));
         EVENTYARD_CHECK(put.bind(id, std::string_view(free)).run());
         Target& target = targets_[id];
         target.name = free;
@@ -288,18 +297,35 @@ private:
         return &target;
     }
 
+    /// Counted from the rows; what an operator is to decide about comes from the file.
+    Result<void> parked_keys()
+    {
+        EVENTYARD_CHECK(to_.run("INSERT INTO parked(target, order_key, n, held) SELECT target, order_key, count(*), 0"
+                                " FROM retry WHERE order_key<>'' GROUP BY target, order_key"));
+        if (format_ < 3) return {};
+        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT INTO parked(target, order_key, n, held) VALUES(?,?,0,1)"
+                                                   " ON CONFLICT(target, order_key) DO UPDATE SET held=1"));
+        bool complete = false;
+        return scan("SELECT target, order_key FROM parked WHERE target > ? AND held=1", complete,
+                    [&](const Statement& row) -> Result<void> {
+                        if (targets_.find(row.integer(0)) == targets_.end()) return {};
+                        return copy(put, row, 2);
+                    });
+    }
+
     Result<void> finish_targets()
     {
         EVENTYARD_TRY(put, Statement::prepare(
                                to_,
-                               "UPDATE target SET retries=?, dead_letters=?, trusted=?,"
+                               "UPDATE target SET retries=?, dead_letters=?, trusted=?, held=?5, delayed=?6,"
                                " cursor=CASE ?3 WHEN 1 THEN cursor ELSE 0 END,"
                                " settled=CASE ?3 WHEN 1 THEN settled ELSE x'' END WHERE id=?4"));
         for (auto& [id, target] : targets_) {
             // A cursor vouches for the retries below it: with one of them gone it is worth nothing.
             if (!retries_complete_ && target.retries != target.retries_was) target.trusted = false;
             EVENTYARD_CHECK(
-                put.bind(target.retries, target.dead_letters, target.trusted ? 1 : 0, id).run());
+                put.bind(target.retries, target.dead_letters, target.trusted ? 1 : 0, id, target.held, target.delayed)
+                    .run());
         }
         return {};
     }
@@ -360,8 +386,8 @@ private:
     std::uint64_t salvaged_targets_ = 0, salvaged_retries_ = 0, salvaged_dead_letters_ = 0;
 };
 
-/// The format of a file whose page 1 is gone: page 2 is the one row of marks, which has a column more
-/// since format 2. The present one when that cannot be told either.
+/// The format of a file whose page 1 is gone: page 2 is the one row of marks, which names it in its eighth
+/// column since format 2. The present one when that cannot be told either.
 int format_behind(Disk& disk, const std::string& path)
 {
     std::string page;
@@ -372,7 +398,17 @@ int format_behind(Disk& disk, const std::string& path)
     const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(page[at]); };
     const std::size_t row = static_cast<std::size_t>(byte(8)) << 8 | byte(9);  // its length, its id, its header
     if (byte(0) != 0x0d || row + 3 > page.size()) return state_format;
-    return byte(row + 2) == 8 ? 1 : state_format;
+    const std::size_t header = row + 2, columns = byte(header) - 1U;  // a byte each: none of them is long
+    if (columns == 7) return 1;
+    if (columns < 8 || columns > 64 || header + columns >= page.size()) return state_format;
+    std::size_t at = header + 1 + columns;
+    for (std::size_t i = 0; i < 7; ++i) {
+        constexpr std::size_t sizes[] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
+        const std::size_t type = byte(header + 1 + i);
+        at += type < std::size(sizes) ? sizes[type] : (type - 12) / 2;
+    }
+    const int named = at < page.size() ? byte(at) : 0;
+    return named > 1 && named < state_format ? named : state_format;
 }
 
 /// Fills the new file `fresh` from the damaged one. Fails only where `fresh` cannot be written.

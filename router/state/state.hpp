@@ -48,6 +48,13 @@ struct RetryRow {
     WallTime received{};          // for max_age: the event's, or the time of the redrive
     std::int64_t letter = 0;      // redriven: the dead letter that keeps the body; 0: the journal does
     std::uint32_t earlier = 0;    // attempts before it was dead-lettered and redriven
+    std::string order_key{};      // of an ordered target: those of one key are attempted one after the other
+
+    /// Behind an earlier delivery of its key: not due before that one has ended.
+    [[nodiscard]] bool held() const noexcept { return due == held_due; }
+    /// Never attempted: its rule asked for a delay.
+    [[nodiscard]] bool delayed() const noexcept { return attempts == 0 && letter == 0 && !held(); }
+    static constexpr WallTime held_due = WallTime::max();
 };
 
 // --- Changes, applied in the order submitted by one thread -------------------------------------
@@ -70,7 +77,7 @@ struct Ended {
 /// of a delivery are kept.
 struct Retrying {
     RetryRow row;
-    AttemptRecord attempt;
+    std::optional<AttemptRecord> attempt;  // none: it is held or delayed, not failed
 };
 /// Everything of the target up to `cursor` is ended or has a retry row; `settled` lists what is so
 /// above it (replaces the former list).
@@ -108,6 +115,17 @@ struct TargetRenamed {
 struct TargetPaused {
     std::string target;
     std::string reason;
+};
+/// A key of an ordered target waits for an operator, since a delivery of it was dead-lettered; or goes on.
+struct KeyHeld {
+    std::string target;
+    std::string order_key;
+    bool held = true;
+};
+/// When the target's token bucket is full again. Given at a stop and taken back at the start that uses it.
+struct TargetRate {
+    std::string target;
+    std::optional<WallTime> full;
 };
 /// Deliveries routed by commits up to `through`; sums since the last such change.
 struct Routed {
@@ -154,9 +172,16 @@ struct RedriveNoted {
 using Change = std::variant<Ended, Retrying, CursorMoved, LaneIdle, LaneActive, IdleThrough,
                             TargetKnown, TargetRenamed, TargetPaused, Routed, Received,
                             JournalMarked, DeadLetterForwarded, DeadLetterDiscarded, Redriven,
-                            RedriveNoted, JournalCounted>;
+                            RedriveNoted, JournalCounted, KeyHeld, TargetRate>;
 
 // --- What a start reads -------------------------------------------------------------------------
+
+/// A key of an ordered target with deliveries that wait.
+struct ParkedKey {
+    std::string order_key;
+    std::uint64_t rows = 0;               // its first may be a retry, the others are held
+    bool held = false;                    // see KeyHeld
+};
 
 struct TargetPosition {
     std::string target;
@@ -164,7 +189,10 @@ struct TargetPosition {
     Sequence cursor = 0;                  // idle marks already applied
     std::vector<DeliveryKey> settled;     // above the cursor
     std::string paused;                   // reason; empty: running
-    std::uint64_t retries = 0;            // rows
+    std::uint64_t retries = 0;            // rows, of every kind
+    std::uint64_t held = 0, delayed = 0;  // of them
+    std::vector<ParkedKey> parked;
+    std::optional<WallTime> rate_full;    // see TargetRate
     std::uint64_t dead_letters = 0;
     bool trusted = true;                  // false: state was lost; restart at the oldest kept event
 };
@@ -259,10 +287,13 @@ public:
     /// Rows due at or before `before`, earliest first.
     virtual void due_retries(std::string target, WallTime before, std::size_t limit,
                              std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
-    /// A target's rows above (due, key), in that order: the schedule's next window.
+    /// A target's rows above (due, key), in that order, without those held: the schedule's next window.
     virtual void next_retries(std::string target, WallTime after_due, DeliveryKey after_key,
                               std::size_t limit,
                               std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
+    /// The first row of a key, by sequence; none: the key has none.
+    virtual void first_of_key(std::string target, std::string order_key,
+                              std::function<void(Result<std::optional<RetryRow>>)> done) = 0;
     virtual void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) = 0;
     virtual void retry_keys(Sequence first, Sequence last, std::string target,
                             std::function<void(Result<std::vector<DeliveryKey>>)> done) = 0;

@@ -21,23 +21,32 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
          "UPDATE meta SET store=?, reserved=?, synced=?, routed_through=?,"
          " next_dead_letter=?, unsure=?, counted_through=? WHERE id=1"},
         {&s.put_target,
-         "INSERT INTO target(id, name, kind, cursor, shard, retries, dead_letters, trusted, paused,"
-         " settled) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name,"
-         " kind=excluded.kind, cursor=excluded.cursor, shard=excluded.shard, "
-         "retries=excluded.retries,"
-         " dead_letters=excluded.dead_letters, trusted=excluded.trusted, paused=excluded.paused,"
-         " settled=excluded.settled"},
+         "INSERT INTO target(id, name, kind, cursor, shard, retries, held, delayed, dead_letters, trusted,"
+         " rate_full, paused, settled) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET"
+         " name=excluded.name, kind=excluded.kind, cursor=excluded.cursor, shard=excluded.shard,"
+         " retries=excluded.retries, held=excluded.held, delayed=excluded.delayed,"
+         " dead_letters=excluded.dead_letters, trusted=excluded.trusted, rate_full=excluded.rate_full,"
+         " paused=excluded.paused, settled=excluded.settled"},
         {&s.drop_target, "DELETE FROM target WHERE id=?"},
         {&s.put_mark,
          "INSERT INTO idle_mark VALUES(?,?) ON CONFLICT(shard) DO UPDATE SET"
          " through=excluded.through"},
         {&s.add_retry,
          "INSERT OR IGNORE INTO retry(seq, route, target, due, delay, attempts, received,"
-         " event, rule, letter, earlier) VALUES(?,?,?,?,?,?,?,?,?,?,?)"},
-        {&s.update_retry,
-         "UPDATE retry SET due=?, delay=?, attempts=?, received=?, event=?, rule=?, letter=?, earlier=?"
-         " WHERE seq=? AND route=? AND target=?"},
-        {&s.drop_retry, "DELETE FROM retry WHERE seq=? AND route=? AND target=? RETURNING letter"},
+         " event, rule, letter, earlier, order_key) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"},
+        {&s.drop_retry,
+         "DELETE FROM retry WHERE seq=? AND route=? AND target=? RETURNING letter, due, attempts, order_key"},
+        {&s.count_parked,
+         "INSERT INTO parked(target, order_key, n, held) VALUES(?,?,?,0)"
+         " ON CONFLICT(target, order_key) DO UPDATE SET n=n+excluded.n"},
+        {&s.drop_parked, "DELETE FROM parked WHERE target=? AND order_key=? AND n<=0 AND held=0"},
+        {&s.hold_key,
+         "INSERT INTO parked(target, order_key, n, held) VALUES(?,?,0,?)"
+         " ON CONFLICT(target, order_key) DO UPDATE SET held=excluded.held"},
+        {&s.parked_keys, "SELECT order_key, n, held FROM parked WHERE target=? ORDER BY order_key"},
+        {&s.first_of_key,
+         std::string("SELECT ") + retry_columns + " FROM retry INDEXED BY retry_order"
+         " WHERE target=? AND order_key=? AND order_key<>'' ORDER BY seq, route LIMIT 1"},
         {&s.put_attempt,
          "INSERT OR REPLACE INTO attempt(seq, route, target, n, at, status, latency,"
          " cause, detail, response) VALUES(?,?,?,?,?,?,?,?,?,?)"},
@@ -73,7 +82,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
          " refused=refused+excluded.refused, matched=matched+excluded.matched,"
          " unmatched=unmatched+excluded.unmatched"},
         {&s.due, retry + " WHERE target=? AND due<=? ORDER BY due, seq, route LIMIT ?"},
-        {&s.next, retry + " WHERE target=? AND (due, seq, route) > (?,?,?)"
+        {&s.next, retry + " WHERE target=? AND (due, seq, route) > (?,?,?) AND due < 9223372036854775807"
                           " ORDER BY due, seq, route LIMIT ?"},
         {&s.count_range, "SELECT count(*) FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ? AND letter=0"},
         {&s.keys_in_range,

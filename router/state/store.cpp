@@ -78,8 +78,8 @@ Result<void> Store::load()
         marks_[static_cast<std::uint32_t>(marks.natural(0))] = marks.natural(1);
     }
     EVENTYARD_TRY(rows, Statement::prepare(database_,
-                                           "SELECT id, name, kind, cursor, shard, retries,"
-                                           " dead_letters, trusted, paused, settled FROM target"));
+                                           "SELECT id, name, kind, cursor, shard, retries, held, delayed,"
+                                           " dead_letters, trusted, rate_full, paused, settled FROM target"));
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
         if (!row) break;
@@ -89,10 +89,13 @@ Result<void> Store::load()
         target.cursor = rows.natural(3);
         if (!rows.is_null(4)) target.shard = static_cast<std::uint32_t>(rows.natural(4));
         target.retries = rows.integer(5);
-        target.dead_letters = rows.integer(6);
-        target.trusted = rows.integer(7) != 0;
-        target.paused = rows.text(8);
-        target.settled = rows.text(9);
+        target.held = rows.integer(6);
+        target.delayed = rows.integer(7);
+        target.dead_letters = rows.integer(8);
+        target.trusted = rows.integer(9) != 0;
+        if (!rows.is_null(10)) target.rate_full = rows.time(10);
+        target.paused = rows.text(11);
+        target.settled = rows.text(12);
         next_target_ = std::max(next_target_, target.id + 1);
         targets_.emplace(rows.text(1), std::move(target));
     }
@@ -233,14 +236,17 @@ Sequence Store::effective(const Target& target) const
 Result<void> Store::write(const std::string& name, Target& target)
 {
     Statement& put = sql_->put_target;
-    const auto rest = [&](auto shard) {
+    const auto rest = [&](auto shard, auto full) {
         return put
             .bind(target.id, std::string_view(name), std::string_view(target.kind), target.cursor,
-                  shard, target.retries, target.dead_letters, target.trusted ? 1 : 0,
-                  std::string_view(target.paused), Blob{target.settled})
+                  shard, target.retries, target.held, target.delayed, target.dead_letters,
+                  target.trusted ? 1 : 0, full, std::string_view(target.paused), Blob{target.settled})
             .run();
     };
-    EVENTYARD_CHECK(target.shard ? rest(*target.shard) : rest(nullptr));
+    const auto with_full = [&](auto shard) {
+        return target.rate_full ? rest(shard, *target.rate_full) : rest(shard, nullptr);
+    };
+    EVENTYARD_CHECK(target.shard ? with_full(*target.shard) : with_full(nullptr));
     target.dirty = false;
     return {};
 }

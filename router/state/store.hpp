@@ -48,6 +48,7 @@ public:
                                               std::size_t limit);
     Result<std::vector<RetryRow>> next_retries(const std::string& target, WallTime after_due,
                                                DeliveryKey after, std::size_t limit);
+    Result<std::optional<RetryRow>> first_of_key(const std::string& target, const std::string& order_key);
     Result<Needed> needed(std::vector<NeededRange> ranges);
     Result<std::vector<DeliveryKey>> retry_keys(Sequence first, Sequence last,
                                                 const std::string& target);
@@ -78,8 +79,9 @@ private:
         std::string kind;
         Sequence cursor = 0;
         std::optional<std::uint32_t> shard;  // idle
-        std::int64_t retries = 0, dead_letters = 0;
+        std::int64_t retries = 0, held = 0, delayed = 0, dead_letters = 0;
         bool trusted = true;
+        std::optional<WallTime> rate_full;
         std::string paused;
         std::string settled;  // encoded
         bool dirty = false;
@@ -117,6 +119,8 @@ private:
     Result<void> on(const Redriven& change);
     Result<void> on(const RedriveNoted& change);
     Result<void> on(const JournalCounted& change);
+    Result<void> on(const KeyHeld& change);
+    Result<void> on(const TargetRate& change);
 
     /// The target's entry, made if missing, about to be changed.
     Target& touch(const std::string& name);
@@ -139,7 +143,11 @@ private:
     Result<void> leave_group(const Standing& letter);
     Result<std::int64_t> group_of(std::int64_t target, const DeadLetter& dead);
     Result<void> regroup(std::int64_t from, std::int64_t to);
+    /// Instead of the row it may have already.
     Result<void> add_retry(const RetryRow& row, std::int64_t target);
+    void count_row(Target& target, const RetryRow& row, std::int64_t by);
+    /// Counts anew what `target` has in retry, after rows came to it from another.
+    Result<void> recount_rows(Target& target);
     /// Removes the row; the letter that kept its body, 0: none; nothing: there was no row.
     Result<std::optional<std::int64_t>> drop_retry(DeliveryKey key, const std::string& target);
     Result<void> add_dead_letter(const DeadLetter& dead, const std::string& target,

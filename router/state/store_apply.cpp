@@ -29,6 +29,13 @@ void Store::count(std::string_view target, std::string_view rule, int what, std:
     counts_[LedgerKey{std::string(target), std::string(rule), what}] += n;
 }
 
+void Store::count_row(Target& target, const RetryRow& row, std::int64_t by)
+{
+    target.retries += by;
+    if (row.held()) target.held += by;
+    if (row.delayed()) target.delayed += by;
+}
+
 Result<std::optional<std::int64_t>> Store::drop_retry(DeliveryKey key, const std::string& target)
 {
     const Target* const known = find(target);
@@ -36,10 +43,18 @@ Result<std::optional<std::int64_t>> Store::drop_retry(DeliveryKey key, const std
     Statement& drop = sql_->drop_retry;
     EVENTYARD_TRY(found, drop.bind(key.sequence, key.route, known->id).step());
     if (!found) return std::optional<std::int64_t>{};
-    const std::int64_t letter = drop.integer(0);
+    RetryRow row;
+    row.letter = drop.integer(0);
+    row.due = drop.time(1);
+    row.attempts = static_cast<std::uint32_t>(drop.natural(2));
+    row.order_key = drop.text(3);
     drop.done();
-    --touch(target).retries;
-    return std::optional{letter};
+    count_row(touch(target), row, -1);
+    if (!row.order_key.empty()) {
+        EVENTYARD_CHECK(sql_->count_parked.bind(known->id, std::string_view(row.order_key), -1).run());
+        EVENTYARD_CHECK(sql_->drop_parked.bind(known->id, std::string_view(row.order_key)).run());
+    }
+    return std::optional{row.letter};
 }
 
 Result<void> Store::on(const Ended& change)
@@ -72,20 +87,21 @@ Result<void> Store::on(const Ended& change)
 
 Result<void> Store::add_retry(const RetryRow& row, std::int64_t target)
 {
-    EVENTYARD_CHECK(sql_->add_retry
-                        .bind(row.key.sequence, row.key.route, target, row.due, row.delay,
-                              row.attempts, row.received, Blob{bytes_of(row.event)},
-                              std::string_view(row.rule), row.letter, row.earlier)
-                        .run());
-    if (database_.changes() > 0)
-        ++touch(row.target).retries;
-    else
-        EVENTYARD_CHECK(sql_->update_retry
-                            .bind(row.due, row.delay, row.attempts, row.received,
-                                  Blob{bytes_of(row.event)}, std::string_view(row.rule), row.letter,
-                                  row.earlier, row.key.sequence, row.key.route, target)
-                            .run());
-    return {};
+    const auto add = [&] {
+        return sql_->add_retry
+            .bind(row.key.sequence, row.key.route, target, row.due, row.delay, row.attempts, row.received,
+                  Blob{bytes_of(row.event)}, std::string_view(row.rule), row.letter, row.earlier,
+                  std::string_view(row.order_key))
+            .run();
+    };
+    EVENTYARD_CHECK(add());
+    if (database_.changes() == 0) {
+        EVENTYARD_CHECK(drop_retry(row.key, row.target));
+        EVENTYARD_CHECK(add());
+    }
+    count_row(touch(row.target), row, 1);
+    if (row.order_key.empty()) return {};
+    return sql_->count_parked.bind(target, std::string_view(row.order_key), 1).run();
 }
 
 Result<void> Store::on(const Retrying& change)
@@ -94,7 +110,8 @@ Result<void> Store::on(const Retrying& change)
     const Target* known = find(row.target);
     const std::int64_t id = known != nullptr ? known->id : touch(row.target).id;
     EVENTYARD_CHECK(add_retry(row, id));
-    return add_attempt(row.key, id, std::max(1U, row.earlier + row.attempts), change.attempt);
+    if (!change.attempt) return {};
+    return add_attempt(row.key, id, std::max(1U, row.earlier + row.attempts), *change.attempt);
 }
 
 Result<void> Store::add_attempt(DeliveryKey key, std::int64_t target, std::uint32_t n,
@@ -261,7 +278,6 @@ Result<void> Store::merge(const std::string& from, const std::string& to)
                                   "UPDATE OR IGNORE dead_letter SET target=? WHERE target=?"}) {
         EVENTYARD_TRY(move, Statement::prepare(database_, sql));
         EVENTYARD_CHECK(move.bind(target.id, gone.id).run());
-        if (sql[17] == 'r') target.retries += database_.changes();
         if (sql[17] == 'd') target.dead_letters += database_.changes();
     }
     for (const char* const sql :
@@ -270,8 +286,35 @@ Result<void> Store::merge(const std::string& from, const std::string& to)
         EVENTYARD_TRY(drop, Statement::prepare(database_, sql));
         EVENTYARD_CHECK(drop.bind(gone.id).run());
     }
+    EVENTYARD_CHECK(recount_rows(target));
+    EVENTYARD_TRY(unpark, Statement::prepare(database_, "DELETE FROM parked WHERE target=?"));
+    EVENTYARD_CHECK(unpark.bind(gone.id).run());
     EVENTYARD_CHECK(regroup(gone.id, target.id));
     return sql_->drop_target.bind(gone.id).run();
+}
+
+Result<void> Store::recount_rows(Target& target)
+{
+    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT due, attempts, letter FROM retry WHERE target=?"));
+    rows.bind(target.id);
+    target.retries = target.held = target.delayed = 0;
+    for (;;) {
+        EVENTYARD_TRY(there, rows.step());
+        if (!there) break;
+        RetryRow row;
+        row.due = rows.time(0);
+        row.attempts = static_cast<std::uint32_t>(rows.natural(1));
+        row.letter = rows.integer(2);
+        count_row(target, row, 1);
+    }
+    for (const char* const sql : {"UPDATE parked SET n=0 WHERE target=?",
+                                  "INSERT INTO parked(target, order_key, n, held) SELECT target, order_key, count(*), 0"
+                                  " FROM retry WHERE target=? AND order_key<>'' GROUP BY order_key"
+                                  " ON CONFLICT(target, order_key) DO UPDATE SET n=excluded.n"}) {
+        EVENTYARD_TRY(step, Statement::prepare(database_, sql));
+        EVENTYARD_CHECK(step.bind(target.id).run());
+    }
+    return {};
 }
 
 /// After a merge the groups of both names are counted anew.
@@ -391,6 +434,20 @@ Result<void> Store::on(const RedriveNoted& change)
     const std::string text = encode(change.job);
     EVENTYARD_CHECK(sql_->put_redrive.bind(change.job.id, std::string_view(text)).run());
     return sql_->drop_redrives.bind(change.job.id - redrives_kept).run();
+}
+
+Result<void> Store::on(const KeyHeld& change)
+{
+    const Target* const known = find(change.target);
+    const std::int64_t id = known != nullptr ? known->id : touch(change.target).id;
+    EVENTYARD_CHECK(sql_->hold_key.bind(id, std::string_view(change.order_key), change.held ? 1 : 0).run());
+    return sql_->drop_parked.bind(id, std::string_view(change.order_key)).run();
+}
+
+Result<void> Store::on(const TargetRate& change)
+{
+    touch(change.target).rate_full = change.full;
+    return {};
 }
 
 }  // namespace eventyard::router

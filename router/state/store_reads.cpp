@@ -54,6 +54,16 @@ Result<StateSnapshot> Store::snapshot()
         position.settled = std::move(settled);
         position.paused = target.paused;
         position.retries = natural(target.retries);
+        position.held = natural(target.held);
+        position.delayed = natural(target.delayed);
+        position.rate_full = target.rate_full;
+        Statement& keys = sql_->parked_keys;
+        keys.bind(target.id);
+        for (;;) {
+            EVENTYARD_TRY(row, keys.step());
+            if (!row) break;
+            position.parked.push_back({keys.text(0), keys.natural(1), keys.integer(2) != 0});
+        }
         position.dead_letters = natural(target.dead_letters);
         position.trusted = target.trusted;
         snapshot.targets.push_back(std::move(position));
@@ -84,6 +94,18 @@ Result<std::vector<RetryRow>> Store::next_retries(const std::string& target, Wal
         sql_->next.bind(known->id, after_due, std::min(after.sequence, sequence_max), after.route,
                         bounded(limit)),
         target);
+}
+
+Result<std::optional<RetryRow>> Store::first_of_key(const std::string& target, const std::string& order_key)
+{
+    const Target* const known = find(target);
+    if (known == nullptr || known->retries == 0) return std::optional<RetryRow>{};
+    Statement& first = sql_->first_of_key;
+    EVENTYARD_TRY(row, first.bind(known->id, std::string_view(order_key)).step());
+    if (!row) return std::optional<RetryRow>{};
+    RetryRow found = read_retry(first, target);
+    first.done();
+    return std::optional{std::move(found)};
 }
 
 Result<Needed> Store::needed(std::vector<NeededRange> ranges)

@@ -146,7 +146,7 @@ TEST_CASE("a redriven dead letter is pending again, keeps its body, and ends lik
     Ended again = dead_of("a", 3, "HTTP 404", 90);
     again.redriven = true;
     again.dead_letter->attempts = 5;
-    REQUIRE(put(*state, {delivered, Retrying{failing, {wall(80), 503, "status", "HTTP 503", "", {}}}, again}).has_value());
+    REQUIRE(put(*state, {delivered, Retrying{failing, AttemptRecord{wall(80), 503, "status", "HTTP 503", "", {}}}, again}).has_value());
     CHECK(letter(*state, 1).first.id == 0);
     CHECK(letter(*state, 3).first.id == 0);
     CHECK(trial(*state, "a", {1, 0}).state == TrialResult::State::ended);
@@ -267,6 +267,31 @@ TEST_CASE("a file of format 1 is brought to the present one, whole, and kept")
     CHECK(letters(*state).size() == 4);
 }
 
+TEST_CASE("a file of format 2 is brought to the present one, whole")
+{
+    const support::TempDir dir;
+    dir.write("state.db", support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-2.db"));
+    auto state = open_state(dir.file("state.db"));
+    CHECK(state->report().upgraded_from == 2);
+    CHECK_FALSE(state->report().set_aside);
+    const StateSnapshot& found = state->snapshot();
+    CHECK(found.store == id_of(3));
+    CHECK(found.counted_through == 2000);
+    REQUIRE(found.targets.size() == 2);
+    CHECK(position(found, "a")->cursor == 1000);
+    CHECK(position(found, "a")->settled == std::vector<DeliveryKey>{{1005, 0}, {1007, 1}});
+    CHECK(position(found, "a")->trusted);
+    CHECK(position(found, "a")->retries == 3);
+    CHECK(position(found, "a")->held == 0);
+    CHECK(position(found, "a")->delayed == 0);
+    CHECK(position(found, "a")->parked.empty());
+    CHECK(position(found, "a")->dead_letters == 1);
+    CHECK(position(found, "b")->paused == "410");
+    CHECK(row_of(found.ledger, "rule", "a")->counted == 7);
+    CHECK(letters(*state).size() == 1);
+    CHECK(due(*state, "a", 1000).back().letter == 0);
+}
+
 TEST_CASE("a damaged file of format 1 is salvaged by its own tables, also without its first page")
 {
     std::string bytes = support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-1.db");
@@ -284,6 +309,19 @@ TEST_CASE("a damaged file of format 1 is salvaged by its own tables, also withou
     REQUIRE(letters(*state).size() == 3);
     CHECK(letter(*state, 3).first.last_detail == "connection refused 127.0.0.1:81");
     CHECK(groups(*state).size() == 2);
+}
+
+TEST_CASE("a file of format 2 without its first page is salvaged by its own tables")
+{
+    std::string bytes = support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-2.db");
+    bytes[200] ^= 1;
+    const support::TempDir dir;
+    dir.write("state.db", bytes);
+    auto state = open_state(dir.file("state.db"));
+    CHECK(state->report().set_aside);
+    CHECK(state->report().salvaged_retries == 4);
+    REQUIRE(letters(*state).size() == 1);
+    CHECK(letters(*state).front().last_detail == "HTTP 404");
 }
 
 TEST_CASE("a redriven letter whose retry is lost to damage is dead again")
