@@ -30,12 +30,16 @@ std::shared_ptr<router::RouteTable> build(Settings&& settings, RuleReader& reade
     for (const router::Rule& rule : table->rules) count += rule.enabled ? rule.targets->size() : 0;
     version->routes.reserve(count);
     std::vector<std::uint32_t> routes;
-    for (const router::Rule& rule : table->rules) {
+    const auto& extras = reader.extras();
+    for (std::size_t i = 0; i < table->rules.size(); ++i) {
+        const router::Rule& rule = table->rules[i];
         if (!rule.enabled) continue;
         routes.clear();
-        for (const std::string& target : *rule.targets) {
+        const auto of_rule = extras.find(i);
+        for (std::size_t t = 0; t < rule.targets->size(); ++t) {
             routes.push_back(static_cast<std::uint32_t>(version->routes.size()));
-            version->routes.push_back(rule.name, target);
+            if (of_rule == extras.end()) version->routes.push_back(rule.name, (*rule.targets)[t]);
+            else version->routes.push_back(rule.name, (*rule.targets)[t], of_rule->second[t]);
         }
         table->buses.find(*rule.bus)->second.routes.add(routes);
     }

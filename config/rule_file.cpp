@@ -5,6 +5,7 @@
 #include "config/files.hpp"
 #include "config/json_text.hpp"
 #include "config/names.hpp"
+#include "router/delivery/order_key.hpp"
 
 namespace eventyard::config {
 
@@ -143,9 +144,13 @@ void RuleReader::read_rule(Node& rule, const Document* document)
     read_bus(fields, made);
     made.enabled = fields.flag("enabled", true);
     static_cast<void>(fields.node("pattern"));
-    made.targets = shared_list(read_targets(rule, fields));
+    const router::RouteExtras extras = read_extras(fields, {});
+    std::vector<router::RouteExtras> of_targets;
+    made.targets = shared_list(read_targets(rule, fields, extras, of_targets));
+    if (std::any_of(of_targets.begin(), of_targets.end(), [](const auto& one) { return one != router::RouteExtras{}; }))
+        extras_.emplace(rules_.size(), std::move(of_targets));
     std::vector<router::RuleTest> tests = read_tests(fields, document);
-    refuse_later(fields, rule, {"input", "delay", "order_key", "expire_after", "sample"});
+    refuse_later(fields, rule, {"input", "sample"});
     fields.finish("a rule");
     std::shared_ptr<const Node> source;
     if (auto pattern = read_pattern(rule, document, source)) {  // last: it takes the pattern out of the tree
@@ -201,26 +206,46 @@ std::optional<rules::Pattern> RuleReader::read_pattern(Node& rule, const Documen
     return rules::compile_pattern(*source, report_);
 }
 
-std::vector<std::string> RuleReader::read_targets(const Node& rule, Fields& fields)
+/// When and in which order deliveries go out; a target may differ from its rule.
+router::RouteExtras RuleReader::read_extras(Fields& fields, const router::RouteExtras& outer)
+{
+    constexpr Duration longest = std::chrono::hours{24 * 365};
+    router::RouteExtras extras = outer;
+    extras.order_key = fields.text("order_key", outer.order_key);
+    if (fields.has("order_key"))
+        if (const auto key = router::OrderKey::parse(extras.order_key); !key.has_value())
+            fields.error("order_key", key.error().what);
+    extras.delay = fields.duration("delay", outer.delay, {.max = longest});
+    extras.expire_after = fields.duration("expire_after", outer.expire_after, {.max = longest});
+    if (extras.expire_after > Duration{0} && extras.expire_after <= extras.delay)
+        fields.error(fields.has("expire_after") ? "expire_after" : "delay",
+                     "every delivery would expire before its 'delay' is over");
+    return extras;
+}
+
+std::vector<std::string> RuleReader::read_targets(const Node& rule, Fields& fields, const router::RouteExtras& extras,
+                                                  std::vector<router::RouteExtras>& of_targets)
 {
     std::vector<std::string> targets;
     const Node* list = fields.node("targets");
     if (list == nullptr) {
         report_missing(rule, "targets", report_);
     } else if (list->kind == Node::Kind::string) {
-        read_target(*list, targets);
+        read_target(*list, targets, extras, of_targets);
     } else if (list->kind != Node::Kind::list) {
         report_.error(list->place, std::string("'targets' must be a list of target names, found ") +
                                        kind_name(list->kind));
     } else {
         if (list->items.empty()) report_.error(list->place, "a rule needs at least one target");
-        for (const Node& item : list->items) read_target(item, targets);
+        for (const Node& item : list->items) read_target(item, targets, extras, of_targets);
     }
     return targets;
 }
 
-void RuleReader::read_target(const Node& item, std::vector<std::string>& targets)
+void RuleReader::read_target(const Node& item, std::vector<std::string>& targets, const router::RouteExtras& outer,
+                             std::vector<router::RouteExtras>& of_targets)
 {
+    router::RouteExtras extras = outer;
     std::string name = item.text;
     Place place = item.place;
     if (item.kind == Node::Kind::map) {
@@ -231,7 +256,7 @@ void RuleReader::read_target(const Node& item, std::vector<std::string>& targets
             report_.error(key_place(item, "input"),
                           "input transformers are not supported by this version; without 'input' "
                           "the target gets the event as it came");
-        refuse_later(fields, item, {"delay", "order_key", "expire_after"});
+        extras = read_extras(fields, outer);
         fields.finish("a rule's target");
     } else if (item.kind != Node::Kind::string) {
         report_.error(item.place, std::string("a target is named by text, found ") + kind_name(item.kind));
@@ -240,10 +265,17 @@ void RuleReader::read_target(const Node& item, std::vector<std::string>& targets
     if (name.empty()) return;
     if (settings_ != nullptr && settings_->targets.find(name) == settings_->targets.end())
         report_.error(place, "unknown target '" + name + "'" + did_you_mean(name, names_of(settings_->targets)));
-    if (std::find(targets.begin(), targets.end(), name) != targets.end())
+    if (std::find(targets.begin(), targets.end(), name) != targets.end()) {
         report_.error(place, "target '" + name + "' is listed twice in this rule");
-    else
-        targets.push_back(std::move(name));
+        return;
+    }
+    if (settings_ != nullptr && !extras.order_key.empty()) {
+        const auto target = settings_->targets.find(name);
+        if (target != settings_->targets.end() && target->second.spec.order.order != router::Order::key)
+            report_.error(place, "target '" + name + "' keeps no order by key, so 'order_key' has no effect; give it order: {by: key, ...}");
+    }
+    targets.push_back(std::move(name));
+    of_targets.push_back(std::move(extras));
 }
 
 std::vector<router::RuleTest> RuleReader::read_tests(Fields& fields, const Document* document)

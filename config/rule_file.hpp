@@ -35,6 +35,8 @@ public:
     void read(const std::string& path, const Place& asked_by);
     /// Of a rule with mistakes, which were reported, perhaps only the name.
     [[nodiscard]] std::deque<router::Rule>& rules() noexcept { return rules_; }
+    /// What few rules have, by rule: one for each of its targets.
+    [[nodiscard]] const std::map<std::size_t, std::vector<router::RouteExtras>>& extras() const noexcept { return extras_; }
     /// By bus; as long as there were no mistakes.
     [[nodiscard]] std::map<std::string, BusRules, std::less<>>& sets() noexcept { return sets_; }
     /// Lets the report quote the .jsonl files that were read. Call once all mistakes are found.
@@ -49,8 +51,12 @@ private:
     void read_bus(Fields& fields, router::Rule& made);
     [[nodiscard]] std::optional<rules::Pattern> read_pattern(Node& rule, const Document* document,
                                                              std::shared_ptr<const Node>& source);
-    [[nodiscard]] std::vector<std::string> read_targets(const Node& rule, Fields& fields);
-    void read_target(const Node& item, std::vector<std::string>& targets);
+    [[nodiscard]] router::RouteExtras read_extras(Fields& fields, const router::RouteExtras& outer);
+    /// @param of_targets  gets one for each target
+    [[nodiscard]] std::vector<std::string> read_targets(const Node& rule, Fields& fields, const router::RouteExtras& extras,
+                                                        std::vector<router::RouteExtras>& of_targets);
+    void read_target(const Node& item, std::vector<std::string>& targets, const router::RouteExtras& outer,
+                     std::vector<router::RouteExtras>& of_targets);
     [[nodiscard]] std::vector<router::RuleTest> read_tests(Fields& fields, const Document* document);
     [[nodiscard]] router::SharedName shared(std::string_view name);
     template <class Names>
@@ -64,6 +70,7 @@ private:
     std::map<std::string, router::SharedName, std::less<>> shared_;
     std::unordered_map<std::string, router::SharedNames> shared_lists_;  // by their names joined
     std::string joined_;
+    std::map<std::size_t, std::vector<router::RouteExtras>> extras_;
     std::map<std::string, BusRules, std::less<>> sets_;
     std::vector<std::string> line_files_;
     RuleLineReader lines_;

@@ -6,6 +6,7 @@
 
 #include "config/files.hpp"
 #include "config/names.hpp"
+#include "router/delivery/order_key.hpp"
 
 namespace eventyard::config {
 namespace {
@@ -38,6 +39,62 @@ router::RetryPolicy read_retry(Fields& target)
     policy.retry_after_max =
         retry->duration("retry_after_max", policy.retry_after_max, {.max = wait_max});
     retry->finish("a retry policy");
+    return policy;
+}
+
+router::RateLimit read_rate_limit(Fields& target)
+{
+    router::RateLimit limit;
+    auto rate = target.section("rate_limit");
+    if (!rate) return limit;
+    if (!rate->has("per_second")) rate->error("per_second", "'per_second' is missing: attempts a second, 0.001 to 1000000");
+    limit.per_second = rate->number("per_second", 1.0, 0.001, 1e6);
+    // A tenth of a second's worth, so that the pace is even and no timer has to be finer than the machine's.
+    const auto tenth = static_cast<std::int64_t>(limit.per_second / 10);
+    limit.burst = static_cast<std::uint32_t>(
+        rate->integer("burst", std::max<std::int64_t>(1, tenth), {.min = 1, .max = 1'000'000}));
+    rate->finish("a rate_limit");
+    return limit;
+}
+
+router::BreakerPolicy read_breaker(Fields& target)
+{
+    router::BreakerPolicy policy;
+    auto breaker = target.section("circuit_breaker");
+    if (!breaker) return policy;
+    policy.failures = static_cast<std::uint32_t>(breaker->integer("failures", policy.failures, {.min = 1, .max = 100'000}));
+    policy.connect_failures = static_cast<std::uint32_t>(
+        breaker->integer("connect_failures", std::min(policy.connect_failures, policy.failures), {.min = 1, .max = 100'000}));
+    policy.probe_first = breaker->duration("probe_first", policy.probe_first, {.min = 1ms, .max = std::chrono::hours{24}});
+    policy.probe_max = breaker->duration("probe_max", std::max(policy.probe_max, policy.probe_first),
+                                         {.min = 1ms, .max = std::chrono::hours{24}});
+    if (policy.probe_max < policy.probe_first)
+        breaker->error("probe_max", "'probe_max' is less than 'probe_first'");
+    breaker->finish("a circuit_breaker");
+    return policy;
+}
+
+router::OrderPolicy read_order(Fields& target)
+{
+    router::OrderPolicy policy;
+    auto order = target.section("order");
+    if (!order) return policy;
+    if (!order->has("by")) order->error("by", "'by' is missing: one of none, key, strict");
+    const std::string by = order->choice("by", {"none", "key", "strict"}, "none");
+    policy.order = by == "key" ? router::Order::key : by == "strict" ? router::Order::strict : router::Order::none;
+    if (by == "key") {
+        policy.key = order->required_text("key");
+        if (!policy.key.empty())
+            if (const auto parsed = router::OrderKey::parse(policy.key); !parsed.has_value())
+                order->error("key", parsed.error().what);
+        policy.parked_max = static_cast<std::uint32_t>(
+            order->integer("parked_max", policy.parked_max, {.min = 1, .max = 1'000'000}));
+    } else {
+        for (const char* key : {"key", "parked_max"})
+            if (order->has(key)) order->error(key, std::string("'") + key + "' belongs to 'by: key'");
+    }
+    policy.hold = order->choice("after_dead_letter", {"continue", "hold"}, "continue") == "hold";
+    order->finish("an order");
     return policy;
 }
 
@@ -117,6 +174,9 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
     draft.spec.retry = read_retry(fields);
     draft.spec.concurrency = static_cast<std::uint32_t>(
         fields.integer("concurrency", draft.spec.concurrency, {.min = 1, .max = 10'000}));
+    draft.spec.rate = read_rate_limit(fields);
+    draft.spec.breaker = read_breaker(fields);
+    draft.spec.order = read_order(fields);
     if (auto dead = fields.section("dead_letter")) {
         draft.spec.dead_letter_target = dead->required_text("target");
         draft.dead_letter_place = dead->place_of("target");
@@ -132,8 +192,7 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
         check_name(draft.spec.renamed_from, "a target", false, draft.renamed_from_place, report);
     draft.spec.adopt_pending = fields.flag("adopt_pending", false);
     refuse_later(fields, entry.value,
-                 {"rate_limit", "order", "ordered", "order_key", "batch", "expire_after", "breaker",
-                  "circuit_breaker", "delay", "window"});
+                 {"batch", "window"});
     fields.finish("a target");
     return draft;
 }

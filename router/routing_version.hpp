@@ -24,9 +24,16 @@ struct Route {
     std::string rule;
     std::string target;
     std::string input;         // the input transformer as JSON text; empty: the event as it came
-    std::string order_key;     // reserved for ordered targets; empty: none
-    Duration delay{0};         // reserved; zero: at once
-    Duration expire_after{0};  // reserved; zero: never
+    std::string order_key;     // of an ordered target, instead of the target's own; empty: the target's
+    Duration delay{0};         // from acceptance to the first attempt
+    Duration expire_after{0};  // from acceptance: no attempt starts later; zero: never
+};
+
+/// Of Route, what few routes have.
+struct RouteExtras {
+    std::string input, order_key;
+    Duration delay{0}, expire_after{0};
+    bool operator==(const RouteExtras&) const = default;
 };
 
 /// Routes in order. A configuration can have a million, so names lie in one piece and targets, which
@@ -47,10 +54,19 @@ public:
     void reserve(std::size_t routes) { entries_.reserve(routes); }
     void push_back(const Route& route)
     {
-        push_back(route.rule, route.target, Extras{route.input, route.order_key, route.delay, route.expire_after});
+        push_back(route.rule, route.target, RouteExtras{route.input, route.order_key, route.delay, route.expire_after});
     }
     /// A route that delivers the event as it came, at once.
-    void push_back(std::string_view rule, const std::string& target) { push_back(rule, target, Extras{}); }
+    void push_back(std::string_view rule, const std::string& target) { push_back(rule, target, RouteExtras{}); }
+
+    void push_back(std::string_view rule, const std::string& target, RouteExtras extras)
+    {
+        const auto [at, fresh] = target_numbers_.try_emplace(target, static_cast<std::uint32_t>(targets_.size()));
+        if (fresh) targets_.push_back(target);
+        if (extras != RouteExtras{}) extras_.emplace(entries_.size(), std::move(extras));
+        rules_ += rule;
+        entries_.push_back({static_cast<std::uint32_t>(rules_.size()), at->second});
+    }
 
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
     [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
@@ -72,6 +88,13 @@ public:
         }
         return route;
     }
+    /// What few routes have; null: none of it.
+    [[nodiscard]] const RouteExtras* extras(std::size_t i) const noexcept
+    {
+        if (extras_.empty()) return nullptr;
+        const auto found = extras_.find(i);
+        return found == extras_.end() ? nullptr : &found->second;
+    }
     /// Every target, each once.
     [[nodiscard]] const std::vector<std::string>& targets() const noexcept { return targets_; }
     /// Index into targets().
@@ -84,26 +107,11 @@ private:
         std::uint32_t target;
         bool operator==(const Entry&) const = default;
     };
-    /// What few routes have.
-    struct Extras {
-        std::string input, order_key;
-        Duration delay{0}, expire_after{0};
-        bool operator==(const Extras&) const = default;
-    };
-    void push_back(std::string_view rule, const std::string& target, Extras extras)
-    {
-        const auto [at, fresh] = target_numbers_.try_emplace(target, static_cast<std::uint32_t>(targets_.size()));
-        if (fresh) targets_.push_back(target);
-        if (extras != Extras{}) extras_.emplace(entries_.size(), std::move(extras));
-        rules_ += rule;
-        entries_.push_back({static_cast<std::uint32_t>(rules_.size()), at->second});
-    }
-
     std::vector<Entry> entries_;
     std::string rules_;
     std::vector<std::string> targets_;
     std::unordered_map<std::string, std::uint32_t> target_numbers_;
-    std::map<std::size_t, Extras> extras_;  // by route
+    std::map<std::size_t, RouteExtras> extras_;  // by route
 };
 
 struct RoutingVersion {

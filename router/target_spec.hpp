@@ -23,12 +23,46 @@ struct RetryPolicy {
     bool operator==(const RetryPolicy&) const = default;
 };
 
+/// At most so many attempts: `burst` at once, `per_second` in the long run. Those of a batch are one.
+struct RateLimit {
+    double per_second = 0;                        // 0: no limit
+    std::uint32_t burst = 1;
+    [[nodiscard]] bool any() const noexcept { return per_second > 0; }
+    bool operator==(const RateLimit&) const = default;
+};
+
+/// When a target counts as down, and how it is tried then. See delivery/health.hpp.
+struct BreakerPolicy {
+    std::uint32_t failures = 10;                  // failed attempts in a row
+    std::uint32_t connect_failures = 5;           // of them without any connection
+    Duration probe_first = std::chrono::seconds{1};
+    Duration probe_max = std::chrono::seconds{30};
+    bool operator==(const BreakerPolicy&) const = default;
+};
+
+enum class Order : std::uint8_t {
+    none,    // as fast as may be
+    key,     // those of one key one after the other, in the order of the journal
+    strict,  // one after the other
+};
+
+struct OrderPolicy {
+    Order order = Order::none;
+    std::string key;                              // of Order::key, see delivery/order_key.hpp; a route may have its own
+    std::uint32_t parked_max = 10'000;            // keys with a failed delivery: beyond, nothing new starts
+    bool hold = false;                            // a dead letter holds its key (strict: pauses the target)
+    bool operator==(const OrderPolicy&) const = default;
+};
+
 struct TargetSpec {
     std::string name;
     std::string kind;                             // "webhook", "file", ...
     std::shared_ptr<const targets::Blueprint> blueprint;
     RetryPolicy retry;
     std::uint32_t concurrency = 16;               // attempts in flight at most
+    RateLimit rate;
+    BreakerPolicy breaker;
+    OrderPolicy order;
     std::string dead_letter_target;               // empty: only the built-in store
     std::string renamed_from;                     // takes over that name's cursor and pending work
     bool adopt_pending = false;                   // its kind may change while deliveries are pending

@@ -91,13 +91,13 @@ std::size_t Engine::shard_for(const TargetSpec& spec) const
 }
 
 void Engine::add_lane(const std::string& name, std::size_t shard, const std::string& kind, LaneStart start,
-                      bool reload)
+                      const RateStart& rate, bool reload)
 {
     auto gauge = std::make_shared<LaneGauge>();
     gauge->pending = start.window.behind + start.retries;
     known_[name] = Known{shard, kind, !reload, gauge};
-    shards_[shard]->post([start = std::move(start), kind, gauge, reload](Shard& self) mutable {
-        self.add_lane(std::move(start), std::move(kind), std::move(gauge), reload);
+    shards_[shard]->post([start = std::move(start), kind, rate, gauge, reload](Shard& self) mutable {
+        self.add_lane(std::move(start), std::move(kind), rate, std::move(gauge), reload);
     });
 }
 
@@ -135,7 +135,12 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
     }
 
     std::vector<Change> changes;
-    std::vector<std::pair<LaneStart, std::string>> starts;
+    struct Start {
+        LaneStart lane;
+        std::string kind;
+        RateStart rate;
+    };
+    std::vector<Start> starts;
     for (const std::string& name : fresh) {
         positions[name].target = name;
         doubtful.insert(name);
@@ -147,6 +152,9 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
         start.target = name;
         start.ages = ages_;
         start.retries = position.retries;
+        start.held = position.held;
+        start.delayed = position.delayed;
+        start.parked = std::move(position.parked);
         start.dead_letters = position.dead_letters;
         start.paused = position.paused;
         start.window.seen = seen;
@@ -184,7 +192,9 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
         // Idle marks of the last run end here: its shards were not these.
         changes.emplace_back(LaneActive{name, start.window.cursor});
         changes.emplace_back(CursorMoved{name, start.window.cursor, start.window.settled});
-        starts.emplace_back(std::move(start), kind);
+        // Taken back before anything is sent: after a crash what was spent is not known.
+        if (position.rate_full) changes.emplace_back(TargetRate{name, std::nullopt});
+        starts.push_back({std::move(start), kind, {!fresh.contains(name), position.rate_full}});
     }
 
     if (!changes.empty()) {
@@ -199,12 +209,12 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
     for (const auto& shard : shards_) shard->post([seen](Shard& self) { self.begin(seen); });
     // Former names first: the new names then join them on their thread.
     std::stable_partition(starts.begin(), starts.end(), [&](const auto& start) {
-        return find_spec(specs, start.first.target) == nullptr;
+        return find_spec(specs, start.lane.target) == nullptr;
     });
-    for (auto& [start, kind] : starts) {
-        const std::string name = start.target;
+    for (auto& [lane, kind, rate] : starts) {
+        const std::string name = lane.target;
         const TargetSpec* const own = find_spec(specs, name);
-        add_lane(name, own ? shard_for(*own) : least_loaded(), kind, std::move(start), false);
+        add_lane(name, own ? shard_for(*own) : least_loaded(), kind, std::move(lane), rate, false);
     }
     apply(specs, false);
     return {};
@@ -266,7 +276,7 @@ void Engine::prepare(std::vector<TargetSpec> specs, std::function<void(Result<vo
         start.target = spec.name;
         start.ages = ages_;
         start.window.cursor = end;
-        add_lane(spec.name, shard_for(spec), spec.kind, std::move(start), true);
+        add_lane(spec.name, shard_for(spec), spec.kind, std::move(start), {}, true);
     }
     prepared_ = std::move(specs);
     is_prepared_ = true;
@@ -360,6 +370,15 @@ bool Engine::redrive(const std::string& target, std::vector<RetryRow> rows,
         shard->post([target, rows = std::move(rows), done = std::move(done)](Shard& self) mutable {
             self.redrive(target, std::move(rows), std::move(done));
         });
+    return shard != nullptr;
+}
+
+bool Engine::release_keys(const std::string& target, const std::string& order_key,
+                          std::function<void(std::size_t)> done)
+{
+    Shard* const shard = find(target);
+    if (shard)
+        shard->post([target, order_key, done = std::move(done)](Shard& self) { self.release_keys(target, order_key, done); });
     return shard != nullptr;
 }
 

@@ -47,6 +47,7 @@ class Waits;
 /// @param seen  sequence its thread was told of; @param unflushed  changes not handed over yet, of all its lanes
 using LaneLook = std::function<void(const Lane& lane, Sequence seen, const std::vector<Change>& unflushed)>;
 struct LaneGauge;
+struct RateStart;
 
 class Engine {
 public:
@@ -89,6 +90,11 @@ public:
     [[nodiscard]] bool redrive(const std::string& target, std::vector<RetryRow> rows,
                                std::function<void(Result<void>)> done);
 
+    /// Keys of an ordered target that are held since a dead letter go on; empty: all. `done` gets how many when that
+    /// is durable, on any thread; not at all when false is returned.
+    [[nodiscard]] bool release_keys(const std::string& target, const std::string& order_key,
+                                    std::function<void(std::size_t)> done);
+
     /// Gathers over all threads; sorted by name. Calls back on an I/O thread.
     void status(std::function<void(std::vector<TargetStatus>)> done) const;
 
@@ -111,7 +117,7 @@ private:
     [[nodiscard]] std::size_t least_loaded() const;
     [[nodiscard]] std::size_t shard_for(const TargetSpec& spec) const;
     void add_lane(const std::string& name, std::size_t shard, const std::string& kind, LaneStart start,
-                  bool reload);
+                  const RateStart& rate, bool reload);
     void apply(const std::vector<TargetSpec>& specs, bool reload);
     Shard* find(const std::string& target) const;
 

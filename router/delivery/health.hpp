@@ -1,6 +1,6 @@
 // router/delivery/health.hpp — does the target look down, and how fast may attempts start.
 //
-// A minimal breaker. It opens after `failures` failed attempts in a row (`connect_failures`, when no
+// A circuit breaker. It opens after `failures` failed attempts in a row (`connect_failures`, when no
 // connection came about at all); what was in flight then still ends, but nothing new starts: so a
 // target that is down costs at most failures + concurrency retry rows and then one a probe, however
 // long its backlog. One attempt probes it after a wait that doubles up to probe_max; the first
@@ -14,20 +14,15 @@
 #include <optional>
 
 #include "core/time.hpp"
+#include "router/target_spec.hpp"
 #include "targets/outcome.hpp"
 
 namespace eventyard::router {
 
-struct HealthLimits {
-    std::uint32_t failures = 10;
-    std::uint32_t connect_failures = 5;
-    Duration probe_first = std::chrono::seconds{1};
-    Duration probe_max = std::chrono::seconds{30};
-};
-
 class Health {
 public:
-    explicit Health(HealthLimits limits) noexcept : limits_(limits) {}
+    explicit Health(BreakerPolicy policy = {}) noexcept : limits_(policy) {}
+    void configure(BreakerPolicy policy) noexcept { limits_ = policy; }
 
     [[nodiscard]] bool may_start(SteadyTime now, std::uint32_t in_flight) const noexcept;
     /// An attempt starts. True: it is the probe; say so when it ends.
@@ -42,12 +37,18 @@ public:
     void reset() noexcept;
 
     [[nodiscard]] bool open() const noexcept { return open_; }
+    [[nodiscard]] bool probing() const noexcept { return probing_; }
+    /// Attempts at a time while it ramps up; none: as many as the target's concurrency.
+    [[nodiscard]] std::optional<std::uint32_t> ramp() const noexcept
+    {
+        return ramp_ == UINT32_MAX ? std::nullopt : std::optional{ramp_};
+    }
     [[nodiscard]] std::uint32_t consecutive() const noexcept { return consecutive_; }
     /// When attempts may start again; none: now, or when the probe has ended.
     [[nodiscard]] std::optional<SteadyTime> wake_at() const noexcept;
 
 private:
-    HealthLimits limits_;
+    BreakerPolicy limits_;
     bool open_ = false;
     bool probing_ = false;
     std::uint32_t consecutive_ = 0;

@@ -46,8 +46,8 @@ std::string in_words(const Outcome& outcome)
 Lane::Lane(LaneStart start, LaneLimits limits, Random& random)
     : target_(std::move(start.target)), limits_(limits), random_(random), ages_(start.ages),
       doubtful_(start.doubtful),
-      window_(limits.window, std::move(start.window)), schedule_(limits.retries, start.retries),
-      health_(limits.health), paused_(std::move(start.paused))
+      window_(limits.window, std::move(start.window)), schedule_(limits.retries, start.retries - start.held),
+      keys_(start.parked), paused_(std::move(start.paused)), held_(start.held), delayed_(start.delayed)
 {
     forwards_.look();
 }
@@ -55,7 +55,10 @@ Lane::Lane(LaneStart start, LaneLimits limits, Random& random)
 void Lane::configure(const LaneSettings* settings)
 {
     configured_ = settings != nullptr;
-    if (settings) settings_ = *settings;
+    if (!settings) return;
+    settings_ = *settings;
+    if (settings_.order.order == Order::strict) settings_.concurrency = 1;
+    health_.configure(settings_.breaker);
 }
 
 // --- Starting ---------------------------------------------------------------------------------------
@@ -66,81 +69,70 @@ bool Lane::capacity(std::uint32_t started, std::uint32_t room) const noexcept
            uncommitted_ + in_flight_ < limits_.uncommitted_max && uncommitted_bytes_ < limits_.letter_bytes_max;
 }
 
-/// Three sources take turns. While others wait, retries and copies get at most half of the places,
+/// Four sources take turns. While others wait, retries and copies get at most half of the places,
 /// since they are more likely to be slow.
 Lane::Work Lane::choose(const Now& now) const noexcept
 {
-    const bool fresh = window_.can_start();
+    const bool strict = settings_.order.order == Order::strict;
+    const bool fresh = window_.can_start() && !parked_full() && (!strict || schedule_.waiting() == 0);
     const std::uint32_t half = std::max(1U, settings_.concurrency / 2);
     const bool retry = schedule_.due(now.steady) && (!fresh || retries_in_flight_ < half);
+    const bool key = keys_.ready() && now.steady >= read_not_before_;
     const bool forward = forwards_.ready() && (!fresh || forwards_in_flight_ < half);
-    const std::array<std::pair<Work, bool>, 3> sources{
-        {{Work::retry, retry}, {Work::fresh, fresh}, {Work::forward, forward}}};
+    const std::array<std::pair<Work, bool>, 4> sources{
+        {{Work::retry, retry}, {Work::fresh, fresh}, {Work::forward, forward}, {Work::key, key}}};
     for (std::size_t i = 0; i < sources.size(); ++i)
         if (const auto& [work, ready] = sources[(turn_ + i) % sources.size()]; ready) return work;
     return Work::none;
 }
 
-void Lane::pump(const Now& now, std::uint32_t room, Todo& todo)
+bool Lane::down(const Now& now) const noexcept
 {
-    if (orphaned() || !paused_.empty() || stopping_) return;
-    give_up_aged(now, todo);
+    const auto probe_at = health_.wake_at();
+    return health_.open() && probe_at && now.steady < *probe_at;
+}
+
+void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* bucket)
+{
+    token_at_.reset();
+    if (stopping_) return;
+    end_overdue(now, todo);
     if (now.steady >= read_not_before_) {
         todo.lane = window_.want_read(now.seen);
         todo.rows = schedule_.want_read();
-        todo.forwards = forwards_.want_read(now.steady);
+        if (sends()) todo.forwards = forwards_.want_read(now.steady);
     }
-    if (now.steady < hold_until_) return;
-    for (std::uint32_t started = 0; capacity(started, room) && health_.may_start(now.steady, in_flight_);
-         ++started) {
+    if (!sends() || now.steady < hold_until_) return;
+    std::uint32_t started = 0;
+    while (capacity(started, room) && health_.may_start(now.steady, in_flight_)) {
         const Work work = choose(now);
-        switch (work) {
-            case Work::none: return;
-            case Work::retry: start_retry(now, todo); break;
-            case Work::fresh: start_fresh(todo); break;
-            case Work::forward: start_forward(todo); break;
+        if (work == Work::none) break;
+        if (bucket && !bucket->allows(now.steady)) {
+            token_at_ = bucket->next();
+            break;
         }
-        turn_ = static_cast<std::uint8_t>(work == Work::retry ? 1 : work == Work::fresh ? 2 : 0);
+        bool attempted = true;
+        switch (work) {
+            case Work::none: break;
+            case Work::retry: attempted = start_retry(now, todo); break;
+            case Work::fresh: attempted = start_fresh(now, todo); break;
+            case Work::forward: start_forward(todo); break;
+            case Work::key: attempted = start_key(now, todo); break;
+        }
+        if (attempted) {
+            ++started;
+            if (bucket) bucket->take(now.steady);
+        }
+        turn_ = static_cast<std::uint8_t>(work == Work::retry     ? 1
+                                          : work == Work::fresh   ? 2
+                                          : work == Work::forward ? 3
+                                                                  : 0);
     }
+    if (parked_full() && window_.can_start())
+        if (const auto count = full_log_.count(now.steady))
+            todo.notes.push_back({Note::What::parked_full, count, std::to_string(keys_.parked())});
     // What was started may have made room for the next read.
     if (!todo.rows && now.steady >= read_not_before_) todo.rows = schedule_.want_read();
-}
-
-/// A target that looks down gets one probe at a time, which would never reach the end of a long
-/// backlog: what has waited for max_age ends right after a probe failed, as that probe did. A window's
-/// worth, then the state first: dead letters on their way there stay bounded.
-void Lane::give_up_aged(const Now& now, Todo& todo)
-{
-    const auto probe_at = health_.wake_at();
-    const bool down = health_.open() && probe_at && now.steady < *probe_at;
-    if (!down || !last_failure_ || uncommitted_ > 0) return;
-    while (window_.can_start()) {
-        Flight flight;
-        flight.work = Work::fresh;
-        const auto started = window_.start();
-        flight.slot = started.slot;
-        flight.event = started.event;
-        flight.route = started.route;
-        if (ages_.age(flight.event->event.received, now.steady, now.wall) < settings_.retry.max_age) {
-            window_.give_back(flight.slot);
-            return;
-        }
-        dead_letter(now, flight, "max_age", 0, *last_failure_, todo);
-    }
-    start_aged(now, todo);
-}
-
-/// The same for retries, whose bodies are read first: on_event() ends them.
-void Lane::start_aged(const Now& now, Todo& todo)
-{
-    while (schedule_.due(now.steady) && in_flight_ < settings_.concurrency &&
-           ages_.age(schedule_.first().received, now.steady, now.wall) >= settings_.retry.max_age) {
-        const std::uint32_t ticket = open_flight(Work::retry);
-        Flight& flight = flights_[ticket];
-        flight.aged = true;
-        take_row(now, flight);
-        todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
-    }
 }
 
 std::uint32_t Lane::open_flight(Work work)
@@ -162,39 +154,127 @@ std::uint32_t Lane::open_flight(Work work)
 
 void Lane::close_flight(std::uint32_t ticket)
 {
-    const Work work = std::exchange(flights_[ticket], {}).work;
+    const Flight flight = std::exchange(flights_[ticket], {});
     free_flights_.push_back(ticket);
     --in_flight_;
-    if (work == Work::fresh) --fresh_in_flight_;
-    if (work == Work::retry) --retries_in_flight_;
-    if (work == Work::forward) --forwards_in_flight_;
+    if (flight.unread) --unread_;
+    if (flight.work == Work::fresh) --fresh_in_flight_;
+    if (flight.work == Work::retry) --retries_in_flight_;
+    if (flight.work == Work::forward) --forwards_in_flight_;
 }
 
-void Lane::start_fresh(Todo& todo)
+bool Lane::start_fresh(const Now& now, Todo& todo)
 {
-    const std::uint32_t ticket = open_flight(Work::fresh);
-    Flight& flight = flights_[ticket];
-    flight.probe = health_.started();
+    Flight flight;
+    flight.work = Work::fresh;
     const auto started = window_.start();
     flight.slot = started.slot;
     flight.event = started.event;
     flight.route = started.route;
+    if (settings_.order.order == Order::key) {
+        flight.order_key = order_key_of(*flight.event, flight.route);
+        if (!flight.order_key.empty()) {
+            switch (keys_.arrive(flight.order_key)) {
+                case KeyOrder::Turn::first: break;
+                case KeyOrder::Turn::behind:
+                    keys_.wait(flight.order_key, {flight.slot, flight.route, flight.event});
+                    return false;
+                case KeyOrder::Turn::hold: hold_row(now, flight, todo); return false;
+            }
+        }
+    }
+    return start_waiting(now, std::move(flight), todo);
+}
+
+/// A delivery of the window whose turn it is.
+bool Lane::start_waiting(const Now& now, Flight flight, Todo& todo)
+{
+    const RetryRow row = row_of(flight);
+    if (expired(now, row.received, row.expires)) {
+        expire(now, flight, todo);
+        return false;
+    }
+    if (delay(now, flight, todo)) return false;
+    attempt(std::move(flight), todo);
+    return true;
+}
+
+/// Puts off what its rule wants sent later. False: its time has come.
+bool Lane::delay(const Now& now, Flight& flight, Todo& todo)
+{
+    const StoredEvent& stored = *flight.event;
+    const RouteExtras* const extras = stored.version->routes.extras(stored.routes[flight.route]);
+    if (!extras || extras->delay <= Duration{0}) return false;
+    const Duration left = extras->delay - ages_.age(stored.event.received, now.steady, now.wall);
+    if (left <= Duration{0}) return false;
+    RetryRow row = row_of(flight);
+    row.due = to_milliseconds(now.wall + left);
+    row.delay = left;
+    row.received = stored.event.received + extras->delay;  // max_age counts from when it may first be sent
+    if (!flight.order_key.empty()) hold_all(now, flight.order_key, keys_.park(flight.order_key), todo);
+    if (flight.work == Work::fresh) window_.settle(flight.slot);
+    ++delayed_;
+    schedule_.add(row, now.steady + left);
+    keep(std::move(row), std::nullopt, todo);
+    return true;
+}
+
+void Lane::attempt(Flight flight, Todo& todo)
+{
+    const std::uint32_t ticket = open_flight(Work::fresh);
+    flight.probe = health_.started();
+    flights_[ticket] = std::move(flight);
     todo.attempts.push_back(attempt_of(ticket));
 }
 
-void Lane::start_retry(const Now& now, Todo& todo)
+bool Lane::start_retry(const Now& now, Todo& todo)
 {
+    RetryRow row = *schedule_.take(now.steady);
+    if (row.delayed()) --delayed_;
+    if (expired(now, row.received, row.expires)) {
+        Flight flight;
+        flight.work = Work::retry;
+        take_row(std::move(row), flight);
+        expire(now, flight, todo);
+        return false;
+    }
     const std::uint32_t ticket = open_flight(Work::retry);
     Flight& flight = flights_[ticket];
     flight.probe = health_.started();
-    take_row(now, flight);
+    take_row(std::move(row), flight);
     todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
+    return true;
 }
 
-void Lane::take_row(const Now& now, Flight& flight)
+void Lane::take_row(RetryRow row, Flight& flight)
 {
-    flight.row = *schedule_.take(now.steady);
+    flight.row = std::move(row);
     flight.route = flight.row.key.route;
+    flight.order_key = flight.row.order_key;
+}
+
+/// The next of a key whose former first has ended: from memory, or a row that is to be read.
+bool Lane::start_key(const Now& now, Todo& todo)
+{
+    auto next = keys_.take();
+    if (!next) return false;
+    if (next->waiting) {
+        Flight flight;
+        flight.work = Work::fresh;
+        flight.slot = next->waiting->slot;
+        flight.route = next->waiting->route;
+        flight.event = std::move(next->waiting->event);
+        flight.order_key = std::move(next->key);
+        return start_waiting(now, std::move(flight), todo);
+    }
+    const std::uint32_t ticket = open_flight(Work::retry);
+    Flight& flight = flights_[ticket];
+    flight.probe = health_.started();
+    flight.unread = true;
+    ++unread_;
+    flight.order_key = next->key;
+    todo.keys.push_back({ticket, std::move(next->key)});
+    return true;
 }
 
 void Lane::start_forward(Todo& todo)
@@ -246,6 +326,30 @@ DeliveryKey Lane::key_of(const Flight& flight) const
     return flight.work == Work::retry ? flight.row.key : DeliveryKey{flight.event->sequence, flight.route};
 }
 
+/// What the state is to keep of it, as it stands.
+RetryRow Lane::row_of(const Flight& flight) const
+{
+    if (flight.work == Work::retry) return flight.row;
+    const StoredEvent& stored = *flight.event;
+    RetryRow row;
+    row.target = target_;
+    row.key = key_of(flight);
+    row.rule = rule_of(flight);
+    row.event = stored.event.id;
+    row.received = stored.event.received;
+    row.order_key = flight.order_key;
+    const RouteExtras* const extras = stored.version->routes.extras(stored.routes[flight.route]);
+    if (extras && extras->expire_after > Duration{0}) row.expires = stored.event.received + extras->expire_after;
+    return row;
+}
+
+void Lane::keep(RetryRow row, std::optional<AttemptRecord> attempt, Todo& todo)
+{
+    todo.changes.emplace_back(Retrying{std::move(row), std::move(attempt)});
+    ++uncommitted_;
+    ++unflushed_.count;
+}
+
 // --- Answers ----------------------------------------------------------------------------------------
 
 void Lane::on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo)
@@ -273,11 +377,24 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
 {
     Flight& flight = flights_[ticket];
     const bool readable = event.has_value() && flight.route < (*event)->routes.size();
+    if (readable && flight.aged && configured_ && !paused_.empty() && !stopping_) {
+        flight.event = std::move(*event);
+        targets::Outcome outcome;
+        outcome.detail = "the target was paused: " + paused_;
+        dead_letter(now, flight, "max_age", flight.row.attempts, outcome, todo);
+        close_flight(ticket);
+        return;
+    }
     const bool may_send = served && !orphaned() && !stopping_;
     if (readable && may_send) {
         flight.event = std::move(*event);
-        if (flight.aged && health_.open()) {
+        if (flight.aged && health_.open() && last_failure_) {
             dead_letter(now, flight, "max_age", flight.row.attempts, *last_failure_, todo);
+            close_flight(ticket);
+            return;
+        }
+        if (flight.row.held() && delay(now, flight, todo)) {
+            health_.forget(flight.probe);
             close_flight(ticket);
             return;
         }
@@ -287,21 +404,51 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
     }
     health_.forget(flight.probe);
     if (stopping_ || (readable && !may_send)) {  // a reload took the target away meanwhile
-        give_back(now, flight, Duration{0});
+        give_back(now, flight, Duration{0}, todo);
     } else if (event.has_value() || event.error().code == Errc::corrupt) {
         ++counters_.damaged;
         todo.notes.push_back({Note::What::damaged, 1, {}});
-        end(flight, Ending::damaged, std::nullopt, std::nullopt, todo);
+        end(now, flight, Ending::damaged, std::nullopt, std::nullopt, todo);
     } else if (event.error().code == Errc::not_found) {
         ++counters_.lost;
         todo.notes.push_back({Note::What::damaged, 1, event.error().what});
-        end(flight, Ending::lost, std::nullopt, std::nullopt, todo);
+        end(now, flight, Ending::lost, std::nullopt, std::nullopt, todo);
     } else {
-        give_back(now, flight, pause_after_failed_read);
+        give_back(now, flight, pause_after_failed_read, todo);
         if (const auto count = read_log_.count(now.steady))
             todo.notes.push_back({Note::What::read_failed, count, event.error().what});
     }
     close_flight(ticket);
+}
+
+void Lane::on_key(const Now& now, std::uint32_t ticket, Result<std::optional<RetryRow>> row, Todo& todo)
+{
+    Flight& flight = flights_[ticket];
+    const std::string key = flight.order_key;
+    if (!row.has_value() || !sends()) {
+        if (!row.has_value()) read_not_before_ = now.steady + pause_after_failed_read;
+        health_.forget(flight.probe);
+        keys_.put_back(key);
+        close_flight(ticket);
+        return;
+    }
+    if (!*row || !(*row)->held()) {
+        health_.forget(flight.probe);
+        keys_.missing(key);
+        close_flight(ticket);
+        return;
+    }
+    flight.unread = false;
+    --unread_;
+    --held_;
+    take_row(std::move(**row), flight);
+    if (expired(now, flight.row.received, flight.row.expires)) {
+        health_.forget(flight.probe);
+        expire(now, flight, todo);
+        close_flight(ticket);
+        return;
+    }
+    todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
 }
 
 void Lane::on_rows(const Now& now, Result<std::vector<RetryRow>> rows)
@@ -332,7 +479,7 @@ void Lane::on_outcome(const Now& now, std::uint32_t ticket, Outcome outcome, Tod
         ++counters_.uncounted;
         health_.forget(flight.probe);
         if (!stopping_) hold_until_ = now.steady + pause_after_internal;
-        give_back(now, flight, Duration{0});
+        give_back(now, flight, Duration{0}, todo);
         close_flight(ticket);
         return;
     }
@@ -344,7 +491,7 @@ void Lane::on_outcome(const Now& now, std::uint32_t ticket, Outcome outcome, Tod
         if (std::exchange(failing_noted_, false)) todo.notes.push_back({Note::What::recovered, 0, {}});
         if (flight.work == Work::forward) ++counters_.forwarded;
         else ++counters_.delivered;
-        end(flight, Ending::delivered, std::nullopt, std::nullopt, todo);
+        end(now, flight, Ending::delivered, std::nullopt, std::nullopt, todo);
         if (flight.work == Work::forward)
             forwards_.ended(false, settings_.retry, now.steady, random_.unit());
     } else {
@@ -361,7 +508,7 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
     if (outcome.verdict == Verdict::pause) {
         ++counters_.pauses;
         health_.forget(flight.probe);
-        give_back(now, flight, Duration{0});
+        give_back(now, flight, Duration{0}, todo);
         pause("the target asked for it: " + in_words(outcome), todo, Note::What::stopped_itself);
         return;
     }
@@ -381,22 +528,23 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
         dead_letter(now, flight, final_reason(outcome.cause), attempts, outcome, todo);
         return;
     }
-    const WallTime received = flight.work == Work::retry ? flight.row.received : flight.event->event.received;
-    const Duration age = ages_.age(received, now.steady, now.wall);
-    const NextAttempt next =
-        after_failure(settings_.retry, attempts, age, outcome.retry_after, random_.unit());
+    RetryRow row = row_of(flight);
+    const Duration age = ages_.age(row.received, now.steady, now.wall);
+    NextAttempt next = after_failure(settings_.retry, attempts, age, outcome.retry_after, random_.unit());
     if (next.final_reason) {
         dead_letter(now, flight, next.final_reason, attempts, outcome, todo);
         return;
     }
-    RetryRow row{target_,  key_of(flight), std::string{rule_of(flight)}, flight.event->event.id,
-                 attempts, to_milliseconds(now.wall + next.wait), next.wait, received,
-                 flight.row.letter, flight.row.earlier};
-    todo.changes.emplace_back(Retrying{row, record_of(now.wall, outcome)});
+    // What expires before its next attempt ends on time.
+    if (row.expires != WallTime::max())
+        next.wait = std::clamp(row.expires - row.received - age, Duration{0}, next.wait);
+    row.attempts = attempts;
+    row.due = to_milliseconds(now.wall + next.wait);
+    row.delay = next.wait;
     if (flight.work == Work::fresh) window_.settle(flight.slot);
-    schedule_.add(std::move(row), now.steady + next.wait);
-    ++uncommitted_;
-    ++unflushed_.count;
+    if (!flight.order_key.empty()) hold_all(now, flight.order_key, keys_.park(flight.order_key), todo);
+    schedule_.add(row, now.steady + next.wait);
+    keep(std::move(row), record_of(now.wall, outcome), todo);
 }
 
 void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::uint32_t attempts,
@@ -431,10 +579,10 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     unflushed_.letter_bytes += letter.body.size();
     std::optional<AttemptRecord> attempt;
     if (attempts > 0 && !flight.aged) attempt = record_of(now.wall, outcome);
-    end(flight, Ending::dead_lettered, std::move(letter), std::move(attempt), todo);
+    end(now, flight, Ending::dead_lettered, std::move(letter), std::move(attempt), todo);
 }
 
-void Lane::end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,
+void Lane::end(const Now& now, Flight& flight, Ending ending, std::optional<DeadLetter> letter,
                std::optional<AttemptRecord> attempt, Todo& todo)
 {
     if (flight.work == Work::forward) {
@@ -446,16 +594,27 @@ void Lane::end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,
                                         flight.row.letter != 0});
         if (flight.work == Work::fresh) window_.settle(flight.slot);
         else schedule_.ended(flight.row.key);
+        after_end(now, flight, ending, todo);
     }
     ++uncommitted_;
     ++unflushed_.count;
 }
 
-void Lane::give_back(const Now& now, Flight& flight, Duration wait)
+void Lane::give_back(const Now& now, Flight& flight, Duration wait, Todo& todo)
 {
-    if (flight.work == Work::fresh) window_.give_back(flight.slot);
-    else if (flight.work == Work::retry) schedule_.put_back(std::move(flight.row), now.steady + wait);
-    else forwards_.put_back(std::move(flight.letter));
+    if (flight.work == Work::forward) {
+        forwards_.put_back(std::move(flight.letter));
+    } else if (flight.work == Work::fresh) {
+        if (flight.order_key.empty()) window_.give_back(flight.slot);
+        else give_back_key(now, flight, todo);
+    } else if (flight.row.held()) {  // its key's turn comes again
+        ++held_;
+        keys_.put_back(flight.order_key);
+        if (wait > Duration{0}) read_not_before_ = now.steady + wait;
+    } else {
+        if (flight.row.delayed()) ++delayed_;
+        schedule_.put_back(std::move(flight.row), now.steady + wait);
+    }
 }
 
 void Lane::note_failure(const Now& now, const Outcome& outcome, Todo& todo)
@@ -506,6 +665,7 @@ void Lane::redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo)
         row.due = to_milliseconds(now.wall);
         row.delay = Duration{0};
         row.received = now.wall;
+        row.expires = WallTime::max();
         todo.changes.emplace_back(Redriven{row});
         schedule_.add(std::move(row), now.steady);
         ++uncommitted_;
@@ -517,12 +677,15 @@ void Lane::redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo)
 
 std::optional<SteadyTime> Lane::wake_at(const Now& now) const
 {
-    if (orphaned() || !paused_.empty() || stopping_) return std::nullopt;
+    if (stopping_) return std::nullopt;
     std::optional<SteadyTime> wake;
     const auto at = [&](std::optional<SteadyTime> time) {
         if (time && *time > now.steady && (!wake || *time < *wake)) wake = time;
     };
     if (read_not_before_ != SteadyTime{}) at(read_not_before_);
+    at(overdue_at_);
+    if (!sends()) return wake;
+    at(token_at_);
     if (hold_until_ != SteadyTime{}) at(hold_until_);
     at(health_.wake_at());
     at(forwards_.wake_at());
@@ -537,8 +700,27 @@ CursorMoved Lane::position(const Now& now) const
 
 Pending Lane::pending() const noexcept
 {
-    return {window_.waiting(), static_cast<std::uint64_t>(fresh_in_flight_) + retries_in_flight_,
-            schedule_.waiting()};
+    return {window_.waiting() + keys_.waiting(),
+            static_cast<std::uint64_t>(fresh_in_flight_) + retries_in_flight_ - unread_,
+            schedule_.waiting() - delayed_, delayed_, held_};
+}
+
+Breaker Lane::breaker() const noexcept
+{
+    if (health_.open()) return health_.probing() ? Breaker::half_open : Breaker::open;
+    const auto ramp = health_.ramp();
+    return ramp && *ramp < settings_.concurrency ? Breaker::ramping : Breaker::closed;
+}
+
+const char* text_of(Breaker breaker) noexcept
+{
+    switch (breaker) {
+        case Breaker::closed: return "closed";
+        case Breaker::open: return "open";
+        case Breaker::half_open: return "half-open";
+        case Breaker::ramping: break;
+    }
+    return "ramping";
 }
 
 }  // namespace eventyard::router

@@ -1,14 +1,15 @@
 // router/delivery/lane.hpp — one target's ordered work: what to attempt next, and what became of it.
 //
 // The lane joins the window over the journal, the schedule of retries, the dead letters this target
-// takes for others, and the target's health. It does no I/O: every call may add to a Todo, which
+// takes for others, the keys of an ordered target, and the target's health. It does no I/O: every call may add to a Todo, which
 // the owner carries out and answers by the matching on_...() call; pump() starts what may start.
 // After each call the owner pumps, and again at wake_at(). Not thread-safe; lives on one I/O thread.
 //
 // How a failed attempt goes on: `retry` becomes a row of the state (so one failing delivery does not
 // hold up the next), or a dead letter when the policy is exhausted; `reject` a dead letter;
 // `pause` pauses the target and leaves the delivery as it was. Cause::internal says nothing of the
-// target and is no attempt. Retries, new deliveries and dead-letter copies take turns.
+// target and is no attempt. Retries, new deliveries and dead-letter copies take turns. What its rule delays
+// becomes a row as well, and so does what waits behind a failed delivery of its order key.
 //
 // Changes of the state are added in an order that survives a crash between any two: a retry or dead letter
 // comes before the cursor that moves past it. At most `uncommitted_max` deliveries are settled, or in
@@ -17,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,9 +27,12 @@
 
 #include "router/delivery/forwards.hpp"
 #include "router/delivery/health.hpp"
+#include "router/delivery/key_order.hpp"
 #include "router/delivery/lane_counters.hpp"
+#include "router/delivery/order_key.hpp"
 #include "router/delivery/retry.hpp"
 #include "router/delivery/schedule.hpp"
+#include "router/delivery/token_bucket.hpp"
 #include "router/delivery/window.hpp"
 #include "router/journal/journal.hpp"
 #include "router/state/state.hpp"
@@ -40,7 +45,6 @@ struct LaneLimits {
     std::size_t retries = 1024;          // rows in memory
     std::size_t uncommitted_max = 8192;
     std::size_t letter_bytes_max = 8U << 20;  // of dead letters on their way to the state
-    HealthLimits health;
 };
 
 /// What the configuration says of the target; changes with a reload.
@@ -48,12 +52,16 @@ struct LaneSettings {
     RetryPolicy retry;
     std::uint32_t concurrency = 16;
     std::string dead_letter_target;
+    BreakerPolicy breaker;
+    OrderPolicy order;
 };
 
 struct LaneStart {
     std::string target;
     WindowStart window;
-    std::uint64_t retries = 0;           // rows the state holds
+    std::uint64_t retries = 0;           // rows the state holds, of every kind
+    std::uint64_t held = 0, delayed = 0; // of them
+    std::vector<ParkedKey> parked;
     std::uint64_t dead_letters = 0;      // the state holds
     std::string paused;                  // reason; empty: running
     bool doubtful = false;               // window.settled may lack deliveries that have retry rows
@@ -80,7 +88,10 @@ struct Attempt {
 
 /// Something a person should read.
 struct Note {
-    enum class What : std::uint8_t { failing, recovered, dead_lettered, paused, stopped_itself, resumed, read_failed, damaged };
+    enum class What : std::uint8_t {
+        failing, recovered, dead_lettered, expired, paused, stopped_itself, resumed, read_failed, damaged,
+        key_held, keys_released, parked_full,
+    };
     What what;
     std::uint64_t count = 0;             // occurrences the line stands for
     std::string detail;
@@ -90,6 +101,12 @@ struct EventRead {
     std::uint32_t ticket = 0;
     Sequence sequence = 0;
     std::int64_t letter = 0;             // not 0: the dead letter that keeps the body, see redriven.hpp
+};
+
+/// The first row of a key is wanted.
+struct KeyRead {
+    std::uint32_t ticket = 0;
+    std::string order_key;
 };
 
 /// Settlements on their way to the state.
@@ -103,6 +120,7 @@ struct Todo {
     std::vector<Change> changes;
     std::vector<Attempt> attempts;
     std::vector<EventRead> events;             // Journal::read_event, State::dead_letter -> on_event()
+    std::vector<KeyRead> keys;                 // State::first_of_key after all changes -> on_key()
     std::optional<Window::Read> lane;          // Journal::read_lane -> on_chunk()
     std::optional<Schedule::Read> rows;        // State::next_retries after all changes -> on_rows()
     std::optional<Forwards::Read> forwards;    // State::forwards after all changes -> on_forwards()
@@ -124,6 +142,7 @@ public:
     void on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo);
     /// @param served  there is a Target to attempt it with; false: a reload has just taken it away
     void on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo);
+    void on_key(const Now& now, std::uint32_t ticket, Result<std::optional<RetryRow>> row, Todo& todo);
     void on_rows(const Now& now, Result<std::vector<RetryRow>> rows);
     void on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters);
     void on_outcome(const Now& now, std::uint32_t ticket, targets::Outcome outcome, Todo& todo);
@@ -138,12 +157,15 @@ public:
     /// Dead letters of this target (RetryRow::letter) become retries that are due now; their policy
     /// starts anew, so does their age.
     void redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo);
+    /// Keys held since a dead letter go on; empty: all of them. @returns how many
+    std::size_t release_keys(const std::string& order_key, Todo& todo);
     /// No attempt starts any more; those in flight end.
     void stop() noexcept { stopping_ = true; }
 
     /// Starts what may start and asks for what is needed.
-    /// @param room  attempts the target takes beside those of other lanes
-    void pump(const Now& now, std::uint32_t room, Todo& todo);
+    /// @param room    attempts the target takes beside those of other lanes
+    /// @param bucket  the target's; null: no limit of its rate
+    void pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* bucket = nullptr);
     /// When to pump without another reason; none: another call comes first.
     [[nodiscard]] std::optional<SteadyTime> wake_at(const Now& now) const;
 
@@ -161,16 +183,22 @@ public:
     [[nodiscard]] bool orphaned() const noexcept { return !configured_; }
     [[nodiscard]] bool failing() const noexcept { return health_.open(); }
     [[nodiscard]] std::uint32_t consecutive_failures() const noexcept { return health_.consecutive(); }
+    [[nodiscard]] Breaker breaker() const noexcept;
+    [[nodiscard]] const KeyOrder& keys() const noexcept { return keys_; }
+    /// So many keys are parked that nothing new starts.
+    [[nodiscard]] bool parked_full() const noexcept;
     [[nodiscard]] Pending pending() const noexcept;
     [[nodiscard]] const LaneCounters& counters() const noexcept { return counters_; }
     [[nodiscard]] const Window& window() const noexcept { return window_; }
     [[nodiscard]] const Schedule& schedule() const noexcept { return schedule_; }
 
 private:
-    enum class Work : std::uint8_t { none, fresh, retry, forward };
+    enum class Work : std::uint8_t { none, fresh, retry, forward, key };
     struct Flight {
         Work work = Work::none;
         bool probe = false;
+        bool unread = false;               // its row is being read
+        std::string order_key;             // empty: it keeps no order
         bool aged = false;                 // a retry that is to end without an attempt
         std::uint64_t slot = 0;
         std::uint32_t route = 0;
@@ -181,19 +209,40 @@ private:
 
     [[nodiscard]] bool capacity(std::uint32_t started, std::uint32_t room) const noexcept;
     [[nodiscard]] Work choose(const Now& now) const noexcept;
-    void give_up_aged(const Now& now, Todo& todo);
+    [[nodiscard]] bool sends() const noexcept { return configured_ && paused_.empty() && !stopping_; }
+    [[nodiscard]] bool down(const Now& now) const noexcept;
     std::uint32_t open_flight(Work work);
-    void start_aged(const Now& now, Todo& todo);
     void close_flight(std::uint32_t ticket);
-    void start_fresh(Todo& todo);
-    void start_retry(const Now& now, Todo& todo);
-    void take_row(const Now& now, Flight& flight);
+    // These start an attempt, or settle the delivery in another way. False: that.
+    bool start_fresh(const Now& now, Todo& todo);
+    bool start_retry(const Now& now, Todo& todo);
+    bool start_key(const Now& now, Todo& todo);
     void start_forward(Todo& todo);
+    bool start_waiting(const Now& now, Flight flight, Todo& todo);
+    bool delay(const Now& now, Flight& flight, Todo& todo);
+    void attempt(Flight flight, Todo& todo);
+    void take_row(RetryRow row, Flight& flight);
+
+    // What ends without an attempt, in lane_overdue.cpp.
+    void end_overdue(const Now& now, Todo& todo);
+    bool end_overdue_fresh(const Now& now, Todo& todo);
+    void end_overdue_rows(const Now& now, Todo& todo);
+    [[nodiscard]] bool expired(const Now& now, WallTime received, WallTime expires) const noexcept;
+    void expire(const Now& now, Flight& flight, Todo& todo);
+
+    // Order, in lane_order.cpp.
+    [[nodiscard]] std::string order_key_of(const StoredEvent& event, std::uint32_t route);
+    void hold_row(const Now& now, const Flight& flight, Todo& todo);
+    void hold_all(const Now& now, const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo);
+    void after_end(const Now& now, const Flight& flight, Ending ending, Todo& todo);
+    void give_back_key(const Now& now, Flight& flight, Todo& todo);
+    [[nodiscard]] RetryRow row_of(const Flight& flight) const;
+    void keep(RetryRow row, std::optional<AttemptRecord> attempt, Todo& todo);
     [[nodiscard]] Attempt attempt_of(std::uint32_t ticket) const;
     [[nodiscard]] std::string_view rule_of(const Flight& flight) const;
     [[nodiscard]] DeliveryKey key_of(const Flight& flight) const;
-    void give_back(const Now& now, Flight& flight, Duration wait);
-    void end(Flight& flight, Ending ending, std::optional<DeadLetter> letter,
+    void give_back(const Now& now, Flight& flight, Duration wait, Todo& todo);
+    void end(const Now& now, Flight& flight, Ending ending, std::optional<DeadLetter> letter,
              std::optional<AttemptRecord> attempt, Todo& todo);
     void failed(const Now& now, Flight& flight, targets::Outcome& outcome, Todo& todo);
     void dead_letter(const Now& now, Flight& flight, const char* reason, std::uint32_t attempts,
@@ -210,20 +259,26 @@ private:
     Window window_;
     Schedule schedule_;
     Forwards forwards_;
+    KeyOrder keys_;
+    std::map<std::string, OrderKey> order_keys_;  // parsed, by their text
+    json::Document scratch_;
     Health health_;
     std::string paused_;
     bool stopping_ = false;
     std::vector<Flight> flights_;
     std::vector<std::uint32_t> free_flights_;
     std::uint32_t in_flight_ = 0;
-    std::uint32_t fresh_in_flight_ = 0, retries_in_flight_ = 0, forwards_in_flight_ = 0;
+    std::uint32_t fresh_in_flight_ = 0, retries_in_flight_ = 0, forwards_in_flight_ = 0, unread_ = 0;
+    std::uint64_t held_ = 0, delayed_ = 0;        // rows; the delayed are in schedule_
     std::uint8_t turn_ = 0;
     std::uint64_t uncommitted_ = 0, uncommitted_bytes_ = 0;
     Settled unflushed_;
     SteadyTime hold_until_{};              // after Cause::internal
     SteadyTime read_not_before_{};         // after a failed read of the journal or the state
+    std::optional<SteadyTime> token_at_;   // the bucket is empty until then
+    std::optional<SteadyTime> overdue_at_; // something may end without an attempt then
     std::optional<targets::Outcome> last_failure_;  // of a target that looks down
-    LogThrottle failing_log_, dead_log_, read_log_;
+    LogThrottle failing_log_, dead_log_, read_log_, expired_log_, key_log_, full_log_;
     bool failing_noted_ = false;
     LaneCounters counters_;
 };

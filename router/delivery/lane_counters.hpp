@@ -15,8 +15,19 @@ struct Pending {
     std::uint64_t waiting = 0;    // behind the cursor, not started: in memory or on disk
     std::uint64_t in_flight = 0;  // first attempts and retries under way
     std::uint64_t retry = 0;      // between two attempts
-    [[nodiscard]] std::uint64_t sum() const noexcept { return waiting + in_flight + retry; }
+    std::uint64_t delayed = 0;    // before the first, as their rules ask
+    std::uint64_t parked = 0;     // behind a failed delivery of their order key
+    [[nodiscard]] std::uint64_t sum() const noexcept { return waiting + in_flight + retry + delayed + parked; }
 };
+
+/// What the circuit breaker lets through.
+enum class Breaker : std::uint8_t {
+    closed,     // everything
+    open,       // nothing: the target looks down
+    half_open,  // one attempt, to see
+    ramping,    // it works again: more with each success
+};
+[[nodiscard]] const char* text_of(Breaker breaker) noexcept;
 
 /// Attempts by duration, as Prometheus wants it: counts not cumulated here.
 struct LatencyHistogram {
@@ -42,6 +53,7 @@ struct LaneCounters {
     std::uint64_t failed = 0;         // attempts
     std::uint64_t retried = 0;        // attempts after the first
     std::uint64_t dead_lettered = 0;
+    std::uint64_t expired = 0;
     std::uint64_t damaged = 0;        // could not be read any more
     std::uint64_t lost = 0;           // not kept any more when their retry came
     std::uint64_t forwarded = 0;      // dead letters of others this target took

@@ -82,10 +82,14 @@ std::optional<SteadyTime> Schedule::next_due() const noexcept
 std::optional<RetryRow> Schedule::take(SteadyTime now)
 {
     if (!due(now)) return std::nullopt;
-    const DeliveryKey key = by_due_.begin()->second;
-    by_due_.erase(by_due_.begin());
+    return take(by_due_.begin()->second);
+}
+
+RetryRow Schedule::take(DeliveryKey key)
+{
     const auto entry = entries_.find(key);
     RetryRow row = std::move(entry->second.row);
+    by_due_.erase({entry->second.due, key});
     by_position_.erase({row.due, key});
     entries_.erase(entry);
     taken_.insert(key);

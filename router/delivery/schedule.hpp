@@ -34,6 +34,17 @@ public:
     void add(RetryRow row, SteadyTime due);
     /// The earliest retry that is due; it stays counted as taken until ended(), add() or put_back().
     [[nodiscard]] std::optional<RetryRow> take(SteadyTime now);
+    /// As take(), of those in memory that `judge` chooses, due or not; at most `most`, by key.
+    template <class Judge>
+    [[nodiscard]] std::vector<RetryRow> take_if(std::size_t most, Judge judge)
+    {
+        std::vector<DeliveryKey> chosen;
+        for (auto at = entries_.begin(); at != entries_.end() && chosen.size() < most; ++at)
+            if (judge(std::as_const(at->second.row))) chosen.push_back(at->first);
+        std::vector<RetryRow> rows;
+        for (const DeliveryKey key : chosen) rows.push_back(take(key));
+        return rows;
+    }
     void ended(DeliveryKey key);
     /// The attempt did not count, the row is as it was.
     void put_back(RetryRow row, SteadyTime due);
@@ -45,8 +56,6 @@ public:
     void read_failed();
 
     [[nodiscard]] bool due(SteadyTime now) const noexcept;
-    /// What take() would give; only while due().
-    [[nodiscard]] const RetryRow& first() const { return entries_.at(by_due_.begin()->second).row; }
     [[nodiscard]] std::optional<SteadyTime> next_due() const noexcept;
     /// Retries that wait, here or in the state; what was taken is not among them.
     [[nodiscard]] std::uint64_t waiting() const noexcept
@@ -62,6 +71,7 @@ private:
         SteadyTime due;
     };
 
+    RetryRow take(DeliveryKey key);
     void insert(RetryRow row, SteadyTime due);
     void shrink();
 

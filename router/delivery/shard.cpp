@@ -36,12 +36,13 @@ void Shard::begin(Sequence seen)
     arm_tick();
 }
 
-void Shard::add_lane(LaneStart start, std::string kind, std::shared_ptr<LaneGauge> gauge, bool reload)
+void Shard::add_lane(LaneStart start, std::string kind, RateStart rate, std::shared_ptr<LaneGauge> gauge, bool reload)
 {
     if (reload) start.window.seen = seen_;
     const std::string name = start.target;
     auto entry = std::make_unique<Entry>(entries_.size(), std::move(start), options_.lane, place_.random);
     entry->kind = std::move(kind);
+    entry->rate = rate;
     entry->gauge = std::move(gauge);
     entry->gauge->pending = entry->lane.pending().sum();
     entry->last_work = place_.clock.steady();
@@ -145,7 +146,7 @@ void Shard::pump(Entry& entry)
         const Running& running = *entry.running;
         room = running.spec.concurrency - std::min(running.spec.concurrency, running.in_flight);
     }
-    entry.lane.pump(at, room, todo_);
+    entry.lane.pump(at, room, todo_, entry.running ? &entry.running->bucket : nullptr);
     perform(entry);
     set_wake(entry, entry.lane.wake_at(at));
     entry.gauge->pending.store(entry.lane.pending().sum(), std::memory_order_relaxed);
@@ -219,6 +220,19 @@ void Shard::perform(Entry& entry)
                     self->post([&entry, letters = std::move(letters)](Shard& shard) mutable {
                         entry.lane.on_forwards(shard.now(), std::move(letters));
                         shard.pump(entry);
+                    });
+                });
+        });
+    }
+    for (KeyRead& read : std::exchange(todo_.keys, {})) {
+        flush([self, &entry, read = std::move(read)] {
+            self->place_.state.first_of_key(
+                entry.lane.target(), read.order_key,
+                [self, &entry, ticket = read.ticket](Result<std::optional<RetryRow>> row) {
+                    self->post([&entry, ticket, row = std::move(row)](Shard& shard) mutable {
+                        entry.lane.on_key(shard.now(), ticket, std::move(row), shard.todo_);
+                        shard.pump(entry);
+                        if (shard.stage_ != Stage::running) shard.continue_stop();
                     });
                 });
         });
@@ -407,6 +421,17 @@ void Shard::retry_now(const std::string& target)
     }
 }
 
+void Shard::release_keys(const std::string& target, const std::string& order_key,
+                         const std::function<void(std::size_t)>& done)
+{
+    std::size_t released = 0;
+    if (Entry* entry = find(target)) {
+        released = entry->lane.release_keys(order_key, todo_);
+        pump(*entry);
+    }
+    flush([done, released] { done(released); });
+}
+
 void Shard::redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done)
 {
     Entry* const entry = find(target);
@@ -450,6 +475,14 @@ std::vector<TargetStatus> Shard::status()
         status.window = lane.window().held();
         status.dead_letters_at_start = entry->dead_letters;
         status.consecutive_failures = lane.consecutive_failures();
+        status.breaker = lane.breaker();
+        status.parked_keys = lane.keys().parked();
+        status.keys_on_hold = lane.keys().on_hold();
+        status.parked_full = lane.parked_full();
+        if (entry->running) {
+            status.rate = entry->running->bucket.limit();
+            status.rate_waits = std::max(Duration{0}, entry->running->bucket.next() - at.steady);
+        }
         status.counters = lane.counters();
         all.push_back(std::move(status));
     }
@@ -471,6 +504,20 @@ void Shard::note(const Entry& entry, const Note& line) const
         case Note::What::dead_lettered:
             log::warn("delivery", "dead-lettered",
                       {{"target", target}, {"deliveries", line.count}, {"last", line.detail}});
+            return;
+        case Note::What::expired:
+            log::warn("delivery", "deliveries expired, as their rules say", {{"target", target}, {"deliveries", line.count}});
+            return;
+        case Note::What::key_held:
+            log::error("delivery", "an order key is held since a delivery of it was dead-lettered: release it when it may go on",
+                       {{"target", target}, {"key", line.detail}, {"keys", line.count}});
+            return;
+        case Note::What::keys_released:
+            log::info("delivery", "order keys are released", {{"target", target}, {"keys", line.count}});
+            return;
+        case Note::What::parked_full:
+            log::error("delivery", "nothing new is sent: too many order keys wait behind a failed delivery",
+                       {{"target", target}, {"parked", line.detail}});
             return;
         case Note::What::paused:
             log::info("delivery", "target is paused", {{"target", target}, {"reason", line.detail}});
@@ -531,7 +578,12 @@ void Shard::finish_stop()
     if (stage_ == Stage::finishing || stage_ == Stage::stopped) return;
     stage_ = Stage::finishing;
     stop_alarm_->cancel();
-    for (const auto& [name, running] : running_) close(*running);
+    const Now at = now();
+    for (const auto& [name, running] : running_) {
+        close(*running);
+        if (running->bucket.limit().any())
+            todo_.changes.emplace_back(TargetRate{name, at.wall + running->bucket.lacks(at.steady)});
+    }
     for (const RunningPtr& running : retired_) close(*running);
     for (const auto& [name, entry] : entries_) entry->running.reset();
     running_.clear();

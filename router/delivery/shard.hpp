@@ -29,6 +29,12 @@ struct LaneGauge {
     std::atomic<std::uint64_t> pending{0};
 };
 
+/// What is known of a target's token bucket at a start.
+struct RateStart {
+    bool used = false;               // in an earlier run; its tokens may be spent
+    std::optional<WallTime> full;    // see TargetRate; none: that run did not stop in order
+};
+
 /// What one lane does from now on.
 struct LanePlan {
     std::string lane;
@@ -62,13 +68,15 @@ public:
     }
 
     void begin(Sequence seen);
-    void add_lane(LaneStart start, std::string kind, std::shared_ptr<LaneGauge> gauge, bool reload);
+    void add_lane(LaneStart start, std::string kind, RateStart rate, std::shared_ptr<LaneGauge> gauge, bool reload);
     void apply(const std::vector<LanePlan>& plans, std::size_t window_bytes, bool reload);
     void on_commit(const CommitBatchPtr& batch);
     void look(const std::vector<std::string>& targets);
     void pause(const std::string& target, std::string reason);
     void resume(const std::string& target);
     void retry_now(const std::string& target);
+    void release_keys(const std::string& target, const std::string& order_key,
+                      const std::function<void(std::size_t)>& done);
     void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
     void stop(Duration grace, std::function<void()> done);
     void look_at(const LaneLook& look) const;
@@ -82,6 +90,7 @@ private:
         TargetSpec spec;
         std::string identity;                  // kind and fingerprint
         std::unique_ptr<targets::Target> target;  // null: waits for the former one at its address to end
+        TokenBucket bucket;
         std::uint32_t lanes = 0;
         std::uint32_t in_flight = 0;
         bool retired = false;
@@ -98,6 +107,7 @@ private:
         std::uint64_t dead_letters;
         Lane lane;
         std::string kind;
+        RateStart rate;
         RunningPtr running;
         std::shared_ptr<LaneGauge> gauge;
         bool touched = false;                  // in touched_

@@ -32,7 +32,7 @@ void Shard::apply(const std::vector<LanePlan>& plans, std::size_t window_bytes, 
         entry->running = running;
         entry->kind = plan.spec->kind;
         const LaneSettings settings{plan.spec->retry, std::max(1U, plan.spec->concurrency),
-                                    plan.spec->dead_letter_target};
+                                    plan.spec->dead_letter_target, plan.spec->breaker, plan.spec->order};
         entry->lane.configure(&settings);
         touch(*entry);
     }
@@ -52,6 +52,7 @@ Shard::RunningPtr Shard::run(const TargetSpec& spec, bool reload)
     const auto found = running_.find(spec.name);
     if (found != running_.end() && found->second->identity == identity) {
         found->second->spec = spec;
+        found->second->bucket.configure(spec.rate);
         found->second->lanes = 0;
         if (reload && found->second->target) found->second->target->reopen();
         return found->second;
@@ -59,6 +60,14 @@ Shard::RunningPtr Shard::run(const TargetSpec& spec, bool reload)
     auto running = std::make_shared<Running>();
     running->spec = spec;
     running->identity = identity;
+    const SteadyTime at = place_.clock.steady();
+    running->bucket.configure(spec.rate);
+    if (found != running_.end()) {  // another address is still the same target
+        running->bucket.set_lacks(at, found->second->bucket.lacks(at));
+    } else if (const Entry* const entry = find(spec.name); !reload && entry && entry->rate.used) {
+        if (entry->rate.full) running->bucket.set_lacks(at, *entry->rate.full - place_.clock.wall());
+        else running->bucket.set_empty(at);
+    }
     return running;
 }
 

@@ -7,6 +7,7 @@
 
 #include "router/delivery/lane_counters.hpp"
 #include "router/journal/record.hpp"
+#include "router/target_spec.hpp"
 #include "targets/target.hpp"
 
 namespace eventyard::router {
@@ -35,6 +36,12 @@ struct TargetStatus {
     std::uint64_t window = 0;          // deliveries in memory
     std::uint64_t dead_letters_at_start = 0;
     std::uint32_t consecutive_failures = 0;
+    Breaker breaker = Breaker::closed;
+    std::size_t parked_keys = 0;       // of an ordered target: with a delivery that failed
+    std::size_t keys_on_hold = 0;      // of them: until an operator releases them
+    bool parked_full = false;          // so many that nothing new is sent
+    RateLimit rate;
+    Duration rate_waits{0};            // until the next attempt may start
     LaneCounters counters;
     std::vector<targets::StatusItem> items;
 };

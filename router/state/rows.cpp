@@ -64,7 +64,8 @@ RetryRow read_retry(const Statement& row, std::string target)
     retry.rule = row.text(7);
     retry.letter = row.integer(8);
     retry.earlier = static_cast<std::uint32_t>(row.natural(9));
-    retry.order_key = row.text(10);
+    retry.expires = row.time(10);
+    retry.order_key = row.text(11);
     return retry;
 }
 

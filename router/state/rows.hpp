@@ -20,7 +20,7 @@ Result<std::vector<DeliveryKey>> decode_settled(std::string_view bytes);
 
 /// Columns of a retry as the readers select them; `target` is the name, not a column.
 inline constexpr const char* retry_columns =
-    "seq, route, due, delay, attempts, received, event, rule, letter, earlier, order_key";
+    "seq, route, due, delay, attempts, received, event, rule, letter, earlier, expires, order_key";
 RetryRow read_retry(const Statement& row, std::string target);
 
 /// Columns of a dead letter `d`; the target's name comes by a join with `t`. `with_body`: the body is

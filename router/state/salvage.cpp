@@ -173,13 +173,13 @@ private:
         EVENTYARD_TRY(
             put, Statement::prepare(to_,
                                     "INSERT OR IGNORE INTO retry(seq, route, target, due, delay,"
-                                    " attempts, received, event, rule, letter, earlier, order_key)"
-                                    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"));
+                                    " attempts, received, event, rule, letter, earlier, expires,"
+                                    " order_key) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"));
         const auto keep = [&](const Statement& row) -> Result<void> {
             // Of a target without a row: it restarts where this delivery is met again.
             const auto target = targets_.find(row.integer(2));
             if (target == targets_.end()) return {};
-            EVENTYARD_CHECK(copy(put, row, 12));
+            EVENTYARD_CHECK(copy(put, row, 13));
             if (to_.changes() == 0) return {};
             ++target->second.retries;
             RetryRow kind;
@@ -193,9 +193,9 @@ private:
         };
         EVENTYARD_CHECK(
             scan((std::string("SELECT seq, route, target, due, delay, attempts, received, event, rule, ") +
-                  (format_ == 1   ? "0, 0, ''"
-                   : format_ == 2 ? "letter, earlier, ''"
-                                  : "letter, earlier, order_key") +
+                  (format_ == 1   ? "0, 0, 9223372036854775807, ''"
+                   : format_ == 2 ? "letter, earlier, 9223372036854775807, ''"
+                                  : "letter, earlier, expires, order_key") +
                   " FROM retry NOT INDEXED WHERE seq > ? ORDER BY seq, route, target").c_str(),
                  retries_complete_, keep));
         EVENTYARD_TRY(attempt,
@@ -300,13 +300,15 @@ private:
     /// Counted from the rows; what an operator is to decide about comes from the file.
     Result<void> parked_keys()
     {
-        EVENTYARD_CHECK(to_.run("INSERT INTO parked(target, order_key, n, held) SELECT target, order_key, count(*), 0"
+        EVENTYARD_CHECK(to_.run("INSERT INTO parked(target, order_key, held, others, hold) SELECT target, order_key,"
+                                " sum(due=9223372036854775807), sum(due<9223372036854775807), 0"
                                 " FROM retry WHERE order_key<>'' GROUP BY target, order_key"));
         if (format_ < 3) return {};
-        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT INTO parked(target, order_key, n, held) VALUES(?,?,0,1)"
-                                                   " ON CONFLICT(target, order_key) DO UPDATE SET held=1"));
+        EVENTYARD_TRY(put, Statement::prepare(to_, "INSERT INTO parked(target, order_key, held, others, hold)"
+                                                   " VALUES(?,?,0,0,1)"
+                                                   " ON CONFLICT(target, order_key) DO UPDATE SET hold=1"));
         bool complete = false;
-        return scan("SELECT target, order_key FROM parked WHERE target > ? AND held=1", complete,
+        return scan("SELECT target, order_key FROM parked WHERE target > ? AND hold=1", complete,
                     [&](const Statement& row) -> Result<void> {
                         if (targets_.find(row.integer(0)) == targets_.end()) return {};
                         return copy(put, row, 2);

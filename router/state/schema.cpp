@@ -29,8 +29,8 @@ constexpr const char* tables_3[] = {
     // dead letter that keeps the body of a redriven delivery, 0: the journal does. What is held has the last
     // time there is as `due`.
     "CREATE TABLE retry(seq INTEGER, route INTEGER, target INTEGER, due INTEGER, delay INTEGER,"
-    " attempts INTEGER, received INTEGER, event BLOB, rule TEXT, letter INTEGER, earlier INTEGER, order_key TEXT,"
-    " PRIMARY KEY(seq, route, target)) WITHOUT ROWID",
+    " attempts INTEGER, received INTEGER, event BLOB, rule TEXT, letter INTEGER, earlier INTEGER, expires INTEGER,"
+    " order_key TEXT, PRIMARY KEY(seq, route, target)) WITHOUT ROWID",
     "CREATE INDEX retry_due ON retry(target, due, seq, route)",
     // Failed attempts of deliveries that wait or are dead-lettered.
     "CREATE TABLE attempt(seq INTEGER, route INTEGER, target INTEGER, n INTEGER, at INTEGER,"
@@ -57,8 +57,8 @@ constexpr const char* tables_3[] = {
     "CREATE TABLE event_total(id INTEGER PRIMARY KEY, bus TEXT, source TEXT, accepted INTEGER,"
     " duplicate INTEGER, refused INTEGER, matched INTEGER, unmatched INTEGER, UNIQUE(bus, source))",
     "CREATE INDEX retry_order ON retry(target, order_key, seq, route) WHERE order_key <> ''",
-    // Keys of ordered targets: `n` rows of retry have it; `held`: see KeyHeld.
-    "CREATE TABLE parked(target INTEGER, order_key TEXT, n INTEGER, held INTEGER,"
+    // Keys of ordered targets, with the rows of retry that have it: those held, and others; `hold`: see KeyHeld.
+    "CREATE TABLE parked(target INTEGER, order_key TEXT, held INTEGER, others INTEGER, hold INTEGER,"
     " PRIMARY KEY(target, order_key)) WITHOUT ROWID",
     "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 3, 0)",
 };

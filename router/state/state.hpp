@@ -48,6 +48,7 @@ struct RetryRow {
     WallTime received{};          // for max_age: the event's, or the time of the redrive
     std::int64_t letter = 0;      // redriven: the dead letter that keeps the body; 0: the journal does
     std::uint32_t earlier = 0;    // attempts before it was dead-lettered and redriven
+    WallTime expires = WallTime::max();  // its rule's expire_after; then it ends without another attempt
     std::string order_key{};      // of an ordered target: those of one key are attempted one after the other
 
     /// Behind an earlier delivery of its key: not due before that one has ended.
@@ -179,8 +180,9 @@ using Change = std::variant<Ended, Retrying, CursorMoved, LaneIdle, LaneActive, 
 /// A key of an ordered target with deliveries that wait.
 struct ParkedKey {
     std::string order_key;
-    std::uint64_t rows = 0;               // its first may be a retry, the others are held
-    bool held = false;                    // see KeyHeld
+    std::uint64_t held = 0;               // rows behind the first
+    bool first = false;                   // the first has a row of its own: failed, or delayed
+    bool on_hold = false;                 // see KeyHeld
 };
 
 struct TargetPosition {

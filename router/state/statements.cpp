@@ -33,17 +33,17 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
          " through=excluded.through"},
         {&s.add_retry,
          "INSERT OR IGNORE INTO retry(seq, route, target, due, delay, attempts, received,"
-         " event, rule, letter, earlier, order_key) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"},
+         " event, rule, letter, earlier, expires, order_key) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"},
         {&s.drop_retry,
          "DELETE FROM retry WHERE seq=? AND route=? AND target=? RETURNING letter, due, attempts, order_key"},
         {&s.count_parked,
-         "INSERT INTO parked(target, order_key, n, held) VALUES(?,?,?,0)"
-         " ON CONFLICT(target, order_key) DO UPDATE SET n=n+excluded.n"},
-        {&s.drop_parked, "DELETE FROM parked WHERE target=? AND order_key=? AND n<=0 AND held=0"},
+         "INSERT INTO parked(target, order_key, held, others, hold) VALUES(?,?,?,?,0)"
+         " ON CONFLICT(target, order_key) DO UPDATE SET held=held+excluded.held, others=others+excluded.others"},
+        {&s.drop_parked, "DELETE FROM parked WHERE target=? AND order_key=? AND held<=0 AND others<=0 AND hold=0"},
         {&s.hold_key,
-         "INSERT INTO parked(target, order_key, n, held) VALUES(?,?,0,?)"
-         " ON CONFLICT(target, order_key) DO UPDATE SET held=excluded.held"},
-        {&s.parked_keys, "SELECT order_key, n, held FROM parked WHERE target=? ORDER BY order_key"},
+         "INSERT INTO parked(target, order_key, held, others, hold) VALUES(?,?,0,0,?)"
+         " ON CONFLICT(target, order_key) DO UPDATE SET hold=excluded.hold"},
+        {&s.parked_keys, "SELECT order_key, held, others, hold FROM parked WHERE target=? ORDER BY order_key"},
         {&s.first_of_key,
          std::string("SELECT ") + retry_columns + " FROM retry INDEXED BY retry_order"
          " WHERE target=? AND order_key=? AND order_key<>'' ORDER BY seq, route LIMIT 1"},

@@ -145,6 +145,7 @@ private:
     Result<void> regroup(std::int64_t from, std::int64_t to);
     /// Instead of the row it may have already.
     Result<void> add_retry(const RetryRow& row, std::int64_t target);
+    Result<void> count_parked(std::int64_t target, const RetryRow& row, int by);
     void count_row(Target& target, const RetryRow& row, std::int64_t by);
     /// Counts anew what `target` has in retry, after rows came to it from another.
     Result<void> recount_rows(Target& target);

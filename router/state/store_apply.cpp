@@ -51,7 +51,7 @@ Result<std::optional<std::int64_t>> Store::drop_retry(DeliveryKey key, const std
     drop.done();
     count_row(touch(target), row, -1);
     if (!row.order_key.empty()) {
-        EVENTYARD_CHECK(sql_->count_parked.bind(known->id, std::string_view(row.order_key), -1).run());
+        EVENTYARD_CHECK(count_parked(known->id, row, -1));
         EVENTYARD_CHECK(sql_->drop_parked.bind(known->id, std::string_view(row.order_key)).run());
     }
     return std::optional{row.letter};
@@ -91,7 +91,7 @@ Result<void> Store::add_retry(const RetryRow& row, std::int64_t target)
         return sql_->add_retry
             .bind(row.key.sequence, row.key.route, target, row.due, row.delay, row.attempts, row.received,
                   Blob{bytes_of(row.event)}, std::string_view(row.rule), row.letter, row.earlier,
-                  std::string_view(row.order_key))
+                  row.expires, std::string_view(row.order_key))
             .run();
     };
     EVENTYARD_CHECK(add());
@@ -101,7 +101,14 @@ Result<void> Store::add_retry(const RetryRow& row, std::int64_t target)
     }
     count_row(touch(row.target), row, 1);
     if (row.order_key.empty()) return {};
-    return sql_->count_parked.bind(target, std::string_view(row.order_key), 1).run();
+    return count_parked(target, row, 1);
+}
+
+Result<void> Store::count_parked(std::int64_t target, const RetryRow& row, int by)
+{
+    return sql_->count_parked
+        .bind(target, std::string_view(row.order_key), row.held() ? by : 0, row.held() ? 0 : by)
+        .run();
 }
 
 Result<void> Store::on(const Retrying& change)
@@ -307,10 +314,12 @@ Result<void> Store::recount_rows(Target& target)
         row.letter = rows.integer(2);
         count_row(target, row, 1);
     }
-    for (const char* const sql : {"UPDATE parked SET n=0 WHERE target=?",
-                                  "INSERT INTO parked(target, order_key, n, held) SELECT target, order_key, count(*), 0"
-                                  " FROM retry WHERE target=? AND order_key<>'' GROUP BY order_key"
-                                  " ON CONFLICT(target, order_key) DO UPDATE SET n=excluded.n"}) {
+    for (const char* const sql : {"UPDATE parked SET held=0, others=0 WHERE target=?",
+                                  "INSERT INTO parked(target, order_key, held, others, hold)"
+                                  " SELECT target, order_key, sum(due=9223372036854775807),"
+                                  " sum(due<9223372036854775807), 0 FROM retry WHERE target=? AND order_key<>''"
+                                  " GROUP BY order_key ON CONFLICT(target, order_key) DO UPDATE SET"
+                                  " held=excluded.held, others=excluded.others"}) {
         EVENTYARD_TRY(step, Statement::prepare(database_, sql));
         EVENTYARD_CHECK(step.bind(target.id).run());
     }

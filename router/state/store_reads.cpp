@@ -62,7 +62,7 @@ Result<StateSnapshot> Store::snapshot()
         for (;;) {
             EVENTYARD_TRY(row, keys.step());
             if (!row) break;
-            position.parked.push_back({keys.text(0), keys.natural(1), keys.integer(2) != 0});
+            position.parked.push_back({keys.text(0), keys.natural(1), keys.integer(2) > 0, keys.integer(3) != 0});
         }
         position.dead_letters = natural(target.dead_letters);
         position.trusted = target.trusted;

@@ -37,6 +37,9 @@ targets:
     qqqqqqqqqqqq: 1
     retry: {qqqqqqqqqqqq: 1, backoff: {qqqqqqqqqqqq: 1}}
     dead_letter: {target: u, qqqqqqqqqqqq: 1}
+    rate_limit: {per_second: 1, qqqqqqqqqqqq: 1}
+    circuit_breaker: {qqqqqqqqqqqq: 1}
+    order: {by: key, key: a, qqqqqqqqqqqq: 1}
   u: {file: {path: /tmp/u}}
 )");
     folder.write("other.yaml", "buses: {}\n");
@@ -56,7 +59,7 @@ targets:
             keys.insert(key);
         }
     }
-    CHECK(sections == 15);
+    CHECK(sections == 18);
     CHECK(keys.size() > 40);
     const std::string page = support::read_text(std::string(EVENTYARD_SOURCE_DIR) + "/docs/configuration.md");
     for (const std::string& key : keys) {

@@ -69,8 +69,8 @@ void World::draw_limits()
     engine.lane.retries = 2 + pick(8);
     engine.lane.uncommitted_max = 4 + pick(60);
     engine.lane.letter_bytes_max = 1U << (9 + pick(8));
-    engine.lane.health.failures = 2 + static_cast<std::uint32_t>(pick(8));
-    engine.lane.health.connect_failures = 1 + static_cast<std::uint32_t>(pick(5));
+    breaker_.failures = 2 + static_cast<std::uint32_t>(pick(8));
+    breaker_.connect_failures = 1 + static_cast<std::uint32_t>(pick(5));
     limits_.release.rewrite_min_sealed = 2 + pick(4);
     limits_.release.rewrite_below = 0.25 + 0.25 * static_cast<double>(pick(3));
     rots_ = one_in(8);
@@ -90,6 +90,7 @@ TargetSpec World::spec_of(const std::string& name)
     spec.retry.backoff_max = 30s;
     spec.retry.jitter = !one_in(3);
     if (one_in(3)) spec.retry.max_age = 40s;
+    spec.breaker = breaker_;
     names_.insert(name);
     return spec;
 }

@@ -161,6 +161,7 @@ private:
     Table table_, former_;
     std::set<std::string> names_;               // every target there ever was
     std::uint64_t made_names_ = 0, revision_ = 0, units_ = 0;
+    BreakerPolicy breaker_;
     std::shared_ptr<FarSide> far_ = std::make_shared<FarSide>();
     std::map<std::string, Mood> moods_;         // by target; missing: works
     std::unique_ptr<Life> life_;

@@ -26,6 +26,8 @@ struct StateModel {
         std::optional<std::uint32_t> shard;
         std::string paused;
         bool trusted = true;
+        std::optional<WallTime> rate_full;
+        std::set<std::string> held_keys;
     };
     using Key = std::tuple<std::string, DeliveryKey>;
     std::map<std::string, Position> targets;
@@ -54,12 +56,18 @@ struct StateModel {
     {
         std::vector<RetryRow> rows;
         for (const auto& [at, row] : retries)
-            if (row.target == target && std::pair{row.due, row.key} > std::pair{due, key}) rows.push_back(row);
+            if (row.target == target && !row.held() && std::pair{row.due, row.key} > std::pair{due, key}) rows.push_back(row);
         std::sort(rows.begin(), rows.end(), [](const RetryRow& a, const RetryRow& b) {
             return std::pair{a.due, a.key} < std::pair{b.due, b.key};
         });
         if (rows.size() > limit) rows.resize(limit);
         return rows;
+    }
+    [[nodiscard]] std::optional<RetryRow> first_of_key(const std::string& target, const std::string& order_key) const
+    {
+        for (const auto& [at, row] : retries)
+            if (row.target == target && row.order_key == order_key && !order_key.empty()) return row;
+        return std::nullopt;
     }
     [[nodiscard]] std::vector<DeadLetter> forwards(const std::string& target, std::int64_t after,
                                                    std::size_t limit) const
@@ -80,7 +88,21 @@ struct StateModel {
             one.settled = position.settled;
             one.paused = position.paused;
             one.trusted = position.trusted;
-            for (const auto& [key, row] : retries) one.retries += row.target == name ? 1 : 0;
+            one.rate_full = position.rate_full;
+            std::map<std::string, ParkedKey> parked;
+            for (const std::string& key : position.held_keys) parked[key] = {key, 0, false, true};
+            for (const auto& [key, row] : retries) {
+                if (row.target != name) continue;
+                ++one.retries;
+                one.held += row.held() ? 1 : 0;
+                one.delayed += row.delayed() ? 1 : 0;
+                if (row.order_key.empty()) continue;
+                ParkedKey& of = parked[row.order_key];
+                of.order_key = row.order_key;
+                if (row.held()) ++of.held;
+                else of.first = true;
+            }
+            for (auto& [key, of] : parked) one.parked.push_back(std::move(of));
             for (const auto& [id, letter] : dead) one.dead_letters += letter.target == name ? 1 : 0;
             all.targets.push_back(std::move(one));
         }
@@ -173,6 +195,13 @@ private:
         retries.insert_or_assign(Key{change.row.target, change.row.key}, change.row);
     }
     void on(const RedriveNoted&) {}
+    void on(const KeyHeld& change)
+    {
+        auto& keys = targets[change.target].held_keys;
+        if (change.held) keys.insert(change.order_key);
+        else keys.erase(change.order_key);
+    }
+    void on(const TargetRate& change) { targets[change.target].rate_full = change.full; }
     void on(const JournalCounted& change)
     {
         counted_through = std::max(counted_through, change.through);
@@ -230,6 +259,11 @@ public:
                       std::function<void(Result<std::vector<RetryRow>>)> done) override
     {
         push([=, this] { done(live_.next(target, due, key, limit)); }, nullptr);
+    }
+    void first_of_key(std::string target, std::string order_key,
+                      std::function<void(Result<std::optional<RetryRow>>)> done) override
+    {
+        push([=, this] { done(live_.first_of_key(target, order_key)); }, nullptr);
     }
     void forwards(std::string target, std::int64_t after, std::size_t limit,
                   std::function<void(Result<std::vector<DeadLetter>>)> done) override

@@ -39,8 +39,6 @@ struct Life {
         options.lane.window.read_items = 16;
         options.lane.retries = 32;
         options.lane.uncommitted_max = 256;
-        options.lane.health.probe_first = 20ms;
-        options.lane.health.probe_max = 100ms;
         options.close_grace = 500ms;
     }
     ~Life()
@@ -113,6 +111,8 @@ TargetSpec spec(const std::string& name, const std::shared_ptr<Receiver>& receiv
     made.retry.backoff_max = 40ms;
     made.retry.max_attempts = 1000;
     made.concurrency = 8;
+    made.breaker.probe_first = 20ms;
+    made.breaker.probe_max = 100ms;
     return made;
 }
 
@@ -253,8 +253,8 @@ TEST_CASE("retries of a dead target that are too old end together, not one a pro
     StateModel model;
     {
         Life life;
-        life.options.lane.health.failures = life.options.lane.health.connect_failures = 1000;
         TargetSpec one = spec("a", a);
+        one.breaker.failures = one.breaker.connect_failures = 1000;
         one.retry.backoff_initial = 10min;
         one.retry.backoff_max = 10min;
         life.start({one});

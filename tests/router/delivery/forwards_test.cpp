@@ -102,9 +102,9 @@ TEST_CASE("a lane sends copies with the id, rule and target of the dead letter, 
     LaneStart start;
     start.target = "graves";
     LaneLimits limits;
-    limits.health.failures = 1000;
     Lane lane{std::move(start), limits, random};
     LaneSettings settings;
+    settings.breaker.failures = 1000;
     settings.retry = quick();
     settings.dead_letter_target = "elsewhere";
     lane.configure(&settings);

@@ -1,4 +1,4 @@
-// The minimal breaker and the throttle of log lines.
+// The circuit breaker and the throttle of log lines.
 #include <catch2/catch.hpp>
 
 #include "router/delivery/health.hpp"
@@ -14,7 +14,7 @@ const SteadyTime t0{1000h};
 
 Health broken(std::uint32_t failures, Cause cause)
 {
-    Health health{HealthLimits{}};
+    Health health;
     for (std::uint32_t i = 0; i < failures; ++i) health.failure(t0, cause, 0s, false, 0.5);
     return health;
 }
@@ -46,7 +46,7 @@ TEST_CASE("targets without any connection open it sooner")
 
 TEST_CASE("failures that are not in a row open nothing")
 {
-    Health health{HealthLimits{}};
+    Health health;
     for (int i = 0; i < 100; ++i) {
         for (int j = 0; j < 9; ++j) health.failure(t0, Cause::status, 0s, false, 0.5);
         health.success(false);
@@ -95,7 +95,7 @@ TEST_CASE("after a successful probe the concurrency grows by one a success")
 
 TEST_CASE("a Retry-After holds the target back, also while the breaker is closed")
 {
-    Health health{HealthLimits{}};
+    Health health;
     health.failure(t0, Cause::status, 5s, false, 0.5);
     CHECK(!health.open());
     CHECK(!health.may_start(t0 + 4s, 0));

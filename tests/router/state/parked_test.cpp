@@ -54,13 +54,22 @@ TEST_CASE("held rows are counted by key and never due, and come back in order")
     CHECK(a->held == 3);
     REQUIRE(a->parked.size() == 3);
     CHECK(a->parked[0].order_key == "dead");
-    CHECK(a->parked[0].held);
+    CHECK(a->parked[0].on_hold);
     CHECK(a->parked[1].order_key == "k");
-    CHECK(a->parked[1].rows == 2);
-    CHECK_FALSE(a->parked[1].held);
+    CHECK(a->parked[1].held == 2);
+    CHECK_FALSE(a->parked[1].first);
+    CHECK_FALSE(a->parked[1].on_hold);
 
-    // What was held fails when its turn comes: a retry like any other. Then all of the key end.
-    REQUIRE(put(*state, {failed("a", 3, "k", 70), ended("a", {3, 0}), ended("a", {7, 0}), KeyHeld{"a", "dead", false}})
+    // What was held fails when its turn comes: a retry like any other.
+    REQUIRE(put(*state, {failed("a", 3, "k", 70)}).has_value());
+    state->stop();
+    state = open_state(dir.file("state.db"));
+    a = position(state->snapshot(), "a");
+    CHECK(a->held == 2);
+    CHECK(a->parked[1].held == 1);
+    CHECK(a->parked[1].first);
+
+    REQUIRE(put(*state, {ended("a", {3, 0}), ended("a", {7, 0}), KeyHeld{"a", "dead", false}})
                 .has_value());
     state->stop();
     state = open_state(dir.file("state.db"));
@@ -102,7 +111,7 @@ TEST_CASE("a renamed target's waiting rows join those of its heir, key by key")
     CHECK(a->held == 2);
     CHECK(a->delayed == 1);
     REQUIRE(a->parked.size() == 1);
-    CHECK(a->parked[0].rows == 2);
+    CHECK(a->parked[0].held == 2);
 }
 
 TEST_CASE("when a target's bucket is full again is kept until it is taken back")

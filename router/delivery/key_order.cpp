@@ -1,0 +1,148 @@
+#include "router/delivery/key_order.hpp"
+
+#include <utility>
+
+#include "core/result.hpp"
+
+namespace eventyard::router {
+
+template <class Change>
+auto KeyOrder::change(const std::string& name, Change what)
+{
+    Key& key = keys_[name];
+    parked_ -= key.parked() ? 1 : 0;
+    on_hold_ -= key.hold ? 1 : 0;
+    waiting_ -= key.waiting.size();
+    const auto settle = [&] {
+        parked_ += key.parked() ? 1 : 0;
+        on_hold_ += key.hold ? 1 : 0;
+        waiting_ += key.waiting.size();
+        const bool next = !key.busy && !key.hold && (!key.waiting.empty() || key.rows > 0);
+        if (next && !std::exchange(key.listed, true)) ready_.push_back(name);
+        if (!key.busy && !key.parked() && key.waiting.empty() && !key.listed) keys_.erase(name);
+    };
+    if constexpr (std::is_void_v<decltype(what(key))>) {
+        what(key);
+        settle();
+    } else {
+        auto result = what(key);
+        settle();
+        return result;
+    }
+}
+
+KeyOrder::KeyOrder(const std::vector<ParkedKey>& parked, std::size_t waiting_max) : waiting_max_(waiting_max)
+{
+    for (const ParkedKey& one : parked)
+        change(one.order_key, [&](Key& key) {
+            key.rows = one.held;
+            key.busy = key.failed = one.first;
+            key.hold = one.on_hold;
+        });
+}
+
+KeyOrder::Turn KeyOrder::arrive(const std::string& name)
+{
+    return change(name, [&](Key& key) {
+        if (key.rows > 0 || key.hold || key.failed || key.waiting.size() >= waiting_max_) return Turn::hold;
+        if (key.busy || !key.waiting.empty()) return Turn::behind;
+        key.busy = true;
+        return Turn::first;
+    });
+}
+
+void KeyOrder::wait(const std::string& name, Waiting waiting)
+{
+    change(name, [&](Key& key) { key.waiting.push_back(std::move(waiting)); });
+}
+
+void KeyOrder::add_row(const std::string& name)
+{
+    change(name, [](Key& key) { ++key.rows; });
+}
+
+std::vector<KeyOrder::Waiting> KeyOrder::park(const std::string& name)
+{
+    return change(name, [](Key& key) {
+        key.busy = key.failed = true;
+        std::vector<Waiting> waiting{std::make_move_iterator(key.waiting.begin()),
+                                     std::make_move_iterator(key.waiting.end())};
+        key.waiting.clear();
+        return waiting;
+    });
+}
+
+void KeyOrder::ended(const std::string& name)
+{
+    change(name, [](Key& key) { key.busy = key.failed = false; });
+}
+
+KeyOrder::GivenBack KeyOrder::give_back(const std::string& name)
+{
+    return change(name, [](Key& key) {
+        GivenBack back{key.rows > 0, {}};
+        key.busy = false;
+        back.waiting.assign(std::make_move_iterator(key.waiting.begin()), std::make_move_iterator(key.waiting.end()));
+        key.waiting.clear();
+        return back;
+    });
+}
+
+void KeyOrder::put_back(const std::string& name)
+{
+    change(name, [](Key& key) {
+        key.busy = false;
+        ++key.rows;
+        key.row_before = true;
+    });
+}
+
+std::optional<KeyOrder::Next> KeyOrder::take()
+{
+    while (!ready_.empty()) {
+        Next next{std::move(ready_.front()), std::nullopt};
+        ready_.pop_front();
+        const bool starts = change(next.key, [&](Key& key) {
+            key.listed = false;
+            if (key.busy || key.hold) return false;
+            if (!key.waiting.empty() && !key.row_before) {
+                next.waiting = std::move(key.waiting.front());
+                key.waiting.pop_front();
+            } else if (key.rows > 0) {
+                --key.rows;
+                key.row_before = false;
+            } else {
+                return false;
+            }
+            key.busy = true;
+            return true;
+        });
+        if (starts) return next;
+    }
+    return std::nullopt;
+}
+
+void KeyOrder::missing(const std::string& name)
+{
+    change(name, [](Key& key) {
+        key.busy = false;
+        key.rows = 0;
+        key.row_before = false;
+    });
+}
+
+void KeyOrder::hold(const std::string& name)
+{
+    change(name, [](Key& key) { key.hold = true; });
+}
+
+std::vector<std::string> KeyOrder::release(const std::string& name)
+{
+    std::vector<std::string> held;
+    for (const auto& [other, key] : keys_)
+        if (key.hold && (name.empty() || name == other)) held.push_back(other);
+    for (const std::string& one : held) change(one, [](Key& key) { key.hold = false; });
+    return held;
+}
+
+}  // namespace eventyard::router

@@ -1,0 +1,86 @@
+// What an ordered target's lane does with its keys. See key_order.hpp.
+#include <utility>
+
+#include "router/delivery/lane.hpp"
+
+namespace eventyard::router {
+
+bool Lane::parked_full() const noexcept
+{
+    return settings_.order.order == Order::key && keys_.parked() >= settings_.order.parked_max;
+}
+
+std::string Lane::order_key_of(const StoredEvent& event, std::uint32_t route)
+{
+    const RouteExtras* const extras = event.version->routes.extras(event.routes[route]);
+    const std::string& text = extras && !extras->order_key.empty() ? extras->order_key : settings_.order.key;
+    auto found = order_keys_.find(text);
+    if (found == order_keys_.end()) {
+        auto parsed = OrderKey::parse(text);
+        found = order_keys_.emplace(text, parsed.has_value() ? std::move(*parsed) : OrderKey{}).first;
+    }
+    return found->second.of(event.event, scratch_);
+}
+
+/// It waits as a row until those before it have ended.
+void Lane::hold_row(const Now&, const Flight& flight, Todo& todo)
+{
+    RetryRow row = row_of(flight);
+    row.due = RetryRow::held_due;
+    keys_.add_row(row.order_key);
+    ++held_;
+    window_.settle(flight.slot);
+    keep(std::move(row), std::nullopt, todo);
+}
+
+void Lane::hold_all(const Now& now, const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo)
+{
+    for (KeyOrder::Waiting& one : waiting) {
+        Flight flight;
+        flight.work = Work::fresh;
+        flight.slot = one.slot;
+        flight.route = one.route;
+        flight.event = std::move(one.event);
+        flight.order_key = key;
+        hold_row(now, flight, todo);
+    }
+}
+
+void Lane::after_end(const Now& now, const Flight& flight, Ending ending, Todo& todo)
+{
+    const bool holds = ending == Ending::dead_lettered && settings_.order.hold && flight.row.letter == 0;
+    if (holds && settings_.order.order == Order::strict)
+        pause("a delivery was dead-lettered, and 'order' says hold", todo, Note::What::stopped_itself);
+    if (flight.order_key.empty()) return;
+    const std::string& key = flight.order_key;
+    if (holds && settings_.order.order == Order::key) {
+        hold_all(now, key, keys_.park(key), todo);
+        keys_.hold(key);
+        todo.changes.emplace_back(KeyHeld{target_, key, true});
+        if (const auto count = key_log_.count(now.steady)) todo.notes.push_back({Note::What::key_held, count, key});
+    }
+    keys_.ended(key);
+}
+
+void Lane::give_back_key(const Now& now, Flight& flight, Todo& todo)
+{
+    const std::string key = flight.order_key;
+    auto back = keys_.give_back(key);
+    if (back.rows) {
+        hold_row(now, flight, todo);
+        hold_all(now, key, std::move(back.waiting), todo);
+        return;
+    }
+    window_.give_back(flight.slot);
+    for (const KeyOrder::Waiting& one : back.waiting) window_.give_back(one.slot);
+}
+
+std::size_t Lane::release_keys(const std::string& order_key, Todo& todo)
+{
+    const auto released = keys_.release(order_key);
+    for (const std::string& key : released) todo.changes.emplace_back(KeyHeld{target_, key, false});
+    if (!released.empty()) todo.notes.push_back({Note::What::keys_released, released.size(), order_key});
+    return released.size();
+}
+
+}  // namespace eventyard::router
