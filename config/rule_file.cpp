@@ -217,7 +217,8 @@ router::RouteExtras RuleReader::read_extras(Fields& fields, const router::RouteE
             fields.error("order_key", key.error().what);
     extras.delay = fields.duration("delay", outer.delay, {.max = longest});
     extras.expire_after = fields.duration("expire_after", outer.expire_after, {.max = longest});
-    if (extras.expire_after > Duration{0} && extras.expire_after <= extras.delay)
+    const bool said = fields.has("expire_after") || fields.has("delay");
+    if (said && extras.expire_after > Duration{0} && extras.expire_after <= extras.delay)
         fields.error(fields.has("expire_after") ? "expire_after" : "delay",
                      "every delivery would expire before its 'delay' is over");
     return extras;

@@ -31,7 +31,14 @@ auto KeyOrder::change(const std::string& name, Change what)
     }
 }
 
-KeyOrder::KeyOrder(const std::vector<ParkedKey>& parked, std::size_t waiting_max) : waiting_max_(waiting_max)
+std::vector<KeyOrder::Waiting> KeyOrder::take_waiting(Key& key)
+{
+    std::vector<Waiting> waiting{std::make_move_iterator(key.waiting.begin()), std::make_move_iterator(key.waiting.end())};
+    key.waiting.clear();
+    return waiting;
+}
+
+KeyOrder::KeyOrder(const std::vector<ParkedKey>& parked)
 {
     for (const ParkedKey& one : parked)
         change(one.order_key, [&](Key& key) {
@@ -44,7 +51,7 @@ KeyOrder::KeyOrder(const std::vector<ParkedKey>& parked, std::size_t waiting_max
 KeyOrder::Turn KeyOrder::arrive(const std::string& name)
 {
     return change(name, [&](Key& key) {
-        if (key.rows > 0 || key.hold || key.failed || key.waiting.size() >= waiting_max_) return Turn::hold;
+        if (key.parked()) return Turn::hold;
         if (key.busy || !key.waiting.empty()) return Turn::behind;
         key.busy = true;
         return Turn::first;
@@ -65,10 +72,7 @@ std::vector<KeyOrder::Waiting> KeyOrder::park(const std::string& name)
 {
     return change(name, [](Key& key) {
         key.busy = key.failed = true;
-        std::vector<Waiting> waiting{std::make_move_iterator(key.waiting.begin()),
-                                     std::make_move_iterator(key.waiting.end())};
-        key.waiting.clear();
-        return waiting;
+        return take_waiting(key);
     });
 }
 
@@ -77,23 +81,20 @@ void KeyOrder::ended(const std::string& name)
     change(name, [](Key& key) { key.busy = key.failed = false; });
 }
 
-KeyOrder::GivenBack KeyOrder::give_back(const std::string& name)
+std::vector<KeyOrder::Waiting> KeyOrder::give_back(const std::string& name)
 {
     return change(name, [](Key& key) {
-        GivenBack back{key.rows > 0, {}};
         key.busy = false;
-        back.waiting.assign(std::make_move_iterator(key.waiting.begin()), std::make_move_iterator(key.waiting.end()));
-        key.waiting.clear();
-        return back;
+        return take_waiting(key);
     });
 }
 
-void KeyOrder::put_back(const std::string& name)
+std::vector<KeyOrder::Waiting> KeyOrder::put_back(const std::string& name)
 {
-    change(name, [](Key& key) {
+    return change(name, [](Key& key) {
         key.busy = false;
         ++key.rows;
-        key.row_before = true;
+        return take_waiting(key);
     });
 }
 
@@ -105,12 +106,11 @@ std::optional<KeyOrder::Next> KeyOrder::take()
         const bool starts = change(next.key, [&](Key& key) {
             key.listed = false;
             if (key.busy || key.hold) return false;
-            if (!key.waiting.empty() && !key.row_before) {
+            if (!key.waiting.empty()) {  // while there are rows nobody waits in memory
                 next.waiting = std::move(key.waiting.front());
                 key.waiting.pop_front();
             } else if (key.rows > 0) {
                 --key.rows;
-                key.row_before = false;
             } else {
                 return false;
             }
@@ -127,7 +127,6 @@ void KeyOrder::missing(const std::string& name)
     change(name, [](Key& key) {
         key.busy = false;
         key.rows = 0;
-        key.row_before = false;
     });
 }
 

@@ -4,7 +4,8 @@
 // the key wait: in memory as long as the first is only under way; when it fails, its key is *parked*, and
 // they become rows of the state (RetryRow::held), so that the lane moves on past them whatever their number.
 // When the first has ended the next one by sequence becomes the first. A key that waits for nothing is
-// forgotten. Pure; one thread.
+// forgotten. There are rows of a key only where its first is one too, or has ended: so after a crash what comes
+// anew from the journal is later than all of them. Pure; one thread.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,7 @@ public:
         hold,    // becomes a row: count it with add_row()
     };
 
-    /// @param waiting_max  of one key in memory; what comes then is held
-    explicit KeyOrder(const std::vector<ParkedKey>& parked, std::size_t waiting_max = 256);
+    explicit KeyOrder(const std::vector<ParkedKey>& parked);
 
     /// A delivery of `key` comes, in the order of the journal.
     [[nodiscard]] Turn arrive(const std::string& key);
@@ -45,15 +45,11 @@ public:
     [[nodiscard]] std::vector<Waiting> park(const std::string& key);
     /// The first has ended.
     void ended(const std::string& key);
-    /// The first, from the window, is to start anew there, and so are those who waited in memory. With `rows`
-    /// there are rows behind it already: then it and those become rows too, or it would be overtaken.
-    struct GivenBack {
-        bool rows = false;
-        std::vector<Waiting> waiting;
-    };
-    [[nodiscard]] GivenBack give_back(const std::string& key);
-    /// The first, from a row, is to start anew.
-    void put_back(const std::string& key);
+    /// The first, from the window, is to start anew there, and so are those who waited in memory.
+    [[nodiscard]] std::vector<Waiting> give_back(const std::string& key);
+    /// The first, from a row, is to start anew. Returns who waited in memory: they become rows now, or a later
+    /// one that is held would overtake them after a crash.
+    [[nodiscard]] std::vector<Waiting> put_back(const std::string& key);
 
     /// take() may give a key whose next can start; that is the first from now on.
     [[nodiscard]] bool ready() const noexcept { return !ready_.empty(); }
@@ -81,17 +77,16 @@ private:
         bool failed = false;   // it has a row of its own
         bool hold = false;
         bool listed = false;   // in ready_
-        bool row_before = false;  // its first row came before those that wait in memory; the others came after
         std::uint64_t rows = 0;
         std::deque<Waiting> waiting;
         [[nodiscard]] bool parked() const noexcept { return failed || hold || rows > 0; }
     };
 
+    static std::vector<Waiting> take_waiting(Key& key);
     /// Changes one key and what is counted of all.
     template <class Change>
     auto change(const std::string& key, Change what);
 
-    std::size_t waiting_max_;
     std::unordered_map<std::string, Key> keys_;
     std::deque<std::string> ready_;
     std::size_t parked_ = 0, on_hold_ = 0;

@@ -173,15 +173,7 @@ bool Lane::start_fresh(const Now& now, Todo& todo)
     flight.route = started.route;
     if (settings_.order.order == Order::key) {
         flight.order_key = order_key_of(*flight.event, flight.route);
-        if (!flight.order_key.empty()) {
-            switch (keys_.arrive(flight.order_key)) {
-                case KeyOrder::Turn::first: break;
-                case KeyOrder::Turn::behind:
-                    keys_.wait(flight.order_key, {flight.slot, flight.route, flight.event});
-                    return false;
-                case KeyOrder::Turn::hold: hold_row(now, flight, todo); return false;
-            }
-        }
+        if (!flight.order_key.empty() && !in_turn(flight, todo)) return false;
     }
     return start_waiting(now, std::move(flight), todo);
 }
@@ -211,7 +203,7 @@ bool Lane::delay(const Now& now, Flight& flight, Todo& todo)
     row.due = to_milliseconds(now.wall + left);
     row.delay = left;
     row.received = stored.event.received + extras->delay;  // max_age counts from when it may first be sent
-    if (!flight.order_key.empty()) hold_all(now, flight.order_key, keys_.park(flight.order_key), todo);
+    if (!flight.order_key.empty()) hold_all(flight.order_key, keys_.park(flight.order_key), todo);
     if (flight.work == Work::fresh) window_.settle(flight.slot);
     ++delayed_;
     schedule_.add(row, now.steady + left);
@@ -428,7 +420,7 @@ void Lane::on_key(const Now& now, std::uint32_t ticket, Result<std::optional<Ret
     if (!row.has_value() || !sends()) {
         if (!row.has_value()) read_not_before_ = now.steady + pause_after_failed_read;
         health_.forget(flight.probe);
-        keys_.put_back(key);
+        hold_all(key, keys_.put_back(key), todo);
         close_flight(ticket);
         return;
     }
@@ -542,7 +534,7 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
     row.due = to_milliseconds(now.wall + next.wait);
     row.delay = next.wait;
     if (flight.work == Work::fresh) window_.settle(flight.slot);
-    if (!flight.order_key.empty()) hold_all(now, flight.order_key, keys_.park(flight.order_key), todo);
+    if (!flight.order_key.empty()) hold_all(flight.order_key, keys_.park(flight.order_key), todo);
     schedule_.add(row, now.steady + next.wait);
     keep(std::move(row), record_of(now.wall, outcome), todo);
 }
@@ -605,11 +597,12 @@ void Lane::give_back(const Now& now, Flight& flight, Duration wait, Todo& todo)
     if (flight.work == Work::forward) {
         forwards_.put_back(std::move(flight.letter));
     } else if (flight.work == Work::fresh) {
-        if (flight.order_key.empty()) window_.give_back(flight.slot);
-        else give_back_key(now, flight, todo);
+        window_.give_back(flight.slot);
+        if (!flight.order_key.empty())
+            for (const KeyOrder::Waiting& one : keys_.give_back(flight.order_key)) window_.give_back(one.slot);
     } else if (flight.row.held()) {  // its key's turn comes again
         ++held_;
-        keys_.put_back(flight.order_key);
+        hold_all(flight.order_key, keys_.put_back(flight.order_key), todo);
         if (wait > Duration{0}) read_not_before_ = now.steady + wait;
     } else {
         if (flight.row.delayed()) ++delayed_;

@@ -232,10 +232,10 @@ private:
 
     // Order, in lane_order.cpp.
     [[nodiscard]] std::string order_key_of(const StoredEvent& event, std::uint32_t route);
-    void hold_row(const Now& now, const Flight& flight, Todo& todo);
-    void hold_all(const Now& now, const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo);
+    bool in_turn(const Flight& flight, Todo& todo);
+    void hold_row(const Flight& flight, Todo& todo);
+    void hold_all(const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo);
     void after_end(const Now& now, const Flight& flight, Ending ending, Todo& todo);
-    void give_back_key(const Now& now, Flight& flight, Todo& todo);
     [[nodiscard]] RetryRow row_of(const Flight& flight) const;
     void keep(RetryRow row, std::optional<AttemptRecord> attempt, Todo& todo);
     [[nodiscard]] Attempt attempt_of(std::uint32_t ticket) const;

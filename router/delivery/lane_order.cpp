@@ -22,8 +22,19 @@ std::string Lane::order_key_of(const StoredEvent& event, std::uint32_t route)
     return found->second.of(event.event, scratch_);
 }
 
+/// A delivery of the window. False: it waits behind others of its key.
+bool Lane::in_turn(const Flight& flight, Todo& todo)
+{
+    switch (keys_.arrive(flight.order_key)) {
+        case KeyOrder::Turn::first: return true;
+        case KeyOrder::Turn::behind: keys_.wait(flight.order_key, {flight.slot, flight.route, flight.event}); break;
+        case KeyOrder::Turn::hold: hold_row(flight, todo); break;
+    }
+    return false;
+}
+
 /// It waits as a row until those before it have ended.
-void Lane::hold_row(const Now&, const Flight& flight, Todo& todo)
+void Lane::hold_row(const Flight& flight, Todo& todo)
 {
     RetryRow row = row_of(flight);
     row.due = RetryRow::held_due;
@@ -33,7 +44,7 @@ void Lane::hold_row(const Now&, const Flight& flight, Todo& todo)
     keep(std::move(row), std::nullopt, todo);
 }
 
-void Lane::hold_all(const Now& now, const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo)
+void Lane::hold_all(const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo)
 {
     for (KeyOrder::Waiting& one : waiting) {
         Flight flight;
@@ -42,7 +53,7 @@ void Lane::hold_all(const Now& now, const std::string& key, std::vector<KeyOrder
         flight.route = one.route;
         flight.event = std::move(one.event);
         flight.order_key = key;
-        hold_row(now, flight, todo);
+        hold_row(flight, todo);
     }
 }
 
@@ -54,25 +65,12 @@ void Lane::after_end(const Now& now, const Flight& flight, Ending ending, Todo& 
     if (flight.order_key.empty()) return;
     const std::string& key = flight.order_key;
     if (holds && settings_.order.order == Order::key) {
-        hold_all(now, key, keys_.park(key), todo);
+        hold_all(key, keys_.park(key), todo);
         keys_.hold(key);
         todo.changes.emplace_back(KeyHeld{target_, key, true});
         if (const auto count = key_log_.count(now.steady)) todo.notes.push_back({Note::What::key_held, count, key});
     }
     keys_.ended(key);
-}
-
-void Lane::give_back_key(const Now& now, Flight& flight, Todo& todo)
-{
-    const std::string key = flight.order_key;
-    auto back = keys_.give_back(key);
-    if (back.rows) {
-        hold_row(now, flight, todo);
-        hold_all(now, key, std::move(back.waiting), todo);
-        return;
-    }
-    window_.give_back(flight.slot);
-    for (const KeyOrder::Waiting& one : back.waiting) window_.give_back(one.slot);
 }
 
 std::size_t Lane::release_keys(const std::string& order_key, Todo& todo)

@@ -63,10 +63,7 @@ bool Lane::end_overdue_fresh(const Now& now, Todo& todo)
         return false;
     }
     if (settings_.order.order == Order::key) flight.order_key = order_key_of(*flight.event, flight.route);
-    if (!flight.order_key.empty() && keys_.arrive(flight.order_key) != KeyOrder::Turn::first) {
-        hold_row(now, flight, todo);  // behind others of its key, that are as old
-        return true;
-    }
+    if (!flight.order_key.empty() && !in_turn(flight, todo)) return true;  // those before it are as old
     if (over) {
         expire(now, flight, todo);
         return true;

@@ -72,14 +72,14 @@ Result<OrderKey> OrderKey::parse(std::string_view text)
         } else {
             std::int64_t index = 0;
             const auto [end, failure] = std::from_chars(text.data() + at, text.data() + text.size(), index);
-            if (failure != std::errc{}) return wrong(text, at, "a quoted name or an index; one value must be named");
+            if (failure != std::errc{}) return wrong(text, at, "a quoted name or an index");
             at = static_cast<std::size_t>(end - text.data());
             key.steps_.emplace_back(index);
         }
         if (at >= text.size() || text[at] != ']') return wrong(text, at, "']'");
         ++at;
     }
-    if (key.steps_.empty()) return wrong(text, 1, "a member's name; the whole event is no key");
+    if (key.steps_.empty()) return wrong(text, 1, "'.' and a member's name");
     return key;
 }
 

@@ -342,6 +342,7 @@ private:
             if (letter.group == 0 || pick(3) == 0) continue;
             RetryRow row{"t", letter.key, letter.rule, letter.event, 0, {}, {}, {}, id, letter.attempts};
             redriven_.insert(letter.key);
+            confirmed_.erase(letter.key);  // of its former life, if a crash took back that it had been redriven
             lane_->redrive(now(), {row}, todo_);
             break;
         }
