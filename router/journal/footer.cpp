@@ -8,6 +8,7 @@ namespace eventyard::router {
 namespace {
 
 constexpr std::string_view trailer_magic = "EYJINDEX";
+constexpr std::size_t synced_at = trailer_size - 8;  // zeros before there was such a word
 constexpr std::size_t pack_from = 4096;  // bytes; smaller indexes are not worth packing
 
 std::string encode_summary(const SegmentSummary& summary)
@@ -78,6 +79,15 @@ std::string encode_footer(const SegmentIndex& index, const FrameSeed& seed, std:
     return out + fixed;
 }
 
+std::string confirmed_trailer(std::string_view trailer, const FrameSeed& seed, std::uint64_t offset)
+{
+    std::string bytes{trailer.substr(0, synced_at)};
+    ByteWriter writer{bytes};
+    writer.fixed(std::uint32_t{1});
+    writer.fixed(sealed(seed, offset, bytes));
+    return bytes;
+}
+
 Result<Trailer> decode_trailer(std::string_view bytes, const FrameSeed& seed, std::uint64_t offset)
 {
     if (bytes.size() != trailer_size) return fail(Errc::corrupt, "no trailer");
@@ -97,6 +107,8 @@ Result<Trailer> decode_trailer(std::string_view bytes, const FrameSeed& seed, st
     trailer.summary_offset = reader.fixed<std::uint64_t>();
     trailer.index_crc = reader.fixed<std::uint32_t>();
     trailer.summary_crc = reader.fixed<std::uint32_t>();
+    ByteReader word{bytes.substr(synced_at)};
+    trailer.synced = word.fixed<std::uint32_t>() == 1;
     if (trailer.index_stored > offset || trailer.index_size > footer_section_max ||
         trailer.summary_offset > offset)
         return fail(Errc::corrupt, "the trailer points outside the file");

@@ -53,6 +53,7 @@ public:
 private:
     Result<void> find_files();
     Result<void> inspect(Found& found);
+    Result<void> sync_footer(const Segment& segment, File& file, FileWindow& window, std::uint64_t offset, std::uint64_t size);
     void settle_store(const Id& store_if_none);
     void find_marks();
     Result<void> take(std::size_t place);
@@ -119,7 +120,10 @@ Result<void> Run::inspect(Found& found)
             found.had_trailer = true;
             auto summary = decode_summary(tail.at(trailer->summary_offset, trailer->summary_size),
                                           *trailer, segment.seed);
-            if (summary.has_value()) found.summary = std::move(*summary);
+            if (summary.has_value()) {
+                if (!trailer->synced) EVENTYARD_CHECK(sync_footer(segment, *file, tail, trailer->index_offset, size));
+                found.summary = std::move(*summary);
+            }
         } else if (trailer.error().code == Errc::unsupported) {
             return fail(Errc::unsupported, path + ": " + trailer.error().what);
         }
@@ -132,6 +136,16 @@ Result<void> Run::inspect(Found& found)
     }
     segment.file = std::move(file);
     if (found.summary && found.has_header) segment.file.reset();
+    return {};
+}
+
+/// The footer may be in the page cache only, after a sync that failed, and what it was written over may be on disk
+/// still: written again, it is dirty again, and this sync tells the truth.
+Result<void> Run::sync_footer(const Segment& segment, File& file, FileWindow& window, std::uint64_t offset, std::uint64_t size)
+{
+    const std::string footer{window.at(offset, size - offset)};
+    if (window.unreadable() > 0) return fail(Errc::io, segments_.path(segment.name) + " cannot be read");
+    EVENTYARD_CHECK(write_footer(file, footer, segment.seed, offset));
     return {};
 }
 
@@ -363,7 +377,7 @@ Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index
     EVENTYARD_CHECK(sync_in_place(found));
     EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(segment.header)}));
     const std::uint64_t end = (found.scan->end + 7) & ~std::uint64_t{7};
-    return write_footer(file, encode_footer(index, segment.seed, end), end);
+    return write_footer(file, encode_footer(index, segment.seed, end), segment.seed, end);
 }
 
 Result<void> Run::take(std::size_t place)

@@ -118,11 +118,16 @@ struct Trailer {
     std::uint32_t summary_size = 0;
     std::uint32_t index_crc = 0;       // of the stored bytes
     std::uint32_t summary_crc = 0;
+    bool synced = false;               // see confirmed_trailer()
 };
 
 /// Everything that follows the data at `offset`, to the file's end.
 [[nodiscard]] std::string encode_footer(const SegmentIndex& index, const FrameSeed& seed,
                                         std::uint64_t offset);
+/// The trailer at `offset` with word that the footer is on disk: written after its sync, and not synced itself. A
+/// start that finds a footer without it cannot tell whether a sync failed and a power cut would bring back what
+/// the footer was written over. Older binaries read it as they read the other.
+[[nodiscard]] std::string confirmed_trailer(std::string_view trailer, const FrameSeed& seed, std::uint64_t offset);
 /// @param bytes   the file's last trailer_size bytes; @param offset  where they stand
 Result<Trailer> decode_trailer(std::string_view bytes, const FrameSeed& seed, std::uint64_t offset);
 Result<SegmentSummary> decode_summary(std::string_view bytes, const Trailer& trailer,

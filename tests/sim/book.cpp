@@ -41,6 +41,7 @@ void Book::begin_life(const StateSnapshot& snapshot)
     ended_before_.clear();
     ended_now_.clear();
     unsettled_.clear();
+    before_.clear();
     for (const LedgerRow& row : snapshot.ledger)
         for (const auto& [ending, n] : row.ended) ended_before_[row.target] += n;
 }
@@ -187,7 +188,55 @@ void Book::attempted(const Id& id, const std::string& rule, const std::string& t
     if (one.confirmed_life == life_ && !(forgetful && !one.ended))
         violated("delivery " + what + " is repeated although the target took it in this life");
     one.in_flight = true;
+    note_order(*place, target);
     if (one.confirmed_life != 0) coverage_.count("recovery: a delivery was repeated after a crash");
+}
+
+std::string Book::key_of(const eventyard::Event& event)
+{
+    const std::string start = "{\"k\":";
+    return event.body.starts_with(start) ? event.body.substr(start.size(), event.body.find(',') - start.size()) : "";
+}
+
+/// What the delivery should not have gone before; whether that is over is seen once its lane has said all. An
+/// end that a crash may have taken back counts: it may as well have lasted.
+void Book::note_order(const Place& place, const std::string& target)
+{
+    const auto kept = order.find(target);
+    if (kept == order.end() || unordered.contains(target) || forgetful) return;
+    const std::string key = key_of(place.event->stored->event);
+    if (kept->second == Order::key && key.empty()) return;
+    Before before{name(*place.event, place.route), {}};
+    for (const auto& [sequence, event] : by_sequence_) {
+        if (sequence > place.event->stored->sequence) break;
+        if (!event->published || event->gone || hit.contains(sequence)) continue;
+        if (kept->second == Order::key && key_of(event->stored->event) != key) continue;
+        const StoredEvent& stored = *event->stored;
+        for (std::uint32_t i = 0; i < stored.routes.size(); ++i) {
+            if (event == place.event && i >= place.route) break;
+            if (stored.version->routes[stored.routes[i]].target != target) continue;
+            const Delivery& one = event->deliveries[i];
+            if (!one.ended) before.open.push_back({sequence, i});
+        }
+    }
+    coverage_.count("order: an attempt of an ordered target");
+    if (!before.open.empty()) before_[target].push_back(std::move(before));
+}
+
+void Book::check_order(const std::string& target, const std::vector<Change>& unflushed)
+{
+    for (const Before& before : std::exchange(before_[target], {})) {
+        for (const DeliveryKey key : before.open) {
+            const auto place = find(target, key);
+            const Delivery& one = place->delivery();
+            bool over = one.ended.has_value();
+            for (const Change& change : unflushed)
+                if (const auto* ended = std::get_if<Ended>(&change); ended && ended->target == target && ended->key == key)
+                    over = true;
+            if (!over && !hit.contains(key.sequence))
+                violated("delivery " + before.what + " went before " + name(*place->event, place->route) + ", which is not over");
+        }
+    }
 }
 
 void Book::attempt_ended(const Id& id, const std::string& rule, const std::string& target, const std::string& at,
@@ -266,6 +315,7 @@ void Book::check_lane(const Lane& lane, Sequence seen, const std::vector<Change>
     const auto routed = static_cast<std::uint64_t>(std::distance(promised.begin(), std::upper_bound(promised.begin(), promised.end(), seen)));
     const Pending pending = lane.pending();
     if (forgetful) return;
+    check_order(target, unflushed);
     const std::uint64_t told = pending.sum() + ended;
     if (told > routed || told + unnamed(target) < routed)
         violated("the ledger of '" + target + "' does not balance: " + std::to_string(routed) + " routed, " +

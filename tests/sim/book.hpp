@@ -54,6 +54,12 @@ public:
         if (fault_.empty()) fault_ = what;
     }
 
+    /// How targets keep order, by name; what is not here keeps none.
+    std::map<std::string, Order> order;
+    std::set<std::string> unordered;  // but no more
+    /// Of an event, as the world makes its bodies; empty: none.
+    [[nodiscard]] static std::string key_of(const eventyard::Event& event);
+
     // What state.db forgot by damage or loss may be delivered and counted again.
     bool forgetful = false;
     /// Sequences whose stored bytes were hit by rot.
@@ -98,6 +104,8 @@ private:
     };
     [[nodiscard]] std::optional<Place> find(const Id& event, const std::string& rule, const std::string& target);
     [[nodiscard]] std::optional<Place> find(const std::string& target, DeliveryKey key);
+    void note_order(const Place& place, const std::string& target);
+    void check_order(const std::string& target, const std::vector<Change>& unflushed);
     void publish(Event& event);
     void numbered(Event& event);
     /// Deliveries of events that rot hit and that have not ended: their envelope may be gone, and their names with it.
@@ -112,6 +120,11 @@ private:
     std::map<std::string, std::vector<Sequence>> promised_;  // published deliveries, by target; ascending
     std::uint64_t life_ = 0, accepted_ = 0, taken_ = 0;
     std::map<std::string, std::uint64_t> ended_before_, ended_now_;  // by target: at start; handed over since
+    struct Before {  // was attempted with these not over yet, as far as the state has been told
+        std::string what;
+        std::vector<DeliveryKey> open;
+    };
+    std::map<std::string, std::vector<Before>> before_;  // by target, since its lane was last looked at
     std::map<std::string, std::uint64_t> unsettled_;  // by target: told as taken in this life, ending not durable
 };
 

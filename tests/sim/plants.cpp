@@ -31,6 +31,11 @@ void World::plant()
                 });
                 return false;
             }; break;
+        case Plant::key_overtaken: wires_.instead = [](auto&, auto& changes, auto&) {
+                for (Change& change : changes)
+                    if (auto* one = std::get_if<Retrying>(&change); one && !one->row.held()) one->row.order_key.clear();
+                return false;
+            }; break;
     }
 }
 
@@ -114,13 +119,14 @@ const char* name_of(Plant plant) noexcept
         case Plant::new_cursor_at_end: return "new_cursor_at_end";
         case Plant::cursor_early: return "cursor_early";
         case Plant::retry_dropped: return "retry_dropped";
+        case Plant::key_overtaken: return "key_overtaken";
     }
     return "none";
 }
 
 std::optional<Plant> plant_of(const std::string& name)
 {
-    for (int i = 0; i <= static_cast<int>(Plant::retry_dropped); ++i)
+    for (int i = 0; i <= static_cast<int>(Plant::key_overtaken); ++i)
         if (name == name_of(static_cast<Plant>(i))) return static_cast<Plant>(i);
     return std::nullopt;
 }

@@ -21,6 +21,7 @@ enum class Plant : std::uint8_t {
     new_cursor_at_end,
     cursor_early,
     retry_dropped,
+    key_overtaken,
 };
 [[nodiscard]] const char* name_of(Plant plant) noexcept;
 [[nodiscard]] std::optional<Plant> plant_of(const std::string& name);

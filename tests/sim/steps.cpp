@@ -125,7 +125,8 @@ void World::ingest()
         stored->event.id = new_event_id(clock_.wall(), chance_);
         stored->event.received = clock_.wall();
         stored->event.bus = "default";
-        stored->event.body = "{\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
+        const std::string key = one_in(4) ? "" : "\"k\":" + std::to_string(pick(4)) + ",";
+        stored->event.body = "{" + key + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
         stored->version = version;
         for (std::uint32_t route = 0; route < version->routes.size(); ++route)
             if (one_in(3)) stored->routes.push_back(route);
@@ -218,6 +219,7 @@ void World::reload()
         const std::string name = one.name;
         one = spec_of("t" + std::to_string(++made_names_));
         one.renamed_from = name;
+        book_.unordered.insert(name);  // drained by the new name's policy
         what = "renames " + name + " to " + one.name;
     } else if (kind == 3) {
         const std::string from = one.renamed_from;

@@ -69,6 +69,7 @@ void World::draw_limits()
     engine.lane.retries = 2 + pick(8);
     engine.lane.uncommitted_max = 4 + pick(60);
     engine.lane.letter_bytes_max = 1U << (9 + pick(8));
+    order_offset_ = pick(21);
     breaker_.failures = 2 + static_cast<std::uint32_t>(pick(8));
     breaker_.connect_failures = 1 + static_cast<std::uint32_t>(pick(5));
     limits_.release.rewrite_min_sealed = 2 + pick(4);
@@ -91,6 +92,14 @@ TargetSpec World::spec_of(const std::string& name)
     spec.retry.jitter = !one_in(3);
     if (one_in(3)) spec.retry.max_age = 40s;
     spec.breaker = breaker_;
+    // Of a name always the same: what changes its mind promises no order for what waits already.
+    const std::uint64_t number = std::strtoull(name.c_str() + 1, nullptr, 10) + order_offset_;
+    if (number % 3 == 0) spec.order.order = Order::key;
+    if (number % 7 == 0) spec.order.order = Order::strict;
+    if (spec.order.order != Order::none) book_.order[name] = spec.order.order;
+    spec.order.key = "$.k";
+    spec.order.parked_max = 2 + static_cast<std::uint32_t>(pick(6));
+    if (one_in(4)) spec.rate = {1.0 + static_cast<double>(pick(50)), 1 + static_cast<std::uint32_t>(pick(5))};
     names_.insert(name);
     return spec;
 }
@@ -101,7 +110,12 @@ RoutingVersion World::version_of(const std::vector<TargetSpec>& specs)
     version.buses = {"default"};
     for (std::size_t rule = 0; rule < 3; ++rule)
         for (const TargetSpec& spec : specs)
-            if (rule == 0 || one_in(2)) version.routes.push_back("r" + std::to_string(rule), spec.name);
+            if (rule == 0 || one_in(2)) {
+                RouteExtras extras;
+                if (one_in(6)) extras.delay = std::chrono::milliseconds{10 + pick(20'000)};
+                if (one_in(6)) extras.expire_after = extras.delay + std::chrono::milliseconds{10 + pick(60'000)};
+                version.routes.push_back("r" + std::to_string(rule), spec.name, extras);
+            }
     return version;
 }
 

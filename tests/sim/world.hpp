@@ -162,6 +162,7 @@ private:
     std::set<std::string> names_;               // every target there ever was
     std::uint64_t made_names_ = 0, revision_ = 0, units_ = 0;
     BreakerPolicy breaker_;
+    std::uint64_t order_offset_ = 0;
     std::shared_ptr<FarSide> far_ = std::make_shared<FarSide>();
     std::map<std::string, Mood> moods_;         // by target; missing: works
     std::unique_ptr<Life> life_;

@@ -6,6 +6,7 @@
 // crash explains them.
 #include <catch2/catch.hpp>
 
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
