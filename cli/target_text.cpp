@@ -21,6 +21,13 @@ std::string state_text(const nlohmann::json& target)
 {
     std::string state = target.value("state", "");
     if (const std::string reason = target.value("reason", ""); !reason.empty()) state += " (" + reason + ")";
+    const nlohmann::json order = target.value("order", nlohmann::json::object());
+    if (const auto keys = order.value("parked_keys", std::uint64_t{0}); keys > 0) {
+        state += ", " + std::to_string(keys) + (keys == 1 ? " key parked" : " keys parked");
+        if (order.value("stopped", false)) state += ": STOPPED";
+        if (const auto held = order.value("keys_on_hold", std::uint64_t{0}); held > 0)
+            state += ", " + std::to_string(held) + " on hold";
+    }
     return state;
 }
 

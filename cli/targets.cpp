@@ -1,4 +1,4 @@
-// cli/targets.cpp — `eventyard targets`: list, pause, resume.
+// cli/targets.cpp — `eventyard targets`: list, pause, resume, retry-now, release.
 #include <iostream>
 
 #include "cli/admin_client.hpp"
@@ -14,7 +14,16 @@ struct Options {
     std::string verb = "list";
     std::string target;
     std::string reason;
+    std::string key;
 };
+
+/// What was done, for the line that says so.
+std::string done_text(const std::string& verb, const nlohmann::json& answer)
+{
+    if (verb == "retry-now") return "what waits for a retry is due now";
+    if (verb == "release") return counted(answer.value("released", std::uint64_t{0}), "order key") + " released";
+    return verb + "d";
+}
 
 int list(const AdminOptions& admin)
 {
@@ -45,14 +54,15 @@ int act(const Options& options)
         return 2;
     }
     std::string path = "/v1/targets/" + encode(options.target) + "/" + options.verb;
-    if (!options.reason.empty()) path += "?reason=" + encode(options.reason);
+    if (options.verb == "pause" && !options.reason.empty()) path += "?reason=" + encode(options.reason);
+    if (options.verb == "release" && !options.key.empty()) path += "?key=" + encode(options.key);
     int exit_code = 0;
     const auto answer = ask_or_complain(*options.admin, "POST", path, exit_code);
     if (!answer) return exit_code;
     if (options.admin->json)
         std::cout << answer->body;
     else
-        std::cout << options.target << ": " << options.verb << "d\n";
+        std::cout << options.target << ": " << done_text(options.verb, answer->json()) << "\n";
     return 0;
 }
 
@@ -62,11 +72,12 @@ std::function<int()> setup_targets(CLI::App& app)
 {
     auto options = std::make_shared<Options>();
     options->admin = add_admin_options(app);
-    app.add_option("verb", options->verb, "list, pause or resume")
-        ->check(CLI::IsMember({"list", "pause", "resume"}))
+    app.add_option("verb", options->verb, "list, pause, resume, retry-now or release")
+        ->check(CLI::IsMember({"list", "pause", "resume", "retry-now", "release"}))
         ->capture_default_str();
     app.add_option("target", options->target, "name of the target");
     app.add_option("--reason", options->reason, "why, shown in status and kept over restarts");
+    app.add_option("--key", options->key, "release: only this order key, as JSON text, e.g. '\"o-17\"'");
     return [options] { return options->verb == "list" ? list(*options->admin) : act(*options); };
 }
 

@@ -228,6 +228,13 @@ public:
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
         done(lock ? known(target, line_.engine().retry_now(target)) : reloading());
     }
+    void release_keys(std::string target, std::string order_key,
+                      std::function<void(Result<std::size_t>)> done) override
+    {
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        if (!lock) return done(reloading().error());
+        if (!line_.engine().release_keys(target, order_key, done)) done(known(target, false).error());
+    }
     void dead_letters(DeadLetterFilter filter, std::function<void(Result<DeadLetterPage>)> done) override
     {
         line_.state().dead_letters(std::move(filter), std::move(done));

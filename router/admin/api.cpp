@@ -23,7 +23,12 @@ void act_on_target(Backend& backend, const Request& request, const std::string& 
     }
     if (verb == "resume") return backend.resume(name, done);
     if (verb == "retry-now") return backend.retry_now(name, done);
-    respond(error_answer(404, "no such action '" + verb + "'; a target has pause, resume and retry-now"));
+    if (verb == "release")
+        return backend.release_keys(name, query(request, "key"), [respond](const Result<std::size_t>& released) {
+            respond(released.has_value() ? Answer{200, dump({{"ok", true}, {"released", *released}})}
+                                         : failure(released.error()));
+        });
+    respond(error_answer(404, "no such action '" + verb + "'; a target has pause, resume, retry-now and release"));
 }
 
 void reload(Backend& backend, const Respond& respond)

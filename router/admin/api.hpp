@@ -2,7 +2,7 @@
 //
 //     GET  /healthz /readyz /metrics /v1/status /v1/audit
 //     POST /v1/reload
-//     POST /v1/targets/{name}/pause?reason= · /resume · /retry-now
+//     POST /v1/targets/{name}/pause?reason= · /resume · /retry-now · /release?key=
 //     GET  /v1/dead-letters · /v1/dead-letters/groups · /v1/dead-letters/{id} · /v1/redrives[/{id}]
 //     POST /v1/dead-letters/redrive · /v1/dead-letters/discard · /v1/redrives/{id}/cancel
 //     POST /v1/state/export
@@ -32,6 +32,9 @@ public:
     virtual void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) = 0;
     virtual void resume(std::string target, std::function<void(Result<void>)> done) = 0;
     virtual void retry_now(std::string target, std::function<void(Result<void>)> done) = 0;
+    /// Order keys on hold go on; empty: all. Brings how many.
+    virtual void release_keys(std::string target, std::string order_key,
+                              std::function<void(Result<std::size_t>)> done) = 0;
     virtual void dead_letters(DeadLetterFilter filter,
                               std::function<void(Result<DeadLetterPage>)> done) = 0;
     virtual void audit(std::function<void(Result<AuditReport>)> done) = 0;

@@ -132,6 +132,12 @@ void target_metrics(Exposition& page, const TargetStatus& target)
     page.gauge(pending, pending_help, {{"target", name}, {"where", "waiting"}}, number(target.pending.waiting));
     page.gauge(pending, pending_help, {{"target", name}, {"where", "in_flight"}}, number(target.pending.in_flight));
     page.gauge(pending, pending_help, {{"target", name}, {"where", "retry"}}, number(target.pending.retry));
+    page.gauge(pending, pending_help, {{"target", name}, {"where", "delayed"}}, number(target.pending.delayed));
+    page.gauge(pending, pending_help, {{"target", name}, {"where", "parked"}}, number(target.pending.parked));
+    page.gauge("eventyard_target_parked_keys", "Order keys that wait behind a failed delivery.", {{"target", name}},
+               number(target.parked_keys));
+    page.gauge("eventyard_target_keys_on_hold", "Of them those that an operator has to release.", {{"target", name}},
+               number(target.keys_on_hold));
     page.gauge("eventyard_target_in_flight", "Attempts under way; with uncommitted, what a crash now would repeat at most.",
                {{"target", name}}, number(target.in_flight));
     page.gauge("eventyard_target_uncommitted", "Deliveries settled but not durably so yet.", {{"target", name}}, number(target.uncommitted));

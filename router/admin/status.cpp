@@ -25,7 +25,10 @@ json to_json(const TargetStatus& target, WallTime now)
               {{"total", target.pending.sum()},
                {"waiting", target.pending.waiting},
                {"in_flight", target.pending.in_flight},
-               {"retry", target.pending.retry}}},
+               {"retry", target.pending.retry},
+               {"delayed", target.pending.delayed},
+               {"parked", target.pending.parked}}},
+             {"breaker", text_of(target.breaker)},
              {"in_flight", target.in_flight},
              {"uncommitted", target.uncommitted},
              {"forwards_waiting", target.forwards_waiting},
@@ -34,9 +37,18 @@ json to_json(const TargetStatus& target, WallTime now)
              {"failed", target.counters.failed},
              {"retried", target.counters.retried},
              {"dead_lettered", target.counters.dead_lettered},
+             {"expired", target.counters.expired},
              {"forwarded", target.counters.forwarded},
              {"consecutive_failures", target.consecutive_failures}};
     if (!target.paused_reason.empty()) out["reason"] = target.paused_reason;
+    if (target.rate.any())
+        out["rate_limit"] = {{"per_second", target.rate.per_second},
+                             {"burst", target.rate.burst},
+                             {"waits_seconds", std::chrono::duration<double>(target.rate_waits).count()}};
+    if (target.parked_keys > 0)
+        out["order"] = {{"parked_keys", target.parked_keys},
+                        {"keys_on_hold", target.keys_on_hold},
+                        {"stopped", target.parked_full}};
     if (!target.drains_to.empty()) out["drains_to"] = target.drains_to;
     if (!target.counters.last_error.empty()) {
         out["last_error"] = target.counters.last_error;

@@ -51,6 +51,12 @@ private:
     WallTime wall_{};
 };
 
+/// The state keeps milliseconds; a finer due time would not compare equal after a read.
+[[nodiscard]] inline WallTime to_milliseconds(WallTime time) noexcept
+{
+    return std::chrono::time_point_cast<Duration>(std::chrono::floor<std::chrono::milliseconds>(time));
+}
+
 /// The steady due time of a stored retry: its wait is clamped to [0, delay], whatever the wall
 /// clock did in between.
 [[nodiscard]] SteadyTime due_after_load(WallTime due, Duration delay, SteadyTime steady,

@@ -36,6 +36,13 @@ public:
         asked = "resume " + target;
         done({});
     }
+    void release_keys(std::string target, std::string order_key,
+                      std::function<void(Result<std::size_t>)> done) override
+    {
+        asked = "release " + target + " " + order_key;
+        if (target == "gone") return done(fail(Errc::not_found, "no target 'gone'"));
+        done(std::size_t{2});
+    }
     void retry_now(std::string target, std::function<void(Result<void>)> done) override
     {
         asked = "retry " + target;
@@ -204,6 +211,11 @@ TEST_CASE("targets are paused and resumed by their decoded name")
     CHECK(support::http_post(f.port, "/v1/targets/other/pause", "").status == 404);
     CHECK(support::http_post(f.port, "/v1/targets/x/resume", "").status == 200);
     CHECK(f.backend.asked == "resume x");
+    const auto released = support::http_post(f.port, "/v1/targets/x/release?key=%22o-1%22", "");
+    CHECK(released.status == 200);
+    CHECK(Json::parse(released.body).at("released") == 2);
+    CHECK(f.backend.asked == "release x \"o-1\"");
+    CHECK(support::http_post(f.port, "/v1/targets/gone/release", "").status == 404);
     CHECK(support::http_post(f.port, "/v1/targets/x/explode", "").status == 404);
 }
 
