@@ -50,7 +50,7 @@ Campaign::Campaign(std::uint64_t seed, std::string omit)
           return support::answer(200);
       })
 {
-    fs::create_directories(directory_.file("disk/out"));
+    fs::create_directory(directory_.file("disk"));
     write_rules();
     daemon_.configure("journal: {segment_size: 1MiB, min_free: 1MiB}\ntargets:\n"
                       "  hook:\n    webhook: {url: '" + hook_.url() + "'}\n"
