@@ -31,7 +31,7 @@ std::string first_lines(const std::vector<std::string>& wrongs)
 TEST_CASE("every promise survives power cuts at any call")
 {
     constexpr int rounds = 10;
-    const std::uint64_t campaigns = long_form() ? 50 : 8;
+    const std::uint64_t campaigns = long_form() ? 50 : 5;
     std::size_t accepted = 0;
     int at_start = 0;
     for (std::uint64_t seed = first_seed(); seed < first_seed() + campaigns; ++seed) {
