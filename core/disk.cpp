@@ -176,12 +176,20 @@ Result<void> PosixDisk::make_directory(const std::string& path)
 {
     namespace fs = std::filesystem;
     fs::path so_far;
+    const auto above = [&] { return so_far.has_parent_path() ? so_far.parent_path().string() : "."; };
     for (const auto& part : fs::path(path)) {
+        if (part.empty()) continue;  // a slash at the end
         so_far /= part;
-        if (so_far.empty() || so_far == "/") continue;
-        if (::mkdir(so_far.c_str(), 0750) != 0 && errno != EEXIST)
+        if (so_far == "/") continue;
+        if (::mkdir(so_far.c_str(), 0750) == 0) {
+            EVENTYARD_CHECK(sync_directory(above()));
+        } else if (errno != EEXIST) {
             return fail_errno("mkdir", so_far.string(), errno);
+        }
     }
+    // A process that was killed may have made it and not synced it. Who did not make it may be unable
+    // to: the directory above need not be readable.
+    (void)sync_directory(above());
     std::error_code ec;
     if (!fs::is_directory(path, ec)) return fail(Errc::io, "'" + path + "' is not a directory");
     return {};

@@ -55,7 +55,7 @@ public:
     virtual Result<void> unlink(const std::string& path) = 0;
     /// Makes creates, renames and unlinks in `path` durable.
     virtual Result<void> sync_directory(const std::string& path) = 0;
-    /// Creates the directory and its parents if missing.
+    /// Creates the directory and its parents if missing; what it creates is durable.
     virtual Result<void> make_directory(const std::string& path) = 0;
     /// Names (not paths) in a directory, sorted.
     virtual Result<std::vector<std::string>> list(const std::string& path) = 0;

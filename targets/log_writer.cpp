@@ -8,7 +8,36 @@ namespace eventyard::targets {
 namespace {
 
 constexpr std::size_t piece = 64U << 10;  // bytes read at once when looking for a line's beginning
+constexpr std::uint64_t unsynced_max = 64U << 20;  // bytes; more than one write of waiting lines
 constexpr Duration rotate_again = std::chrono::seconds{10};
+
+/// Where the line begins that the byte before `end` belongs to, or would if it were no line's end.
+Result<std::uint64_t> line_begin(File& file, std::uint64_t end)
+{
+    std::string bytes;
+    while (end > 0) {
+        const std::uint64_t from = end - std::min<std::uint64_t>(end, piece);
+        EVENTYARD_CHECK(file.read_at(from, static_cast<std::size_t>(end - from), bytes));
+        const auto found = bytes.rfind('\n');
+        if (found != std::string::npos) return from + found + 1;
+        end = from;
+    }
+    return end;
+}
+
+/// The first byte that the disk never got, or `size`. A file that grew may come out of a power cut with
+/// its new length and zeros in place of some of its blocks; no line of ours holds a zero.
+Result<std::uint64_t> first_hole(File& file, std::uint64_t size)
+{
+    std::string bytes;
+    for (std::uint64_t at = size - std::min(size, unsynced_max); at < size; at += bytes.size()) {
+        EVENTYARD_CHECK(file.read_at(at, piece, bytes));
+        if (bytes.empty()) break;
+        const auto found = bytes.find('\0');
+        if (found != std::string::npos) return std::min<std::uint64_t>(at + found, size);
+    }
+    return size;
+}
 
 }  // namespace
 
@@ -94,7 +123,7 @@ Result<void> LogWriter::open(WallTime now)
     EVENTYARD_TRY(file, disk_->open_output(options_.path));
     if (!existed && options_.sync) EVENTYARD_CHECK(disk_->sync_directory(directory_));
     EVENTYARD_TRY(size, file->size());
-    if (size > 0) EVENTYARD_CHECK(cut_torn_line(*file, size));
+    if (size > 0) EVENTYARD_CHECK(cut_torn_lines(*file, size));
     const auto modified = file->modified();
     period_ = period_start(size > 0 && modified.has_value() ? *modified : now,
                            options_.rotation.every);
@@ -104,25 +133,19 @@ Result<void> LogWriter::open(WallTime now)
     return {};
 }
 
-Result<void> LogWriter::cut_torn_line(File& file, std::uint64_t& size)
+Result<void> LogWriter::cut_torn_lines(File& file, std::uint64_t& size)
 {
-    std::string bytes;
-    std::uint64_t begin = size;  // of the last line, which has no end
-    while (begin > 0) {
-        const std::uint64_t from = begin - std::min<std::uint64_t>(begin, piece);
-        EVENTYARD_CHECK(file.read_at(from, static_cast<std::size_t>(begin - from), bytes));
-        const auto found = bytes.rfind('\n');
-        if (found != std::string::npos) {
-            begin = from + found + 1;
-            break;
-        }
-        begin = from;
+    EVENTYARD_TRY(begin, line_begin(file, size));
+    EVENTYARD_TRY(hole, first_hole(file, size));
+    if (hole < begin) {
+        EVENTYARD_TRY(holed, line_begin(file, hole));
+        begin = holed;
     }
     if (begin == size) return {};
     EVENTYARD_CHECK(move_to_partial(file, begin, size));
     EVENTYARD_CHECK(file.truncate(begin));
     EVENTYARD_CHECK(file.sync_all());
-    log::warn("targets", "moved a torn last line aside",
+    log::warn("targets", "moved torn last lines aside",
               {{"target", target_},
                {"file", options_.path},
                {"bytes", size - begin},

@@ -39,7 +39,7 @@ public:
         std::uint64_t size = 0;      // bytes of the current file
         std::uint64_t lines = 0;     // settled since start
         std::uint64_t rotations = 0;
-        std::uint64_t torn = 0;      // last lines moved to .partial
+        std::uint64_t torn = 0;      // times that last lines were moved to .partial
         std::string last_error;      // empty after a success
     };
 
@@ -57,7 +57,8 @@ public:
 
 private:
     Result<void> open(WallTime now);
-    Result<void> cut_torn_line(File& file, std::uint64_t& size);
+    /// What a crash left of lines that were never synced, and what was written after them.
+    Result<void> cut_torn_lines(File& file, std::uint64_t& size);
     Result<void> move_to_partial(File& file, std::uint64_t begin, std::uint64_t end);
     Result<void> write(const std::vector<std::string_view>& lines, std::size_t begin,
                        std::size_t end);

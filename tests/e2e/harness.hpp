@@ -53,11 +53,11 @@ public:
     [[nodiscard]] bool started() const noexcept { return process_ != nullptr; }
 
     /// Writes eventyard.yaml: listeners and data_dir, then `rest`; and rules.yaml.
-    void configure(const std::string& rest, const std::string& rules)
+    void configure(const std::string& rest, const std::string& rules, const std::string& data_dir = "data")
     {
         directory_.write("eventyard.yaml", "listen: {http: 127.0.0.1:" + std::to_string(http_) +
                                                ", admin: 127.0.0.1:" + std::to_string(admin_) +
-                                               "}\ndata_dir: " + directory_.file("data") +
+                                               "}\ndata_dir: " + directory_.file(data_dir) +
                                                "\nrules: [rules.yaml]\n" + rest);
         directory_.write("rules.yaml", rules);
     }
@@ -66,17 +66,26 @@ public:
     /// Starts and waits until it is ready.
     void start()
     {
+        launch();
+        INFO(process_->err());
+        REQUIRE(process_->running());
+    }
+    /// Starts and waits until it is ready or has ended.
+    /// @param environment  added to ours
+    void launch(std::vector<std::pair<std::string, std::string>> environment = {})
+    {
         process_.reset();
+        support::ProcessOptions options;
+        options.environment = std::move(environment);
         process_ = std::make_unique<Process>(
-            std::vector<std::string>{EVENTYARD_BINARY, "serve", "--config", config()});
-        const bool ready = eventually(
+            std::vector<std::string>{EVENTYARD_BINARY, "serve", "--config", config()}, std::move(options));
+        const bool done = eventually(
             [&] {
                 return support::http_get(admin_, "/readyz").status == 200 || !process_->running();
             },
             60s, 5ms);
         INFO(process_->err());
-        REQUIRE(ready);
-        REQUIRE(process_->running());
+        REQUIRE(done);
     }
     support::Exit kill() { return process_->kill(); }
     support::Exit terminate()

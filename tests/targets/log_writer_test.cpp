@@ -116,6 +116,21 @@ TEST_CASE("on open a torn last line is moved to .partial, however the crash cut 
     }
 }
 
+TEST_CASE("on open lines with holes are moved to .partial with all that was written after them")
+{
+    const std::string synced = "{\"a\":1}\n", zeros(512, '\0');
+    for (const std::string& torn : {zeros, "{\"b\":" + zeros + "}\n", "{\"b\":" + zeros + "}\n{\"c\":3}\n",
+                                    zeros + std::string(200'000, 'b') + "\n{\"c\":"}) {
+        Setup s;
+        s.dir.write("logs/a.jsonl", synced + torn);
+        LogWriter log{{s.path, true, {}}, s.disk, "tested"};
+        REQUIRE(log.append({"new\n"}, noon).settled == 1);
+        CHECK(read_text(s.path) == synced + "new\n");
+        CHECK(read_text(s.path + ".partial") == torn + "\n");
+        CHECK(log.stats().torn == 1);
+    }
+}
+
 TEST_CASE("nothing is written through a link, to a device or beside another writer")
 {
     Setup s;
