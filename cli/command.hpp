@@ -33,5 +33,6 @@ std::function<int()> setup_dead_letters(CLI::App& app);
 std::function<int()> setup_audit(CLI::App& app);
 std::function<int()> setup_reload(CLI::App& app);
 std::function<int()> setup_state(CLI::App& app);
+std::function<int()> setup_doctor(CLI::App& app);
 
 }  // namespace eventyard::cli
