@@ -34,5 +34,6 @@ std::function<int()> setup_audit(CLI::App& app);
 std::function<int()> setup_reload(CLI::App& app);
 std::function<int()> setup_state(CLI::App& app);
 std::function<int()> setup_doctor(CLI::App& app);
+std::function<int()> setup_journal(CLI::App& app);
 
 }  // namespace eventyard::cli

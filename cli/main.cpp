@@ -31,6 +31,7 @@ constexpr Command commands[] = {
     {"explain", "what every rule makes of one event, and why", setup_explain},
     {"bench", "measure matching, with your rules and events or made-up ones", setup_bench},
     {"doctor", "examine a data directory and the disk it lies on", setup_doctor},
+    {"journal", "check a journal that no daemon uses, and repair it", setup_journal},
     {"state", "export a copy of a running daemon's state.db", setup_state},
     {"version", "print the version", setup_version},
 };
