@@ -155,6 +155,7 @@ TEST_CASE("journal and state of one store belong together, of two they do not")
     CHECK(item(checkup, "journal").mark == Mark::good);
     CHECK(item(checkup, "pair").mark == Mark::good);
     CHECK(item(checkup, "daemon").mark == Mark::good);
+    CHECK_FALSE(std::filesystem::exists(directory.file("lock")));
 
     write_segment(directory, store_of(2), 2);
     checkup = examine(directory.path());
