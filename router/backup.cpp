@@ -72,8 +72,20 @@ void BackupDesk::tick()
     hooks_.gather([this] { hooks_.post([this] { copy_state(); }); });
 }
 
+/// A backup must not be what fills the disk.
+Result<void> BackupDesk::room_for_state()
+{
+    if (!journal_.stats().accepting) return fail(Errc::no_space, "too little space is free, or the disk fails: no backup is made");
+    EVENTYARD_TRY(file, disk_.open(data_dir_ + "/state.db", OpenMode::read));
+    EVENTYARD_TRY(size, file->size());
+    EVENTYARD_TRY(space, disk_.space(data_dir_));
+    if (space.free / 2 >= size) return {};
+    return fail(Errc::no_space, "a copy of state.db would take more than half of the free space: no backup is made");
+}
+
 void BackupDesk::copy_state()
 {
+    if (const auto room = room_for_state(); !room.has_value()) return finish(room.error());
     std::string stamp = to_rfc3339(clock_.wall());
     stamp.erase(std::remove(stamp.begin(), stamp.end(), ':'), stamp.end());
     path_ = data_dir_ + "/backups/" + stamp;

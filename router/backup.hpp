@@ -58,6 +58,7 @@ public:
     void tick();
 
 private:
+    [[nodiscard]] Result<void> room_for_state();
     void copy_state();
     void copy_journal();
     void finish(Result<JournalCopy> copied);
