@@ -33,5 +33,9 @@ std::function<int()> setup_dead_letters(CLI::App& app);
 std::function<int()> setup_audit(CLI::App& app);
 std::function<int()> setup_reload(CLI::App& app);
 std::function<int()> setup_state(CLI::App& app);
+std::function<int()> setup_doctor(CLI::App& app);
+std::function<int()> setup_backup(CLI::App& app);
+std::function<int()> setup_restore(CLI::App& app);
+std::function<int()> setup_journal(CLI::App& app);
 
 }  // namespace eventyard::cli

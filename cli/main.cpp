@@ -30,6 +30,10 @@ constexpr Command commands[] = {
     {"match", "ask whether a pattern matches an event, and why", setup_match},
     {"explain", "what every rule makes of one event, and why", setup_explain},
     {"bench", "measure matching, with your rules and events or made-up ones", setup_bench},
+    {"backup", "copy a running daemon's journal and state, as a pair", setup_backup},
+    {"restore", "make a data directory of a backup", setup_restore},
+    {"doctor", "examine a data directory and the disk it lies on", setup_doctor},
+    {"journal", "check a journal that no daemon uses, and repair it", setup_journal},
     {"state", "export a copy of a running daemon's state.db", setup_state},
     {"version", "print the version", setup_version},
 };

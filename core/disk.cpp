@@ -161,6 +161,12 @@ Result<void> PosixDisk::unlink(const std::string& path)
     return {};
 }
 
+Result<void> PosixDisk::link(const std::string& from, const std::string& to)
+{
+    if (::link(from.c_str(), to.c_str()) != 0) return fail_errno("link to", to, errno);
+    return {};
+}
+
 Result<void> PosixDisk::sync_directory(const std::string& path)
 {
     const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -245,6 +251,32 @@ Result<std::string> read_file(Disk& disk, const std::string& path, std::uint64_t
     std::string content;
     EVENTYARD_CHECK(file->read_at(0, static_cast<std::size_t>(size), content));
     return content;
+}
+
+Result<void> copy_file(Disk& disk, const std::string& from, const std::string& to, std::uint64_t size)
+{
+    constexpr std::uint64_t piece = 1U << 20;
+    EVENTYARD_TRY(source, disk.open(from, OpenMode::read));
+    EVENTYARD_TRY(copy, disk.open(to, OpenMode::create_new));
+    std::string bytes;
+    for (std::uint64_t at = 0; at < size; at += bytes.size()) {
+        EVENTYARD_CHECK(source->read_at(at, static_cast<std::size_t>(std::min(piece, size - at)), bytes));
+        if (bytes.empty()) return fail(Errc::io, "'" + from + "' is shorter than it was");
+        EVENTYARD_CHECK(copy->write_at(at, {bytes}));
+    }
+    return copy->sync_all();
+}
+
+Result<void> link_or_copy(Disk& disk, const std::string& from, const std::string& to)
+{
+    if (disk.link(from, to).has_value()) return {};
+    std::uint64_t size = 0;
+    {
+        EVENTYARD_TRY(file, disk.open(from, OpenMode::read));
+        EVENTYARD_TRY(bytes, file->size());
+        size = bytes;
+    }
+    return copy_file(disk, from, to, size);
 }
 
 Result<void> replace_file(Disk& disk, const std::string& path, std::string_view content)

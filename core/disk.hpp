@@ -53,6 +53,12 @@ public:
     }
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
     virtual Result<void> unlink(const std::string& path) = 0;
+    /// Gives the file a second name, which must not exist, on the same file system.
+    virtual Result<void> link(const std::string& from, const std::string& to)
+    {
+        (void)from, (void)to;
+        return fail(Errc::unsupported, "this disk gives no second names");
+    }
     /// Makes creates, renames and unlinks in `path` durable.
     virtual Result<void> sync_directory(const std::string& path) = 0;
     /// Creates the directory and its parents if missing; what it creates is durable.
@@ -77,6 +83,7 @@ public:
     Result<std::unique_ptr<File>> open_output(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
     Result<void> unlink(const std::string& path) override;
+    Result<void> link(const std::string& from, const std::string& to) override;
     Result<void> sync_directory(const std::string& path) override;
     Result<void> make_directory(const std::string& path) override;
     Result<std::vector<std::string>> list(const std::string& path) override;
@@ -87,6 +94,12 @@ public:
 
 /// Reads a whole file; Errc::too_large above `limit` bytes.
 Result<std::string> read_file(Disk& disk, const std::string& path, std::uint64_t limit);
+
+/// A second name where the file system gives one, else a copy, synced; `to` must not exist. The
+/// directory is left to the caller.
+Result<void> link_or_copy(Disk& disk, const std::string& from, const std::string& to);
+/// The first `size` bytes of a file as a new one, synced.
+Result<void> copy_file(Disk& disk, const std::string& from, const std::string& to, std::uint64_t size);
 
 /// Replaces a file so that a crash leaves the old or the new one: temp file, fsync, rename, fsync
 /// of the directory.

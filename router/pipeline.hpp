@@ -66,6 +66,9 @@ public:
     void hand_over_totals();
     /// Control thread, at intervals, after the totals: what is let go has been counted.
     void release_segments() { release_->tick(); }
+    /// See SegmentRelease.
+    [[nodiscard]] bool hold_segments() { return release_->hold(); }
+    void let_segments_go() { release_->let_go(); }
 
     /// Lets attempts in flight end, and what settled become durable; then stops the journal.
     void stop_lanes(Duration grace);

@@ -13,10 +13,13 @@
 
 namespace eventyard::router {
 
+/// Bytes held back unless told otherwise.
+inline constexpr std::uint64_t reserve_size = 16U << 20;
+
 class Reserve {
 public:
     /// @param min_free  as configured; 0: the default of the journal
-    Reserve(Disk& disk, std::string directory, std::uint64_t min_free, std::uint64_t size = 16U << 20);
+    Reserve(Disk& disk, std::string directory, std::uint64_t min_free, std::uint64_t size = reserve_size);
 
     /// Once a tick.
     /// @param starved  the state cannot be written

@@ -16,6 +16,7 @@
 #include "core/log.hpp"
 #include "core/units.hpp"
 #include "router/admin/api.hpp"
+#include "router/backup.hpp"
 #include "router/dead_letter_desk.hpp"
 #include "router/ingest/server.hpp"
 #include "router/pipeline.hpp"
@@ -103,6 +104,7 @@ public:
         reserve_ = std::make_unique<Reserve>(disk_, data_dir_, table->process.min_free);
         desk_ = std::make_unique<DeadLetterDesk>(line_.state(), clock_, desk_hooks());
         desk_->start();
+        backup_ = std::make_unique<BackupDesk>(disk_, clock_, line_.journal(), line_.state(), data_dir_, backup_hooks());
         put_in_effect(std::move(table));
 
         ingest_ = std::make_unique<IngestServer>(io_, line_.journal(), [this] { return table_.get(); }, clock_, random_);
@@ -246,14 +248,10 @@ public:
     }
     void audit(std::function<void(Result<AuditReport>)> done) override
     {
-        // Lanes hand over what they settled, so that positions are as new as they can be.
-        line_.engine().status([this, done = std::move(done)](const std::vector<TargetStatus>&) {
-            asio::post(control_, [this, done] {
-                line_.hand_over_totals();
-                line_.state().audit([this, done](Result<AuditState> state) {
-                    asio::post(control_, [this, done, state = std::move(state)] {
-                        done(state.has_value() ? router::audit(*state, line_.journal()) : Result<AuditReport>{state.error()});
-                    });
+        gather([this, done = std::move(done)] {
+            line_.state().audit([this, done](Result<AuditState> state) {
+                asio::post(control_, [this, done, state = std::move(state)] {
+                    done(state.has_value() ? router::audit(*state, line_.journal()) : Result<AuditReport>{state.error()});
                 });
             });
         });
@@ -278,6 +276,7 @@ public:
     {
         desk_->discard(std::move(filter), dry_run, std::move(act), std::move(done));
     }
+    void backup(std::function<void(Result<BackupMade>)> done) override { backup_->start(std::move(done)); }
     void export_state(std::function<void(Result<std::string>)> done) override
     {
         const std::string directory = data_dir_ + "/exports";
@@ -336,6 +335,28 @@ private:
         if (old.min_free != wanted.min_free) warn("journal.min_free");
     }
 
+    /// Lanes hand over what they settled, so that positions are as new as they can be; then `done`, on the control thread.
+    void gather(std::function<void()> done)
+    {
+        line_.engine().status([this, done = std::move(done)](const std::vector<TargetStatus>&) {
+            asio::post(control_, [this, done] {
+                line_.hand_over_totals();
+                done();
+            });
+        });
+    }
+
+    /// All of it on the control thread.
+    BackupDesk::Hooks backup_hooks()
+    {
+        BackupDesk::Hooks hooks;
+        hooks.post = [this](std::function<void()> work) { asio::post(control_, std::move(work)); };
+        hooks.gather = [this](std::function<void()> done) { gather(std::move(done)); };
+        hooks.hold = [this] { return line_.hold_segments(); };
+        hooks.let_go = [this] { line_.let_segments_go(); };
+        return hooks;
+    }
+
     /// All of it on the control thread.
     DeadLetterDesk::Hooks desk_hooks()
     {
@@ -373,6 +394,7 @@ private:
                 reserve_->tick(line_.state().stats().failing);
             }
             desk_->tick(table_.get()->process.dead_letters);
+            backup_->tick();
             free_old_tables();
             arm_totals();
         });
@@ -498,6 +520,7 @@ private:
     std::unique_ptr<IngestServer> ingest_;
     std::unique_ptr<Reserve> reserve_;
     std::unique_ptr<DeadLetterDesk> desk_;
+    std::unique_ptr<BackupDesk> backup_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 
     std::atomic<bool> freeing_{false};

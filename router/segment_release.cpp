@@ -20,7 +20,7 @@ struct Candidate {
 
 }  // namespace
 
-/// Shared with the callbacks. Used by one of them at a time: `busy` is the baton.
+/// Shared with the callbacks. Used by one of them, or held, at a time: `busy` is the baton.
 struct SegmentRelease::Rounds : std::enable_shared_from_this<Rounds> {
     Rounds(Journal& of, State& with, ReleaseOptions by) : journal(of), state(with), options(by) {}
 
@@ -185,5 +185,9 @@ SegmentRelease::SegmentRelease(Journal& journal, State& state, ReleaseOptions op
 SegmentRelease::~SegmentRelease() = default;
 
 void SegmentRelease::tick() { rounds_->start(); }
+
+bool SegmentRelease::hold() { return !rounds_->busy.exchange(true); }
+
+void SegmentRelease::let_go() { rounds_->done(); }
 
 }  // namespace eventyard::router

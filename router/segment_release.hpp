@@ -33,8 +33,11 @@ public:
     SegmentRelease(const SegmentRelease&) = delete;
     SegmentRelease& operator=(const SegmentRelease&) = delete;
 
-    /// Starts a round unless one is under way. A round rewrites one segment at most.
+    /// Starts a round unless one is under way or they are held. A round rewrites one segment at most.
     void tick();
+    /// Nothing is released or rewritten until let_go(). False: a round is under way, ask again.
+    [[nodiscard]] bool hold();
+    void let_go();
 
 private:
     struct Rounds;

@@ -73,6 +73,13 @@ void post(Backend& backend, const Request& request, const Respond& respond)
             respond(written.has_value() ? Answer{200, dump({{"path", *written}})}
                                         : failure(written.error()));
         });
+    if (path == "/v1/backup")
+        return backend.backup([respond](const Result<BackupMade>& made) {
+            if (!made.has_value()) return respond(failure(made.error()));
+            const BackupManifest& manifest = made->manifest;
+            respond({200, dump({{"path", made->path}, {"store", manifest.store.text()}, {"segments", manifest.segments.size()},
+                                {"journal_bytes", manifest.bytes}, {"last_sequence", manifest.last}})});
+        });
     if (act_on_dead_letters(backend, request, respond)) return;
     const std::string targets = "/v1/targets/";
     const auto slash = path.rfind('/');
@@ -85,7 +92,7 @@ void post(Backend& backend, const Request& request, const Respond& respond)
 /// Paths that change something take POST, all others are read.
 bool is_act(const std::string& path)
 {
-    return path == "/v1/reload" || path == "/v1/state/export" || path.rfind("/v1/targets/", 0) == 0 ||
+    return path == "/v1/reload" || path == "/v1/state/export" || path == "/v1/backup" || path.rfind("/v1/targets/", 0) == 0 ||
            acts_on_dead_letters(path);
 }
 

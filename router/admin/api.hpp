@@ -5,7 +5,7 @@
 //     POST /v1/targets/{name}/pause?reason= · /resume · /retry-now · /release?key=
 //     GET  /v1/dead-letters · /v1/dead-letters/groups · /v1/dead-letters/{id} · /v1/redrives[/{id}]
 //     POST /v1/dead-letters/redrive · /v1/dead-letters/discard · /v1/redrives/{id}/cancel
-//     POST /v1/state/export
+//     POST /v1/state/export · /v1/backup
 #pragma once
 
 #include <functional>
@@ -15,6 +15,7 @@
 #include "router/admin/server.hpp"
 #include "router/admin/status.hpp"
 #include "router/audit.hpp"
+#include "router/backup.hpp"
 #include "router/router.hpp"
 #include "router/state/state.hpp"
 
@@ -49,6 +50,8 @@ public:
                          std::function<void(Result<std::uint64_t>)> done) = 0;
     virtual void dead_letter(std::int64_t id,
                              std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) = 0;
+    /// See BackupDesk. Called, as everything, on the server's thread.
+    virtual void backup(std::function<void(Result<BackupMade>)> done) = 0;
     /// Writes a consistent copy of state.db below the data directory; gives its path.
     virtual void export_state(std::function<void(Result<std::string>)> done) = 0;
 };

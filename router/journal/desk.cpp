@@ -323,6 +323,12 @@ void JournalDesk::rewrite(std::string name,
     if (!posted && done) done(Result<void>{fail(Errc::cancelled, "the journal is stopping")});
 }
 
+void JournalDesk::copy_to(std::string directory, std::function<void(Result<JournalCopy>)> done)
+{
+    const bool posted = post_keeper([this, directory = std::move(directory), done] { done(log_->keeper().copy_to(directory)); });
+    if (!posted) done(Result<JournalCopy>{fail(Errc::cancelled, "the journal is stopping")});
+}
+
 void JournalDesk::chores()
 {
     look_for_space();

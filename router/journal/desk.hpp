@@ -64,6 +64,7 @@ public:
     void release(std::vector<std::string> names) override;
     void rewrite(std::string name, std::function<bool(const StoredEvent&, std::uint32_t)> keep,
                  std::function<void(Result<void>)> done) override;
+    void copy_to(std::string directory, std::function<void(Result<JournalCopy>)> done) override;
     const Stats& stats() const noexcept override { return stats_; }
 
 protected:

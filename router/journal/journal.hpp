@@ -72,6 +72,13 @@ struct SegmentInfo {
     bool sealed = false;
 };
 
+/// What a copy of the journal holds.
+struct JournalCopy {
+    std::vector<std::string> segments;        // file names, oldest first
+    std::uint64_t bytes = 0;
+    Sequence last = 0;                        // highest sequence in it
+};
+
 /// Free bytes below which ingest stops. @param min_free  as configured; 0: the default
 [[nodiscard]] inline std::uint64_t least_free(const Space& space, std::uint64_t min_free) noexcept
 {
@@ -138,6 +145,15 @@ public:
     virtual void rewrite(std::string segment_name,
                          std::function<bool(const StoredEvent&, std::uint32_t route)> keep,
                          std::function<void(Result<void>)> done) = 0;
+
+    /// Gives every segment a second name in `directory`, which must not exist, or copies it where the file
+    /// system gives none; of segments that are written to, what was committed so far. All of it is synced.
+    /// Segments the caller needs must not be released meanwhile.
+    virtual void copy_to(std::string directory, std::function<void(Result<JournalCopy>)> done)
+    {
+        (void)directory;
+        done(fail(Errc::unsupported, "this journal cannot be copied"));
+    }
 
     struct Stats {  // relaxed atomics; read any time
         std::atomic<std::uint64_t> commits{0}, events{0}, event_bytes{0}, written_bytes{0};

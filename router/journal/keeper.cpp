@@ -226,6 +226,38 @@ Result<void> Keeper::rewrite(const std::string& name,
     return {};
 }
 
+Result<JournalCopy> Keeper::copy_to(const std::string& directory)
+{
+    if (disk_.exists(directory)) return fail(Errc::conflict, "'" + directory + "' exists already");
+    EVENTYARD_CHECK(disk_.make_directory(directory + "/routing"));
+    JournalCopy copy;
+    for (const SegmentPtr& segment : segments_.all()) {
+        bool sealed = false;
+        std::uint64_t bytes = 0;
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last == 0) continue;
+            sealed = segment->sealed;
+            // What stands behind the last commit is another life's, or a write under way.
+            bytes = sealed ? segment->bytes : segment->index->summary().data_end;
+            copy.last = std::max(copy.last, segment->last);
+        }
+        const std::string from = segments_.path(segment->name), to = directory + '/' + segment->name;
+        EVENTYARD_CHECK(sealed ? link_or_copy(disk_, from, to) : copy_file(disk_, from, to, bytes));
+        copy.segments.push_back(segment->name);
+        copy.bytes += bytes;
+    }
+    // After the events: every version was stored before its first event.
+    const std::string versions = segments_.path("routing");
+    EVENTYARD_TRY(names, disk_.list(versions));
+    for (const std::string& name : names)
+        if (name.ends_with(".a") || name.ends_with(".b"))
+            EVENTYARD_CHECK(link_or_copy(disk_, versions + '/' + name, directory + "/routing/" + name));
+    EVENTYARD_CHECK(disk_.sync_directory(directory + "/routing"));
+    EVENTYARD_CHECK(disk_.sync_directory(directory));
+    return copy;
+}
+
 void Keeper::prepare(std::uint64_t room)
 {
     if (room == 0) spares_.drop();

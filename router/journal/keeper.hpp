@@ -31,6 +31,8 @@ public:
     void release(const std::vector<std::string>& names);
     Result<void> rewrite(const std::string& name,
                          const std::function<bool(const StoredEvent&, std::uint32_t route)>& keep);
+    /// See Journal::copy_to. No segment is sealed, released or rewritten while this runs.
+    Result<JournalCopy> copy_to(const std::string& directory);
     /// Prepares the next segment and spares within `room` bytes; without room gives spares up.
     void prepare(std::uint64_t room);
 

@@ -7,16 +7,19 @@
 namespace eventyard::router {
 namespace {
 
-Result<SegmentIndex> index_from_footer(File& file, std::uint64_t size, const FrameSeed& seed)
+Result<Trailer> read_trailer(File& file, std::uint64_t size, const FrameSeed& seed)
 {
     if (size < segment_data_start + trailer_size) return fail(Errc::corrupt, "no trailer");
     std::string bytes;
     EVENTYARD_CHECK(read_patiently(file, size - trailer_size, trailer_size, bytes));
-    EVENTYARD_TRY(trailer, decode_trailer(bytes, seed, size - trailer_size));
+    return decode_trailer(bytes, seed, size - trailer_size);
+}
+
+Result<SegmentSummary> summary_of(File& file, const Trailer& trailer, const FrameSeed& seed)
+{
+    std::string bytes;
     EVENTYARD_CHECK(read_patiently(file, trailer.summary_offset, trailer.summary_size, bytes));
-    EVENTYARD_TRY(summary, decode_summary(bytes, trailer, seed));
-    EVENTYARD_CHECK(read_patiently(file, trailer.index_offset, static_cast<std::size_t>(trailer.index_stored), bytes));
-    return decode_index(bytes, trailer, seed, std::move(summary));
+    return decode_summary(bytes, trailer, seed);
 }
 
 /// Everything in a sealed segment was synced: what a scan does not find is damage.
@@ -63,6 +66,21 @@ SegmentIndex index_from_scan(const Scan& scan, Sequence first, Sequence last, Ve
 
 }  // namespace
 
+Result<SegmentSummary> read_summary(File& file, std::uint64_t size, const FrameSeed& seed)
+{
+    EVENTYARD_TRY(trailer, read_trailer(file, size, seed));
+    return summary_of(file, trailer, seed);
+}
+
+Result<SegmentIndex> read_index(File& file, std::uint64_t size, const FrameSeed& seed)
+{
+    EVENTYARD_TRY(trailer, read_trailer(file, size, seed));
+    EVENTYARD_TRY(summary, summary_of(file, trailer, seed));
+    std::string bytes;
+    EVENTYARD_CHECK(read_patiently(file, trailer.index_offset, static_cast<std::size_t>(trailer.index_stored), bytes));
+    return decode_index(bytes, trailer, seed, std::move(summary));
+}
+
 Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versions& versions,
                                    Segment& segment)
 {
@@ -83,7 +101,7 @@ Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versi
         last = segment.last;
     }
     EVENTYARD_TRY(size, loaded.file->size());
-    auto index = index_from_footer(*loaded.file, size, segment.seed);
+    auto index = read_index(*loaded.file, size, segment.seed);
     if (index.has_value()) {
         loaded.index = std::make_shared<const SegmentIndex>(std::move(*index));
         return loaded;

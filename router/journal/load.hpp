@@ -14,6 +14,10 @@ struct LoadedSegment {
     std::shared_ptr<const SegmentIndex> index;
 };
 
+/// What the file's footer says. Errc::corrupt: there is none, or it fails its checksum; unsupported: a newer one.
+Result<SegmentSummary> read_summary(File& file, std::uint64_t size, const FrameSeed& seed);
+Result<SegmentIndex> read_index(File& file, std::uint64_t size, const FrameSeed& seed);
+
 /// The index comes from the footer, or from a scan where the footer is damaged. Blocks.
 /// Errc::not_found: released meanwhile; Errc::conflict: rewritten meanwhile, look again.
 Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versions& versions,

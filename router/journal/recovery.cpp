@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "core/bytes.hpp"
+#include "router/journal/check.hpp"
 #include "router/journal/judge.hpp"
 #include "router/journal/rewrite.hpp"
 
@@ -20,6 +22,7 @@ struct Found {
     bool newer = false;
     std::optional<SegmentSummary> summary;  // of a good footer
     std::optional<Scan> scan;               // otherwise
+    std::optional<SegmentSummary> former;   // of the footer of a damaged one
     bool had_trailer = false;
 
     /// First sequence this segment may hold; 0: it does not tell.
@@ -35,8 +38,8 @@ struct Found {
 
 class Run {
 public:
-    Run(Disk& disk, SegmentSet& segments, Versions& versions, const JournalMarks& marks)
-        : disk_(disk), segments_(segments), versions_(versions), marks_(marks)
+    Run(Disk& disk, SegmentSet& segments, Versions& versions, const JournalMarks& marks, Depth depth)
+        : disk_(disk), segments_(segments), versions_(versions), marks_(marks), depth_(depth)
     {
     }
 
@@ -71,6 +74,7 @@ private:
     SegmentSet& segments_;
     Versions& versions_;
     JournalMarks marks_;
+    const Depth depth_;
     std::vector<Found> found_;
     Sequence synced_ = 0;
     Sequence seen_ = 0;
@@ -128,11 +132,19 @@ Result<void> Run::inspect(Found& found)
             return fail(Errc::unsupported, path + ": " + trailer.error().what);
         }
     }
-    if (!found.summary) {
+    if (!found.summary || depth_ == Depth::every_frame) {
         found.scan = scan_segment(*file, size, segment.id);
         if (found.scan->unread) return fail(Errc::io, path + " cannot be read");
         for (const ScannedEvent& event : found.scan->events)
             if (event.meta_ok) EVENTYARD_CHECK(versions_.look_up(event.meta.version));
+    }
+    if (found.summary && found.scan) {
+        const SegmentCheck check = check_sealed(*file, size, segment.name, *found.scan, *found.summary, versions_);
+        // A lost routing version is no reason: the footer still names the deliveries, the frames do not.
+        if (check.damage.empty() && check.troubles.empty())
+            found.scan.reset();
+        else
+            found.former = std::exchange(found.summary, std::nullopt);
     }
     segment.file = std::move(file);
     if (found.summary && found.has_header) segment.file.reset();
@@ -194,6 +206,10 @@ void Run::find_marks()
             synced_ = std::max(synced_, found.summary->last);
             out_.reserved = std::max(out_.reserved, found.summary->reserved);
         }
+        if (found.former) {
+            synced_ = std::max(synced_, found.former->last);
+            out_.reserved = std::max(out_.reserved, found.former->reserved);
+        }
         if (found.scan) {
             synced_ = std::max(synced_, found.scan->synced_before);
             out_.reserved = std::max(out_.reserved, found.scan->reserved);
@@ -207,6 +223,11 @@ Bounds Run::bounds_of(std::size_t place) const
     const Found& found = found_[place];
     Bounds bounds;
     bounds.synced = synced_;
+    if (found.former) {
+        bounds.lower = found.former->first;
+        bounds.upper = found.former->last;
+        return bounds;
+    }
     const std::uint64_t number = found.segment->number;
     // The next one whose begin is known: from itself, or from the header after it.
     const auto told_after = [&](std::size_t i) {
@@ -496,9 +517,9 @@ void Run::finish()
 }  // namespace
 
 Result<Recovery> recover(Disk& disk, SegmentSet& segments, Versions& versions,
-                         const JournalMarks& marks, const Id& store_if_none)
+                         const JournalMarks& marks, const Id& store_if_none, Depth depth)
 {
-    return Run{disk, segments, versions, marks}.go(store_if_none);
+    return Run{disk, segments, versions, marks, depth}.go(store_if_none);
 }
 
 }  // namespace eventyard::router

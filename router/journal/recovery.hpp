@@ -23,8 +23,14 @@ struct Recovery {
     std::vector<std::string> spares;  // file names that can be used again
 };
 
+/// What of a sealed segment is read.
+enum class Depth : std::uint8_t {
+    footers,      // a start: quick
+    every_frame,  // a repair: one with damage is treated as if it had no footer, and so written anew
+};
+
 /// Fills `segments`. @param store_if_none  the id of a journal that has none yet
 Result<Recovery> recover(Disk& disk, SegmentSet& segments, Versions& versions,
-                         const JournalMarks& marks, const Id& store_if_none);
+                         const JournalMarks& marks, const Id& store_if_none, Depth depth = Depth::footers);
 
 }  // namespace eventyard::router

@@ -6,8 +6,25 @@
 #include <cerrno>
 
 #include "core/disk.hpp"
+#include "router/state/checksum_vfs.hpp"
 
 namespace eventyard::router {
+namespace {
+
+/// The copy was written past the VFS that does this.
+Result<void> seal_pages(File& file)
+{
+    EVENTYARD_TRY(size, file.size());
+    std::string page;
+    for (std::uint64_t at = 0; at + state_page_size <= size; at += state_page_size) {
+        EVENTYARD_CHECK(file.read_at(at, state_page_size, page));
+        seal_page(page, static_cast<std::uint32_t>(at / state_page_size + 1));
+        EVENTYARD_CHECK(file.write_at(at, {page}));
+    }
+    return {};
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Export>> Export::start(Database& source, const std::string& path)
 {
@@ -58,6 +75,7 @@ Result<void> Export::finish()
     PosixDisk disk;
     {
         EVENTYARD_TRY(file, disk.open(temp_, OpenMode::read_write));
+        EVENTYARD_CHECK(seal_pages(*file));
         EVENTYARD_CHECK(file->sync_all());
     }
     EVENTYARD_CHECK(disk.rename(temp_, path_));

@@ -1,7 +1,8 @@
 // router/state/export.hpp — a consistent copy of the state in small steps, by SQLite's backup API.
 //
 // Between the steps the owner goes on writing through the same connection; SQLite carries those
-// changes over. The copy is an ordinary database file without a log.
+// changes over. The copy is an ordinary database file without a log, with a checksum in every page, so
+// that it can take the place of state.db.
 #pragma once
 
 #include <memory>

@@ -63,29 +63,25 @@ public:
     }
     [[nodiscard]] std::string config() const { return directory_.file("eventyard.yaml"); }
 
-    /// Starts and waits until it is ready.
-    void start()
+    /// What stands before the binary from the next start on, e.g. SmallDisk::enter().
+    void run_by(std::vector<std::string> prefix) { prefix_ = std::move(prefix); }
+    /// The command that start() runs.
+    [[nodiscard]] std::vector<std::string> serve() const
     {
-        launch();
-        INFO(process_->err());
-        REQUIRE(process_->running());
+        std::vector<std::string> command = prefix_;
+        command.insert(command.end(), {EVENTYARD_BINARY, "serve", "--config", config()});
+        return command;
     }
+
+    /// Starts and waits until it is ready.
+    void start() { start("/readyz"); }
+    /// Starts and waits until it answers, ready or not.
+    void start_unready() { start("/healthz"); }
     /// Starts and waits until it is ready or has ended.
     /// @param environment  added to ours
     void launch(std::vector<std::pair<std::string, std::string>> environment = {})
     {
-        process_.reset();
-        support::ProcessOptions options;
-        options.environment = std::move(environment);
-        process_ = std::make_unique<Process>(
-            std::vector<std::string>{EVENTYARD_BINARY, "serve", "--config", config()}, std::move(options));
-        const bool done = eventually(
-            [&] {
-                return support::http_get(admin_, "/readyz").status == 200 || !process_->running();
-            },
-            60s, 5ms);
-        INFO(process_->err());
-        REQUIRE(done);
+        launch("/readyz", std::move(environment));
     }
     support::Exit kill() { return process_->kill(); }
     support::Exit terminate()
@@ -121,17 +117,41 @@ public:
     }
 
 private:
+    void start(const std::string& awaited)
+    {
+        launch(awaited, {});
+        INFO(process_->err());
+        REQUIRE(process_->running());
+    }
+    void launch(const std::string& awaited, std::vector<std::pair<std::string, std::string>> environment)
+    {
+        process_.reset();
+        support::ProcessOptions options;
+        options.environment = std::move(environment);
+        process_ = std::make_unique<Process>(serve(), std::move(options));
+        const bool there = eventually(
+            [&] {
+                return support::http_get(admin_, awaited).status == 200 || !process_->running();
+            },
+            60s, 5ms);
+        INFO(process_->err());
+        REQUIRE(there);
+    }
+
     TempDir& directory_;
     std::uint16_t http_, admin_;
+    std::vector<std::string> prefix_;
     std::unique_ptr<Process> process_;
 };
 
 /// A trial receiver in a process of its own.
 class Sink {
 public:
-    explicit Sink(std::vector<std::string> options = {})
+    /// @param port  0: any free one
+    explicit Sink(std::vector<std::string> options = {}, std::uint16_t port = 0)
     {
-        std::vector<std::string> arguments{EVENTYARD_BINARY, "sink", "--quiet", "--listen", "127.0.0.1:0"};
+        std::vector<std::string> arguments{EVENTYARD_BINARY, "sink", "--quiet", "--listen",
+                                           "127.0.0.1:" + std::to_string(port)};
         arguments.insert(arguments.end(), options.begin(), options.end());
         process_ = std::make_unique<Process>(std::move(arguments));
         const auto line = process_->wait_for_line("listening on");

@@ -106,6 +106,10 @@ public:
         letter.body = "{}";
         done(letter, {AttemptRecord{{}, 503, "status", "HTTP 503", "busy", std::chrono::milliseconds{12}}});
     }
+    void backup(std::function<void(Result<BackupMade>)> done) override
+    {
+        done(BackupMade{"/data/backups/one", {Id{}, "2026", "0", 7, {"a.seg", "b.seg"}, 100}});
+    }
     void export_state(std::function<void(Result<std::string>)> done) override
     {
         done(fail(Errc::no_space, "no room"));
@@ -237,6 +241,11 @@ TEST_CASE("dead letters are listed by filter and shown with their trail")
     CHECK(support::http_get(f.port, "/v1/dead-letters/8").status == 404);
     CHECK(support::http_get(f.port, "/v1/dead-letters/x").status == 400);
     CHECK(support::http_post(f.port, "/v1/state/export", "").status == 500);
+    const auto backup = support::http_post(f.port, "/v1/backup", "");
+    CHECK(backup.status == 200);
+    CHECK(nlohmann::json::parse(backup.body) == nlohmann::json{{"path", "/data/backups/one"}, {"store", Id{}.text()},
+                                                               {"segments", 2}, {"journal_bytes", 100}, {"last_sequence", 7}});
+    CHECK(support::http_get(f.port, "/v1/backup").status == 405);
 }
 
 TEST_CASE("an address that is not one is refused with an example")

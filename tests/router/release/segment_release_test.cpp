@@ -95,6 +95,32 @@ TEST_CASE("a target that a failing state could not store yet keeps its segments"
     }
 }
 
+TEST_CASE("nothing is let go while the release is held, and again afterwards")
+{
+    Round round{with({{"a", 20}, {"b", 20}})};
+    SegmentRelease release{round.journal, round.state};
+    const auto settle = [&round] {
+        for (int turn = 0; turn < 2; ++turn) {  // the state answers in order: the question, then the count
+            std::promise<void> after;
+            round.state.needed({}, [&after](const Result<Needed>&) { after.set_value(); });
+            after.get_future().wait();
+            std::promise<void> counted;
+            round.state.submit({}, [&counted](const Result<void>&) { counted.set_value(); });
+            counted.get_future().wait();
+        }
+    };
+    REQUIRE(release.hold());
+    CHECK_FALSE(release.hold());
+    release.tick();
+    settle();
+    CHECK(round.journal.released().empty());
+    release.let_go();
+    release.tick();
+    settle();
+    CHECK(round.journal.released() == Names{"one", "two"});
+    CHECK(release.hold());
+}
+
 TEST_CASE("a segment whose deliveries the ledger has not counted yet is kept")
 {
     Round round{with({{"a", 20}, {"b", 20}})};

@@ -8,7 +8,11 @@
 #include <set>
 #include <thread>
 
+#include "router/state/checksum_vfs.hpp"
+#include "router/state/inspect.hpp"
+#include "router/state/rebind.hpp"
 #include "router/state/salvage.hpp"
+#include "router/state/schema.hpp"
 #include "router/state/sqlite.hpp"
 #include "router/state/store.hpp"
 #include "tests/router/state/state_fixture.hpp"
@@ -343,6 +347,40 @@ TEST_CASE("an exported copy opens as an ordinary database while the state goes o
         wait<void>([&](auto answer) { state->export_copy(dir.file("copy.db"), answer); });
     REQUIRE_FALSE(again.has_value());
     CHECK(again.error().code == Errc::conflict);
+}
+
+TEST_CASE("an exported copy can take the place of the state, and be given to another store")
+{
+    const support::TempDir dir;
+    PosixDisk disk;
+    const SystemClock clock;
+    Id first, second;
+    first.bytes.fill(1);
+    second.bytes.fill(2);
+    {
+        const auto state = open_state(dir.file("state.db"));
+        REQUIRE(state->bind_store(first).has_value());
+        for (Sequence n = 1; n <= 9; ++n) REQUIRE(put(*state, {dead("a", {n, 0}, std::string(50'000, 'x'))}).has_value());
+        REQUIRE(put(*state, {JournalMarked{70, 60}}).has_value());
+        REQUIRE(wait<void>([&](auto answer) { state->export_copy(dir.file("copy.db"), answer); }).has_value());
+    }
+    const auto scan = scan_pages(disk, dir.file("copy.db"));
+    REQUIRE(scan.has_value());
+    CHECK(scan->bad.empty());
+    auto marks = inspect_state(disk, dir.file("copy.db"));
+    REQUIRE(marks.has_value());
+    CHECK(marks->format == state_format);
+    CHECK(marks->store == first);
+    CHECK(marks->reserved == 70);
+    CHECK(marks->synced == 60);
+    REQUIRE(rebind_state(disk, clock, dir.file("copy.db"), second).has_value());
+    CHECK(inspect_state(disk, dir.file("copy.db"))->store == second);
+    const auto state = open_state(dir.file("copy.db"));
+    CHECK_FALSE(state->report().set_aside);
+    CHECK(state->snapshot().store == second);
+    REQUIRE(state->snapshot().targets.size() == 1);
+    CHECK(state->snapshot().targets[0].dead_letters == 9);
+    CHECK_FALSE(rebind_state(disk, clock, dir.file("none.db"), second).has_value());
 }
 
 TEST_CASE("a hundred thousand retries are read by windows through the index")
