@@ -101,14 +101,15 @@ public:
             if (line.rfind(name + " ", 0) == 0) return std::stod(line.substr(name.size() + 1));
         return -1;
     }
-    /// Waits until nothing is pending; the status then.
+    /// Waits until nothing is pending and the ledger says so too; the status then. An answer comes before the
+    /// lanes and the totals are told: what has just been posted may still be neither pending nor routed.
     nlohmann::json settle(std::chrono::milliseconds limit = 120s) const
     {
         nlohmann::json last;
         const bool done = eventually(
             [&] {
                 last = status();
-                return last.is_object() && last.value("pending", std::uint64_t{1}) == 0;
+                return last.is_object() && last.value("pending", std::uint64_t{1}) == 0 && last.value("balanced", false);
             },
             limit, 50ms);
         INFO(last.dump(2));
