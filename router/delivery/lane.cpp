@@ -145,21 +145,29 @@ bool Lane::start_fresh(const Now& now, Todo& todo)
 /// A delivery of the window whose turn it is.
 bool Lane::start_waiting(const Now& now, Flight flight, Todo& todo)
 {
-    const RetryRow row = row_of(flight);
-    if (expired(now, row.received, row.expires)) {
-        expire(now, flight, todo);
-        return false;
+    if (extras_of(flight) != nullptr) {  // few have any: the others cost nothing here
+        const RetryRow row = row_of(flight);
+        if (expired(now, row.received, row.expires)) {
+            expire(now, flight, todo);
+            return false;
+        }
+        if (delay(now, flight, todo)) return false;
     }
-    if (delay(now, flight, todo)) return false;
     attempt(std::move(flight), todo);
     return true;
+}
+
+const RouteExtras* Lane::extras_of(const Flight& flight)
+{
+    const StoredEvent& stored = *flight.event;
+    return stored.version->routes.extras(stored.routes[flight.route]);
 }
 
 /// Puts off what its rule wants sent later. False: its time has come.
 bool Lane::delay(const Now& now, Flight& flight, Todo& todo)
 {
     const StoredEvent& stored = *flight.event;
-    const RouteExtras* const extras = stored.version->routes.extras(stored.routes[flight.route]);
+    const RouteExtras* const extras = extras_of(flight);
     if (!extras || extras->delay <= Duration{0}) return false;
     const Duration left = extras->delay - ages_.age(stored.event.received, now.steady, now.wall);
     if (left <= Duration{0}) return false;
@@ -294,7 +302,7 @@ RetryRow Lane::row_of(const Flight& flight) const
     row.event = stored.event.id;
     row.received = stored.event.received;
     row.order_key = flight.order_key;
-    const RouteExtras* const extras = stored.version->routes.extras(stored.routes[flight.route]);
+    const RouteExtras* const extras = extras_of(flight);
     if (extras && extras->expire_after > Duration{0}) row.expires = stored.event.received + extras->expire_after;
     return row;
 }

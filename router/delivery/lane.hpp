@@ -219,6 +219,7 @@ private:
     bool start_key(const Now& now, Todo& todo);
     void start_forward(Todo& todo);
     bool start_waiting(const Now& now, Flight flight, Todo& todo);
+    [[nodiscard]] static const RouteExtras* extras_of(const Flight& flight);
     bool delay(const Now& now, Flight& flight, Todo& todo);
     void attempt(Flight flight, Todo& todo);
     void take_row(RetryRow row, Flight& flight);

@@ -128,7 +128,7 @@ TEST_CASE("a removed target's deliveries wait as orphans and go out when it retu
     };
     REQUIRE(eventually([&] { return find("gone").value("state", "") == "orphaned"; }, 10s));
     CHECK(find("gone").at("pending").at("total") == 20);
-    CHECK(daemon.status().value("balanced", false));
+    CHECK(eventually([&] { return daemon.status().value("balanced", false); }, 10s));
 
     SECTION("over a restart")
     {
