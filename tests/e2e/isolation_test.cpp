@@ -83,7 +83,8 @@ TEST_CASE("a target that never answers leaves another's throughput and the inges
          << median(rate) << ", ingest p50 " << median(p50) << ", ingest p99 " << median(p99));
     // All of that happened while the same eight attempts hung: nothing waited for one of them.
     const auto hung = [&] {
-        for (const auto& target : beside.status().at("targets"))
+        const auto status = beside.status();
+        for (const auto& target : status.at("targets"))
             if (target.at("name") == "hung") return target;
         return nlohmann::json::object();
     };
