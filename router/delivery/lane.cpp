@@ -127,7 +127,8 @@ void Lane::close_flight(std::uint32_t ticket)
     if (flight.work == Work::forward) --forwards_in_flight_;
 }
 
-bool Lane::start_fresh(const Now& now, Todo& todo)
+/// Takes the next delivery of the window.
+Lane::Flight Lane::take_fresh()
 {
     Flight flight;
     flight.work = Work::fresh;
@@ -135,6 +136,12 @@ bool Lane::start_fresh(const Now& now, Todo& todo)
     flight.slot = started.slot;
     flight.event = started.event;
     flight.route = started.route;
+    return flight;
+}
+
+bool Lane::start_fresh(const Now& now, Todo& todo)
+{
+    Flight flight = take_fresh();
     if (settings_.order.order == Order::key) {
         flight.order_key = order_key_of(*flight.event, flight.route);
         if (!flight.order_key.empty() && !in_turn(flight, todo)) return false;

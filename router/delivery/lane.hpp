@@ -211,6 +211,7 @@ private:
     [[nodiscard]] Work choose(const Now& now) const noexcept;
     [[nodiscard]] bool sends() const noexcept { return configured_ && paused_.empty() && !stopping_; }
     [[nodiscard]] bool down(const Now& now) const noexcept;
+    Flight take_fresh();
     std::uint32_t open_flight(Work work);
     void close_flight(std::uint32_t ticket);
     // These start an attempt, or settle the delivery in another way. False: that.

@@ -48,12 +48,7 @@ void Lane::end_overdue(const Now& now, Todo& todo)
 /// The next of the window. False: it stays.
 bool Lane::end_overdue_fresh(const Now& now, Todo& todo)
 {
-    Flight flight;
-    flight.work = Work::fresh;
-    const auto started = window_.start();
-    flight.slot = started.slot;
-    flight.event = started.event;
-    flight.route = started.route;
+    Flight flight = take_fresh();
     const RetryRow row = row_of(flight);
     const bool over = expired(now, row.received, row.expires);
     const bool aged = configured_ && (last_failure_ || !paused_.empty()) &&
