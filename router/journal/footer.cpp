@@ -8,7 +8,7 @@ namespace eventyard::router {
 namespace {
 
 constexpr std::string_view trailer_magic = "EYJINDEX";
-constexpr std::size_t synced_at = trailer_size - 8;  // zeros before there was such a word
+constexpr std::size_t synced_at = trailer_size - synced_word_from_end;  // zeros before there was such a word
 constexpr std::size_t pack_from = 4096;  // bytes; smaller indexes are not worth packing
 
 std::string encode_summary(const SegmentSummary& summary)
@@ -36,6 +36,14 @@ std::string encode_summary(const SegmentSummary& summary)
 std::uint32_t sealed(const FrameSeed& seed, std::uint64_t offset, std::string_view bytes) noexcept
 {
     return crc32c(seed.at(offset), bytes.data(), bytes.size());
+}
+
+/// As if the word were not there: it is written alone, and a power cut must not spoil the trailer with it.
+std::uint32_t sealed_trailer(const FrameSeed& seed, std::uint64_t offset, std::string_view trailer)
+{
+    std::string bytes{trailer.substr(0, synced_at)};
+    bytes.resize(trailer_size - 4, '\0');
+    return sealed(seed, offset, bytes);
 }
 
 }  // namespace
@@ -75,24 +83,15 @@ std::string encode_footer(const SegmentIndex& index, const FrameSeed& seed, std:
     writer.fixed(trailer.index_crc);
     writer.fixed(trailer.summary_crc);
     fixed.resize(trailer_size - 4, '\0');
-    writer.fixed(sealed(seed, offset + out.size(), fixed));
+    writer.fixed(sealed_trailer(seed, offset + out.size(), fixed));
     return out + fixed;
-}
-
-std::string confirmed_trailer(std::string_view trailer, const FrameSeed& seed, std::uint64_t offset)
-{
-    std::string bytes{trailer.substr(0, synced_at)};
-    ByteWriter writer{bytes};
-    writer.fixed(std::uint32_t{1});
-    writer.fixed(sealed(seed, offset, bytes));
-    return bytes;
 }
 
 Result<Trailer> decode_trailer(std::string_view bytes, const FrameSeed& seed, std::uint64_t offset)
 {
     if (bytes.size() != trailer_size) return fail(Errc::corrupt, "no trailer");
     ByteReader seal{bytes.substr(trailer_size - 4)};
-    if (seal.fixed<std::uint32_t>() != sealed(seed, offset, bytes.substr(0, trailer_size - 4)))
+    if (seal.fixed<std::uint32_t>() != sealed_trailer(seed, offset, bytes))
         return fail(Errc::corrupt, "no intact trailer");
     ByteReader reader{bytes};
     if (reader.raw(trailer_magic.size()) != trailer_magic)
@@ -107,8 +106,7 @@ Result<Trailer> decode_trailer(std::string_view bytes, const FrameSeed& seed, st
     trailer.summary_offset = reader.fixed<std::uint64_t>();
     trailer.index_crc = reader.fixed<std::uint32_t>();
     trailer.summary_crc = reader.fixed<std::uint32_t>();
-    ByteReader word{bytes.substr(synced_at)};
-    trailer.synced = word.fixed<std::uint32_t>() == 1;
+    trailer.synced = bytes.substr(synced_at, synced_word.size()) == synced_word;
     if (trailer.index_stored > offset || trailer.index_size > footer_section_max ||
         trailer.summary_offset > offset)
         return fail(Errc::corrupt, "the trailer points outside the file");

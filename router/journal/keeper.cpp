@@ -33,7 +33,7 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
         return true;
     }
     if (!failed) {
-        auto size = write_footer(*file, footer, segment->seed, end);
+        auto size = write_footer(*file, footer, end);
         if (size.has_value()) {
             const std::lock_guard lock{segment->mutex};
             segment->become_sealed(summary, *size);

@@ -157,7 +157,7 @@ Result<void> Run::sync_footer(const Segment& segment, File& file, FileWindow& wi
 {
     const std::string footer{window.at(offset, size - offset)};
     if (window.unreadable() > 0) return fail(Errc::io, segments_.path(segment.name) + " cannot be read");
-    EVENTYARD_CHECK(write_footer(file, footer, segment.seed, offset));
+    EVENTYARD_CHECK(write_footer(file, footer, offset));
     return {};
 }
 
@@ -398,7 +398,7 @@ Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index
     EVENTYARD_CHECK(sync_in_place(found));
     EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(segment.header)}));
     const std::uint64_t end = (found.scan->end + 7) & ~std::uint64_t{7};
-    return write_footer(file, encode_footer(index, segment.seed, end), segment.seed, end);
+    return write_footer(file, encode_footer(index, segment.seed, end), end);
 }
 
 Result<void> Run::take(std::size_t place)

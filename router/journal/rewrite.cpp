@@ -83,9 +83,7 @@ Result<Rewritten> fill(File& file, File& source, const SegmentHeader& header,
     index.set_data_end(out.offset());
     std::string footer = encode_footer(index, seed, out.offset());
     // The file gets its name after its sync, so nobody meets this word before it is true.
-    const std::uint64_t trailer_at = out.offset() + footer.size() - trailer_size;
-    const std::size_t from = footer.size() - trailer_size;
-    footer.replace(from, trailer_size, confirmed_trailer(std::string_view(footer).substr(from), seed, trailer_at));
+    footer.replace(footer.size() - synced_word_from_end, synced_word.size(), synced_word);
     out.raw(footer);
     result.bytes = out.offset();
     EVENTYARD_CHECK(out.flush(0));
@@ -118,15 +116,13 @@ Result<Rewritten> rewrite_segment(Disk& disk, const std::string& directory, cons
     return made;
 }
 
-Result<std::uint64_t> write_footer(File& file, const std::string& footer, const FrameSeed& seed, std::uint64_t offset)
+Result<std::uint64_t> write_footer(File& file, const std::string& footer, std::uint64_t offset)
 {
     const std::uint64_t size = offset + footer.size();
     EVENTYARD_CHECK(file.write_at(offset, {footer}));
     EVENTYARD_CHECK(file.truncate(size));
     EVENTYARD_CHECK(file.sync_all());
-    const std::uint64_t at = size - trailer_size;
-    const std::string_view trailer = std::string_view(footer).substr(footer.size() - trailer_size);
-    (void)file.write_at(at, {confirmed_trailer(trailer, seed, at)});  // lost: the next start syncs again
+    (void)file.write_at(size - synced_word_from_end, {synced_word});  // lost: the next start syncs again
     return size;
 }
 

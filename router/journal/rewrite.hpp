@@ -41,7 +41,6 @@ Result<Rewritten> rewrite_segment(Disk& disk, const std::string& directory, cons
 
 /// Ends a segment with its footer at `offset` and cuts the file behind it; the data must be synced.
 /// Returns the file's new size.
-Result<std::uint64_t> write_footer(File& file, const std::string& footer, const FrameSeed& seed,
-                                   std::uint64_t offset);
+Result<std::uint64_t> write_footer(File& file, const std::string& footer, std::uint64_t offset);
 
 }  // namespace eventyard::router

@@ -108,6 +108,11 @@ private:
 // --- The footer ----------------------------------------------------------------------------------
 
 constexpr std::size_t trailer_size = 64;
+/// Says that the footer is on disk: written into the trailer after its sync, and not synced itself. A start that finds
+/// a footer without it cannot tell whether a sync failed and a power cut would bring back what the footer was written
+/// over. No checksum covers it: half of it, or none, is a footer without word, never a footer lost.
+constexpr std::string_view synced_word = "SYNC";
+constexpr std::size_t synced_word_from_end = 8;  // of the file
 constexpr std::uint64_t footer_section_max = 1ULL << 30;  // bytes, unpacked
 
 struct Trailer {
@@ -118,16 +123,12 @@ struct Trailer {
     std::uint32_t summary_size = 0;
     std::uint32_t index_crc = 0;       // of the stored bytes
     std::uint32_t summary_crc = 0;
-    bool synced = false;               // see confirmed_trailer()
+    bool synced = false;               // the word is there
 };
 
 /// Everything that follows the data at `offset`, to the file's end.
 [[nodiscard]] std::string encode_footer(const SegmentIndex& index, const FrameSeed& seed,
                                         std::uint64_t offset);
-/// The trailer at `offset` with word that the footer is on disk: written after its sync, and not synced itself. A
-/// start that finds a footer without it cannot tell whether a sync failed and a power cut would bring back what
-/// the footer was written over. Older binaries read it as they read the other.
-[[nodiscard]] std::string confirmed_trailer(std::string_view trailer, const FrameSeed& seed, std::uint64_t offset);
 /// @param bytes   the file's last trailer_size bytes; @param offset  where they stand
 Result<Trailer> decode_trailer(std::string_view bytes, const FrameSeed& seed, std::uint64_t offset);
 Result<SegmentSummary> decode_summary(std::string_view bytes, const Trailer& trailer,
