@@ -75,7 +75,8 @@ void RuleReader::read_root(Document& document)
 {
     Node& root = document.root;
     if (root.kind == Node::Kind::null && root.text.empty()) {
-        report_.warning({document.file, 1, 1}, "this rule file is empty");
+        // Not a warning: an editor that was half done and a reload just then would send all events nowhere.
+        report_.error({document.file, 1, 1}, "this rule file is empty; one without rules says 'rules: []'");
         return;
     }
     if (root.kind == Node::Kind::list) return read_list(root, document);
