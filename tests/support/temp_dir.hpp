@@ -40,9 +40,13 @@ public:
     {
         const std::string whole = file(name);
         std::filesystem::create_directories(std::filesystem::path(whole).parent_path());
-        std::ofstream out(whole, std::ios::binary | std::ios::trunc);
+        // At once: a daemon that is reloading must not read half of it.
+        const std::string half = whole + ".half";
+        std::ofstream out(half, std::ios::binary | std::ios::trunc);
         out << content;
-        if (!out.flush()) throw std::runtime_error("cannot write " + whole);
+        if (!out.flush()) throw std::runtime_error("cannot write " + half);
+        out.close();
+        std::filesystem::rename(half, whole);
         return whole;
     }
 
