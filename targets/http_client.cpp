@@ -260,7 +260,7 @@ Task<HttpClient::Failure> HttpClient::transact(std::shared_ptr<Attempt> attempt,
     if (attempt->closed || attempt->timed_out) co_return explain(*attempt, Cause::lost, "");
     // A server may refuse early and close: its answer is worth more than "broken pipe".
     attempt->phase = "waiting for the answer";
-    std::array<char, 8192> buffer{};
+    std::array<char, 2048> buffer;  // part of the frame; most answers are shorter
     while (true) {
         if (attempt->closed || attempt->timed_out)
             co_return explain(*attempt, Cause::lost, "");

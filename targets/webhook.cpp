@@ -386,7 +386,7 @@ std::shared_ptr<const Blueprint> read(Fields& fields, const Untrusted* limits)
                          "'dns_servers' must hold addresses such as 10.0.0.2 or 10.0.0.2:53, found '" +
                              server + "'");
     options->server.idle_max =
-        static_cast<std::size_t>(fields.integer("idle_connections", 16, {0, 1000}));
+        static_cast<std::size_t>(fields.integer("idle_connections", 256, {0, 1000}));
     options->server.idle_timeout = fields.duration("idle_timeout", 30s, {.min = 1ms, .max = 1h});
     read_tls(fields, *options, fingerprint);
     fields.finish("a webhook target");
