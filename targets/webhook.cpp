@@ -59,7 +59,7 @@ constexpr std::array<Setting, 26> settings{{
      "Name servers to ask, as `address` or `address:port`."},
     {"allow_link_local", "true or false", "false",
      "true lets the webhook connect to link-local addresses and to those of cloud metadata services."},
-    {"idle_connections", "number", "16",
+    {"idle_connections", "number", "256",
      "Connections kept open for the next request; 0: none."},
     {"idle_timeout", "duration", "30s", "How long an unused connection is kept."},
 }};
