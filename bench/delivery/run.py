@@ -17,7 +17,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from lib.processes import (BUILD, Servers, cpu_seconds, disk_reads, free_port, get_json, post, rss_mib, wait_http,
+from lib.processes import (BUILD, Servers, cpu_seconds, disk_reads, free_port, get, get_json, post, rss_mib, wait_http,
                            wait_until)
 
 EVENTYARD = os.path.join(BUILD, "eventyard")
@@ -80,8 +80,12 @@ class Daemon:
         begin = time.time()
         self.process = self.servers.start([EVENTYARD, "serve", "--config", os.path.join(self.directory, "eventyard.yaml")],
                                           env=environment)
-        wait_http(self.admin + "/readyz", 120, every=0.01)
+        wait_until(lambda: self.ended() or get(self.admin + "/readyz", 2), 120, "a daemon that is ready", every=0.01)
         return time.time() - begin
+
+    def ended(self):
+        if self.process.poll() is not None:
+            sys.exit(f"a daemon did not start: eventyard check --config {self.directory}/eventyard.yaml")
 
     def stop(self, how=signal.SIGTERM):
         self.servers.end(self.process, how)
@@ -296,7 +300,7 @@ def run_backlog(servers, options):
     forms = {
         "behind a paused target's cursor": ("", "", "pause"),
         "delayed by an hour": ("", "\n    delay: 1h", None),
-        "held by one key in order": ("    order: {by: key, key: $.detail.email, parked_max: 100000000}\n    retry: {backoff: {initial: 1h, max: 1h}}\n", "", "refuse"),
+        "held by one key in order": ("    order: {by: key, key: $.detail.email, parked_max: 1000000}\n    retry: {backoff: {initial: 1h, max: 1h}}\n", "", "refuse"),
         "orphaned": ("", "", "orphan"),
     }
     for form, (target_more, rule_more, act) in forms.items():
@@ -356,7 +360,6 @@ def run_lagging(servers, options):
     daemon.settle(600)
     seconds = time.time() - begin
     delivered = sink.stats()[0]["events"]
-    # What the sockets gave is in rchar, too: an answer is about 40 bytes, a request's body some hundred.
     ratio = (disk_reads(daemon.process.pid) - reads) / (delivered * options.bytes)
     peak = rss_mib(daemon.process.pid, "VmHWM")
     say(f"\n{len(names):,} targets, each {options.lagging_events:,} events behind (goals: 2 bytes read for one delivered, 256 MiB)")
