@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "core/units.hpp"
+#include "targets/connect_race.hpp"
 
 // GCC 12 inlines one half of Asio's pair of frame allocation functions and then misses the other.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -28,7 +29,7 @@ std::string reason(const ErrorCode& ec)
 
 /// Of several addresses that failed the one that came furthest says most: a certificate that was
 /// refused by one, not the connection that another refused.
-int how_far(Cause cause) { return cause == Cause::tls ? 2 : cause == Cause::timeout ? 1 : 0; }
+int how_far(Cause cause) { return cause == Cause::tls ? 1 : 0; }
 
 std::string text_of(const asio::ip::tcp::endpoint& peer)
 {
@@ -49,12 +50,14 @@ struct HttpClient::Attempt {
     Duration timeout;
     SteadyTime deadline;
     std::string phase;
+    std::shared_ptr<ConnectRace> race;       // while it is being made
     std::shared_ptr<Connection> connection;
     bool timed_out = false;
     bool closed = false;
 
     void stop()
     {
+        if (race) race->abort();
         if (connection) connection->abort();
     }
 };
@@ -200,45 +203,47 @@ Task<HttpClient::Failure> HttpClient::open(std::shared_ptr<Attempt> attempt)
         co_return explain(*attempt, Cause::address,
                           "address refused: " + refused + " (host '" + server_.host + "')");
     HttpFailure told;
-    for (std::size_t i = 0; i < peers.size(); ++i) {
-        // A silent address must leave time for the ones after it.
-        const Duration rest = attempt->deadline - clock_.steady();
-        const Duration share = rest / static_cast<Duration::rep>(peers.size() - i);
-        Failure failed = co_await open_one(attempt, peers[i], share);
+    for (peers = interleaved(peers); !peers.empty();) {
+        Failure failed = co_await connect(attempt, peers, told);
         if (!failed) co_return std::nullopt;
-        const bool ended = attempt->closed || attempt->timed_out;
-        if (i == 0 || ended || how_far(failed->cause) > how_far(told.cause)) told = std::move(*failed);
-        if (ended) break;
+        if (attempt->closed || attempt->timed_out) co_return failed;
     }
     co_return told;
 }
 
-Task<HttpClient::Failure> HttpClient::open_one(std::shared_ptr<Attempt> attempt,
-                                               asio::ip::tcp::endpoint peer, Duration limit)
+/// To whichever of the addresses answers first. A failure leaves in `peers` those that may still be tried, and in
+/// `told` what says most of all failures so far.
+Task<HttpClient::Failure> HttpClient::connect(std::shared_ptr<Attempt> attempt, Endpoints& peers, HttpFailure& told)
 {
-    const auto connection = make_connection(io_, server_.tls, sessions_);
-    attempt->connection = connection;
-    attempt->phase = "connecting to " + text_of(peer);
-    if (attempt->closed || attempt->timed_out)
-        co_return explain(*attempt, Cause::connect, "connect: not tried");
-    // Shared with the handler, which may run after this frame is gone.
-    const auto slow = std::make_shared<bool>(false);
-    Timer timer{io_.get_executor()};
-    timer.expires_after(limit);
-    timer.async_wait([slow, connection](ErrorCode ec) {
-        if (ec) return;
-        *slow = true;
-        connection->abort();
-    });
-    const ErrorCode connected = co_await connection->connect(peer);
-    timer.cancel();
-    if (connected) {
-        attempt->timed_out = attempt->timed_out || clock_.steady() >= attempt->deadline;
-        co_return explain(*attempt, *slow ? Cause::timeout : Cause::connect,
-                          *slow ? "timeout after " + format_duration(limit) + " connecting to " +
-                                      text_of(peer)
-                                : "connect: " + reason(connected) + " (" + text_of(peer) + ")");
+    attempt->phase = "connecting to " + text_of(peers.front());
+    for (std::size_t i = 1; i < peers.size(); ++i) attempt->phase += (i + 1 == peers.size() ? " and " : ", ") + text_of(peers[i]);
+    if (attempt->closed || attempt->timed_out) co_return explain(*attempt, Cause::connect, "connect: not tried");
+    const auto race = std::make_shared<ConnectRace>(io_, [this] { return make_connection(io_, server_.tls, sessions_); });
+    attempt->race = race;
+    asio::ip::tcp::endpoint peer;
+    attempt->connection = co_await race->run(peers, peer);
+    attempt->race.reset();
+    if (attempt->closed || attempt->timed_out || closed_) co_return explain(*attempt, Cause::connect, "");
+    const auto tell = [&](HttpFailure failure) {
+        if (told.detail.empty() || how_far(failure.cause) > how_far(told.cause)) told = std::move(failure);
+    };
+    for (const auto& failed : race->failed()) {
+        tell({Cause::connect, "connect: " + reason(failed.error) + " (" + text_of(failed.peer) + ")"});
+        std::erase(peers, failed.peer);
     }
+    if (!attempt->connection) {
+        peers.clear();
+        co_return told;
+    }
+    std::erase(peers, peer);
+    Failure failed = co_await shake_hands(attempt, peer);
+    if (failed) tell(*failed);
+    co_return failed;
+}
+
+Task<HttpClient::Failure> HttpClient::shake_hands(std::shared_ptr<Attempt> attempt, asio::ip::tcp::endpoint peer)
+{
+    const auto connection = attempt->connection;
     ++counters_.opened;
     attempt->phase = "in the TLS handshake with " + text_of(peer);
     const ErrorCode shaken = co_await connection->handshake(server_.host);

@@ -68,8 +68,8 @@ private:
     using Failure = std::optional<HttpFailure>;
 
     Task<Failure> open(std::shared_ptr<Attempt> attempt);
-    Task<Failure> open_one(std::shared_ptr<Attempt> attempt, boost::asio::ip::tcp::endpoint peer,
-                           Duration limit);
+    Task<Failure> connect(std::shared_ptr<Attempt> attempt, Endpoints& peers, HttpFailure& told);
+    Task<Failure> shake_hands(std::shared_ptr<Attempt> attempt, boost::asio::ip::tcp::endpoint peer);
     Task<Failure> transact(std::shared_ptr<Attempt> attempt, std::string_view head,
                            std::string_view body, AnswerReader& reader, bool& nothing_read);
     [[nodiscard]] HttpFailure explain(const Attempt& attempt, Cause cause, std::string detail) const;
