@@ -124,7 +124,7 @@ TEST_CASE("a sync of the journal that fails once costs one batch, and the next s
     WARN(stand.accepted() << " events answered 202 around five failed syncs, " << refused << " refused");
 }
 
-TEST_CASE("while every write to the journal fails ingest refuses and delivery goes on; then it resumes by itself")
+TEST_CASE("while every write to the journal fails ingest refuses, delivery goes on, and then it resumes by itself")
 {
     Stand stand;
     stand.under_load([&] { CHECK(eventually([&] { return stand.daemon().status().value("pending", 0) > 0; })); });
