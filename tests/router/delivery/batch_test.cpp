@@ -18,7 +18,6 @@ const Outcome failed{Verdict::retry, Cause::status, 503, "HTTP 503", "no", {}, 5
 struct Bench {
     explicit Bench(LaneSettings chosen = {}) : settings(chosen), lane({"t", {}, 0, 0, 0, {}, 0, {}, false, {}}, LaneLimits{}, random)
     {
-        settings.retry.jitter = true;
         lane.configure(&settings);
     }
     void offer(std::size_t count, const std::string& body = "{}")
@@ -121,7 +120,7 @@ TEST_CASE("a batch holds no more than max_bytes, and a larger event goes alone")
 TEST_CASE("retries whose sizes are known late are cut to max_bytes")
 {
     LaneSettings settings = batches(8, 100);
-    settings.retry.backoff_initial = 1s;
+    settings.retry.jitter = false;
     Bench bench{settings};
     for (int i = 0; i < 4; ++i) {  // each fails in a request of its own
         bench.offer(1, "{\"a\":\"" + std::string(32, 'x') + "\"}");
