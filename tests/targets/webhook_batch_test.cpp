@@ -16,14 +16,10 @@ using nlohmann::json;
 namespace {
 
 struct Two {
-    Two()
-    {
-        second.format = EventFormat::cloudevents;
-        deliveries = {{"dlv_1", "r1", "t", first, 1, 1}, {"dlv_2", "r2", "t", second, 2, 3}};
-    }
+    Two() { second.format = EventFormat::cloudevents; }
     Event first = support::make_event("{\"n\":\n1}");
     Event second = support::make_event(R"( {"specversion":"1.0","id":"7","source":"/s","type":"t","eventyarddelivery":"dlv_0"} )");
-    std::vector<Delivery> deliveries;
+    std::vector<Delivery> deliveries{{"dlv_1", "r1", "t", first, 1, 1}, {"dlv_2", "r2", "t", second, 2, 3}};
 };
 
 std::vector<int> statuses_of(const std::string& body)
