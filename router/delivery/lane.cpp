@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/ids.hpp"
+#include "core/rfc3339.hpp"
 
 namespace eventyard::router {
 
@@ -181,18 +182,31 @@ const RouteExtras* Lane::extras_of(const Flight& flight)
     return stored.version->routes.extras(stored.routes[flight.route]);
 }
 
-/// Puts off what its rule wants sent later. False: its time has come.
+/// From acceptance to when it may first be sent: by its rule, or by what the event itself says, whichever is later.
+Duration Lane::wait_of(const Event& event, const RouteExtras& extras)
+{
+    constexpr Duration longest = std::chrono::hours{24 * 365};  // as of `delay`: it may be a mistake
+    if (extras.deliver_at.empty()) return extras.delay;
+    const std::string value = path_of(extras.deliver_at).of(event, scratch_);
+    if (value.size() < 2 || value.front() != '"') return extras.delay;
+    const auto at = parse_rfc3339(std::string_view(value).substr(1, value.size() - 2));
+    if (!at || *at <= event.received) return extras.delay;
+    return std::max(extras.delay, std::min(longest, Duration{*at - event.received}));
+}
+
+/// Puts off what is to be sent later. False: its time has come.
 bool Lane::delay(const Now& now, Flight& flight, Todo& todo)
 {
     const StoredEvent& stored = *flight.event;
     const RouteExtras* const extras = extras_of(flight);
-    if (!extras || extras->delay <= Duration{0}) return false;
-    const Duration left = extras->delay - ages_.age(stored.event.received, now.steady, now.wall);
+    const Duration wait = extras ? wait_of(stored.event, *extras) : Duration{0};
+    if (wait <= Duration{0}) return false;
+    const Duration left = wait - ages_.age(stored.event.received, now.steady, now.wall);
     if (left <= Duration{0}) return false;
     RetryRow row = row_of(flight);
     row.due = to_milliseconds(now.wall + left);
     row.delay = left;
-    row.received = stored.event.received + extras->delay;  // max_age counts from when it may first be sent
+    row.received = stored.event.received + wait;  // max_age counts from when it may first be sent
     if (!flight.order_key.empty()) hold_all(flight.order_key, keys_.park(flight.order_key), todo);
     if (flight.work == Work::fresh) window_.settle(flight.slot);
     ++delayed_;

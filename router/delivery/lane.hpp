@@ -267,6 +267,7 @@ private:
     bool start_waiting(const Now& now, Flight flight, Todo& todo);
     [[nodiscard]] static const RouteExtras* extras_of(const Flight& flight);
     bool delay(const Now& now, Flight& flight, Todo& todo);
+    [[nodiscard]] Duration wait_of(const Event& event, const RouteExtras& extras);
     bool attempt(const Now& now, Flight flight, Todo& todo);
     void take_row(RetryRow row, Flight& flight);
 
@@ -278,6 +279,7 @@ private:
     void expire(const Now& now, Flight& flight, Todo& todo);
 
     // Order, in lane_order.cpp.
+    [[nodiscard]] const OrderKey& path_of(const std::string& text);
     [[nodiscard]] std::string order_key_of(const StoredEvent& event, std::uint32_t route);
     bool in_turn(const Flight& flight, Todo& todo);
     void hold_row(const Flight& flight, Todo& todo);
@@ -307,7 +309,7 @@ private:
     Schedule schedule_;
     Forwards forwards_;
     KeyOrder keys_;
-    std::map<std::string, OrderKey> order_keys_;  // parsed, by their text
+    std::map<std::string, OrderKey> paths_;       // parsed, by their text
     json::Document scratch_;
     Health health_;
     std::string paused_;

@@ -126,7 +126,8 @@ void World::ingest()
         stored->event.received = clock_.wall();
         stored->event.bus = "default";
         const std::string key = one_in(4) ? "" : "\"k\":" + std::to_string(pick(4)) + ",";
-        stored->event.body = "{" + key + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
+        const std::string at = one_in(4) ? "\"at\":\"" + to_rfc3339(clock_.wall() + std::chrono::milliseconds{pick(20'000)}) + "\"," : "";
+        stored->event.body = "{" + key + at + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
         stored->version = version;
         for (std::uint32_t route = 0; route < version->routes.size(); ++route)
             if (one_in(3)) stored->routes.push_back(route);

@@ -116,6 +116,7 @@ RoutingVersion World::version_of(const std::vector<TargetSpec>& specs)
             if (rule == 0 || one_in(2)) {
                 RouteExtras extras;
                 if (one_in(6)) extras.delay = std::chrono::milliseconds{10 + pick(20'000)};
+                if (one_in(6)) extras.deliver_at = "$.at";
                 if (one_in(6)) extras.expire_after = extras.delay + std::chrono::milliseconds{10 + pick(60'000)};
                 version.routes.push_back("r" + std::to_string(rule), spec.name, extras);
             }
