@@ -216,6 +216,10 @@ router::RouteExtras RuleReader::read_extras(Fields& fields, const router::RouteE
     if (fields.has("order_key"))
         if (const auto key = router::OrderKey::parse(extras.order_key); !key.has_value())
             fields.error("order_key", key.error().what);
+    extras.deliver_at = fields.text("deliver_at", outer.deliver_at);
+    if (fields.has("deliver_at"))
+        if (const auto path = router::OrderKey::parse(extras.deliver_at); !path.has_value())
+            fields.error("deliver_at", path.error().what);
     extras.delay = fields.duration("delay", outer.delay, {.max = longest});
     extras.expire_after = fields.duration("expire_after", outer.expire_after, {.max = longest});
     const bool said = fields.has("expire_after") || fields.has("delay");

@@ -57,6 +57,18 @@ router::RateLimit read_rate_limit(Fields& target)
     return limit;
 }
 
+router::BatchPolicy read_batch(Fields& target)
+{
+    router::BatchPolicy policy;
+    auto batch = target.section("batch");
+    if (!batch) return policy;
+    policy.max_events = static_cast<std::uint32_t>(batch->integer("max_events", 100, {.min = 2, .max = 1000}));
+    policy.max_bytes = batch->size("max_bytes", policy.max_bytes, 1024, 64U << 20);
+    policy.max_wait = batch->duration("max_wait", policy.max_wait, {.max = 1min});
+    batch->finish("a batch");
+    return policy;
+}
+
 router::BreakerPolicy read_breaker(Fields& target)
 {
     router::BreakerPolicy policy;
@@ -175,8 +187,11 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
     draft.spec.concurrency = static_cast<std::uint32_t>(
         fields.integer("concurrency", draft.spec.concurrency, {.min = 1, .max = 10'000}));
     draft.spec.rate = read_rate_limit(fields);
+    draft.spec.batch = read_batch(fields);
     draft.spec.breaker = read_breaker(fields);
     draft.spec.order = read_order(fields);
+    if (draft.spec.batch.any() && draft.spec.order.order == router::Order::strict)
+        fields.error("batch", "'batch' does not go with 'order: {by: strict}', which sends one delivery at a time");
     if (auto dead = fields.section("dead_letter")) {
         draft.spec.dead_letter_target = dead->required_text("target");
         draft.dead_letter_place = dead->place_of("target");
@@ -191,8 +206,7 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
     if (!draft.spec.renamed_from.empty())
         check_name(draft.spec.renamed_from, "a target", false, draft.renamed_from_place, report);
     draft.spec.adopt_pending = fields.flag("adopt_pending", false);
-    refuse_later(fields, entry.value,
-                 {"batch", "window"});
+    refuse_later(fields, entry.value, {"window"});
     fields.finish("a target");
     return draft;
 }

@@ -27,12 +27,14 @@ struct Route {
     std::string order_key;     // of an ordered target, instead of the target's own; empty: the target's
     Duration delay{0};         // from acceptance to the first attempt
     Duration expire_after{0};  // from acceptance: no attempt starts later; zero: never
+    std::string deliver_at{};  // where the event says when; the later of that and `delay` counts; empty: nowhere
 };
 
 /// Of Route, what few routes have.
 struct RouteExtras {
     std::string input, order_key;
     Duration delay{0}, expire_after{0};
+    std::string deliver_at{};
     bool operator==(const RouteExtras&) const = default;
 };
 
@@ -54,7 +56,7 @@ public:
     void reserve(std::size_t routes) { entries_.reserve(routes); }
     void push_back(const Route& route)
     {
-        push_back(route.rule, route.target, RouteExtras{route.input, route.order_key, route.delay, route.expire_after});
+        push_back(route.rule, route.target, RouteExtras{route.input, route.order_key, route.delay, route.expire_after, route.deliver_at});
     }
     /// A route that delivers the event as it came, at once.
     void push_back(std::string_view rule, const std::string& target) { push_back(rule, target, RouteExtras{}); }
@@ -85,6 +87,7 @@ public:
             route.order_key = found->second.order_key;
             route.delay = found->second.delay;
             route.expire_after = found->second.expire_after;
+            route.deliver_at = found->second.deliver_at;
         }
         return route;
     }

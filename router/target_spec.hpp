@@ -1,6 +1,7 @@
 // router/target_spec.hpp — one configured target: its settings and its delivery policy.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -23,12 +24,21 @@ struct RetryPolicy {
     bool operator==(const RetryPolicy&) const = default;
 };
 
-/// At most so many attempts: `burst` at once, `per_second` in the long run. Those of a batch are one.
+/// At most so many attempts: `burst` at once, `per_second` in the long run. In a batch each delivery counts.
 struct RateLimit {
     double per_second = 0;                        // 0: no limit
     std::uint32_t burst = 1;
     [[nodiscard]] bool any() const noexcept { return per_second > 0; }
     bool operator==(const RateLimit&) const = default;
+};
+
+/// Deliveries that go out together in one request. See delivery/lane_batches.cpp.
+struct BatchPolicy {
+    std::uint32_t max_events = 1;                 // 1: each goes out in a request of its own
+    std::size_t max_bytes = 1U << 20;             // of bodies; one delivery always fits
+    Duration max_wait{0};                         // the first waits for company
+    [[nodiscard]] bool any() const noexcept { return max_events > 1; }
+    bool operator==(const BatchPolicy&) const = default;
 };
 
 /// When a target counts as down, and how it is tried then. See delivery/health.hpp.
@@ -59,8 +69,9 @@ struct TargetSpec {
     std::string kind;                             // "webhook", "file", ...
     std::shared_ptr<const targets::Blueprint> blueprint;
     RetryPolicy retry;
-    std::uint32_t concurrency = 16;               // attempts in flight at most
+    std::uint32_t concurrency = 16;               // requests in flight at most
     RateLimit rate;
+    BatchPolicy batch;
     BreakerPolicy breaker;
     OrderPolicy order;
     std::string dead_letter_target;               // empty: only the built-in store

@@ -35,23 +35,32 @@ struct Options {
     std::string fingerprint;
 };
 
+/// The lines of one request.
+struct LinesJob : WorkerJob {
+    std::vector<std::string> lines;
+};
+
 class FileTask final : public WorkerTask {
 public:
     explicit FileTask(std::shared_ptr<LogWriter> log) : log_(std::move(log)) {}
 
-    std::vector<Outcome> run(const WorkerJobs& jobs, WallTime now) override
+    std::vector<std::vector<Outcome>> run(const WorkerJobs& jobs, WallTime now) override
     {
         std::vector<std::string_view> lines;
-        lines.reserve(jobs.size());
-        for (const auto& job : jobs) lines.push_back(job->bytes);
+        for (const auto& job : jobs)
+            for (const std::string& line : static_cast<const LinesJob&>(*job).lines) lines.push_back(line);
         const LogWriter::Appended appended = log_->append(lines, now);
-        std::vector<Outcome> outcomes(jobs.size());
+        std::vector<std::vector<Outcome>> outcomes(jobs.size());
+        std::size_t line = 0;
         for (std::size_t i = 0; i < jobs.size(); ++i) {
-            Outcome& outcome = outcomes[i];
-            outcome.verdict = i < appended.settled ? Verdict::delivered : Verdict::retry;
-            if (i < appended.settled) continue;
-            outcome.cause = Cause::disk;
-            outcome.detail = appended.error ? appended.error->what : "not written";
+            outcomes[i].resize(static_cast<const LinesJob&>(*jobs[i]).lines.size());
+            for (Outcome& outcome : outcomes[i]) {
+                const bool settled = line++ < appended.settled;
+                outcome.verdict = settled ? Verdict::delivered : Verdict::retry;
+                if (settled) continue;
+                outcome.cause = Cause::disk;
+                outcome.detail = appended.error ? appended.error->what : "not written";
+            }
         }
         return outcomes;
     }
@@ -75,14 +84,26 @@ public:
 
     Task<Outcome> deliver(const Delivery& delivery) override
     {
+        auto task = deliver_batch({&delivery, 1});
+        std::vector<Outcome> outcomes = co_await std::move(task);
+        co_return std::move(outcomes.front());
+    }
+
+    /// Lines beside each other, and one sync for them.
+    Task<std::vector<Outcome>> deliver_batch(std::span<const Delivery> deliveries) override
+    {
         const SteadyTime started = context_.clock.steady();
-        auto job = std::make_shared<WorkerJob>();
-        job->bytes = to_json_line(delivery, options_->envelope);
+        auto job = std::make_shared<LinesJob>();
+        job->lines.reserve(deliveries.size());
+        for (const Delivery& delivery : deliveries) {
+            job->lines.push_back(to_json_line(delivery, options_->envelope));
+            job->bytes += job->lines.back().size();
+        }
         std::string waiting_for = "waiting for the disk (" + options_->log.path + ")";
-        Outcome outcome =
-            co_await worker_.submit(std::move(job), options_->timeout, std::move(waiting_for));
-        outcome.latency = context_.clock.steady() - started;
-        co_return outcome;
+        auto task = worker_.submit(std::move(job), options_->timeout, std::move(waiting_for));
+        std::vector<Outcome> outcomes = co_await std::move(task);
+        for (Outcome& outcome : outcomes) outcome.latency = context_.clock.steady() - started;
+        co_return outcomes;
     }
 
     void reopen() override { log_->request_reopen(); }

@@ -34,13 +34,19 @@ struct Options {
     std::string fingerprint;
 };
 
-/// `bytes` is the event's body.
-struct AddJob : WorkerJob {
+/// One entry of the stream.
+struct Add {
+    std::string event;
     std::string event_id;
     std::string delivery;
     std::string rule;
     std::string bus;
     const char* content_type = "";
+};
+
+/// The commands of one request.
+struct AddJob : WorkerJob {
+    std::vector<Add> adds;
     Endpoints peers;  // empty: the worker is connected
 };
 
@@ -51,25 +57,35 @@ public:
     {
     }
 
-    std::vector<Outcome> run(const WorkerJobs& jobs, WallTime now) override
+    /// Sends the commands of all jobs at once: each has a reply of its own.
+    std::vector<std::vector<Outcome>> run(const WorkerJobs& jobs, WallTime now) override
     {
         const std::string max_length = std::to_string(options_->max_length);
         std::vector<RedisCommand> commands;
-        commands.reserve(jobs.size());
         for (const auto& job : jobs) {
-            const auto& add = static_cast<const AddJob&>(*job);
-            if (!add.peers.empty()) peers_ = add.peers;
-            RedisCommand words{"XADD", options_->stream};
-            if (options_->max_length > 0)
-                words.insert(words.end(), {"MAXLEN", "~", std::string_view{max_length}});
-            words.insert(words.end(),
-                         {"*", "event", std::string_view{add.bytes}, "id",
-                          std::string_view{add.event_id}, "delivery", std::string_view{add.delivery},
-                          "rule", std::string_view{add.rule}, "bus", std::string_view{add.bus},
-                          "content_type", std::string_view{add.content_type}});
-            commands.push_back(std::move(words));
+            const auto& request = static_cast<const AddJob&>(*job);
+            if (!request.peers.empty()) peers_ = request.peers;
+            for (const Add& add : request.adds) {
+                RedisCommand words{"XADD", options_->stream};
+                if (options_->max_length > 0)
+                    words.insert(words.end(), {"MAXLEN", "~", std::string_view{max_length}});
+                words.insert(words.end(),
+                             {"*", "event", std::string_view{add.event}, "id",
+                              std::string_view{add.event_id}, "delivery", std::string_view{add.delivery},
+                              "rule", std::string_view{add.rule}, "bus", std::string_view{add.bus},
+                              "content_type", std::string_view{add.content_type}});
+                commands.push_back(std::move(words));
+            }
         }
-        return connection_.exchange(commands, peers_, now);
+        std::vector<Outcome> replies = connection_.exchange(commands, peers_, now);
+        std::vector<std::vector<Outcome>> outcomes(jobs.size());
+        auto next = std::make_move_iterator(replies.begin());
+        for (std::size_t i = 0; i < jobs.size(); ++i) {
+            const auto end = next + static_cast<std::ptrdiff_t>(static_cast<const AddJob&>(*jobs[i]).adds.size());
+            outcomes[i].assign(next, end);
+            next = end;
+        }
+        return outcomes;
     }
     void finish() override { connection_.disconnect(); }
     void interrupt() noexcept override { connection_.interrupt(); }
@@ -94,10 +110,18 @@ public:
 
     Task<Outcome> deliver(const Delivery& delivery) override
     {
+        auto task = deliver_batch({&delivery, 1});
+        std::vector<Outcome> outcomes = co_await std::move(task);
+        co_return std::move(outcomes.front());
+    }
+
+    Task<std::vector<Outcome>> deliver_batch(std::span<const Delivery> deliveries) override
+    {
         const SteadyTime started = context_.clock.steady();
-        Outcome outcome = co_await attempt(delivery, started);
-        outcome.latency = context_.clock.steady() - started;
-        co_return outcome;
+        auto task = attempt(deliveries, started);
+        std::vector<Outcome> outcomes = co_await std::move(task);
+        for (Outcome& outcome : outcomes) outcome.latency = context_.clock.steady() - started;
+        co_return outcomes;
     }
 
     void close() override
@@ -115,20 +139,21 @@ public:
     }
 
 private:
-    Task<Outcome> attempt(const Delivery& delivery, SteadyTime started)
+    Task<std::vector<Outcome>> attempt(std::span<const Delivery> deliveries, SteadyTime started)
     {
         auto job = std::make_shared<AddJob>();
-        job->bytes = delivery.event.body;
-        job->event_id = delivery.event.id.text();
-        job->delivery = delivery.id;
-        job->rule = delivery.rule;
-        job->bus = delivery.event.bus;
-        job->content_type = content_type(delivery.event.format);
+        job->adds.reserve(deliveries.size());
+        for (const Delivery& delivery : deliveries) {
+            const Event& event = delivery.event;
+            job->bytes += event.body.size();
+            job->adds.push_back({event.body, event.id.text(), std::string{delivery.id}, std::string{delivery.rule},
+                                 event.bus, content_type(event.format)});
+        }
         const RedisOptions& redis = options_->redis;
         // hiredis would resolve with a call that cannot be ended, so the worker gets addresses.
         if (redis.unix_path.empty() && !task_->connection().connected()) {
             auto found = co_await resolver_.resolve(redis.host, redis.port, redis.timeout);
-            if (!found.has_value()) co_return unresolved(found.error());
+            if (!found.has_value()) co_return std::vector<Outcome>{unresolved(found.error())};
             job->peers = std::move(*found);
         }
         // In whole milliseconds: it stands in a sentence when it has passed.
@@ -136,7 +161,8 @@ private:
         const Duration left = std::max<Duration>(
             std::chrono::ceil<milliseconds>(redis.timeout - (context_.clock.steady() - started)), milliseconds{1});
         std::string waiting_for = "waiting for redis (" + options_->address + ")";
-        co_return co_await worker_.submit(std::move(job), left, std::move(waiting_for));
+        auto task = worker_.submit(std::move(job), left, std::move(waiting_for));
+        co_return co_await std::move(task);
     }
 
     static Outcome unresolved(const Error& error)

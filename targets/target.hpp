@@ -1,8 +1,8 @@
 // targets/target.hpp — the interface every kind of target implements.
 //
-// One call of deliver() is one attempt and ends in one Outcome; retrying, rate limits and dead
-// letters are the lane's business (router/delivery). A Target lives on one I/O thread for life;
-// deliver() may be called again while earlier calls are still waiting, up to the target's
+// One call of deliver() is one attempt and ends in one Outcome, one of deliver_batch() makes an attempt for each of
+// many; retrying, rate limits and dead letters are the lane's business (router/delivery). A Target lives on one I/O thread for life;
+// they may be called again while earlier calls are still waiting, up to the target's
 // `concurrency`. Nothing here may block that thread: file and Redis targets have workers.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,9 @@ public:
     /// Never throws; every failure is an Outcome. Bounded in time by the target's own timeout, and
     /// ends early with Cause::internal, Verdict::retry after close() was called.
     virtual Task<Outcome> deliver(const Delivery& delivery) = 0;
+    /// The same for deliveries that go out together, also for one alone: `batch` is set for the target. One outcome
+    /// for each, in order; or a single one for the request as a whole, when nothing is known of any one of them.
+    virtual Task<std::vector<Outcome>> deliver_batch(std::span<const Delivery> deliveries) = 0;
     /// After a reload that left this target unchanged: reopen files (logrotate).
     virtual void reopen() {}
     /// Frees connections and workers and makes pending attempts end soon. Called once, on the

@@ -10,19 +10,23 @@
 #include "targets/standard_webhooks.hpp"
 #include "targets/url_setting.hpp"
 #include "targets/webhook_auth.hpp"
+#include "targets/webhook_batch.hpp"
 #include "targets/webhook_judge.hpp"
 #include "targets/webhook_request.hpp"
 
 namespace eventyard::targets {
 namespace {
 
-constexpr std::array<Setting, 26> settings{{
+constexpr std::array<Setting, 27> settings{{
     {"url", "string", "",
      "Where to send: http or https. Its query is not shown; a URL with a `${...}` reference is "
      "shown without its path."},
     {"method", "POST, PUT or PATCH", "POST", "The request method."},
     {"headers", "map of strings", "none",
      "Further headers. Values are never shown. They may replace content-type and user-agent."},
+    {"batch_format", "ndjson, json or cloudevents", "ndjson",
+     "How the target's `batch` is sent: lines or a JSON array of `{\"delivery\",\"id\",\"rule\",\"bus\",\"received\",\"event\"}`, "
+     "or a batch of CloudEvents."},
     {"timeout", "duration", "10s",
      "Limit of a whole attempt: resolving, connecting, TLS, sending, and the answer to its last "
      "byte."},
@@ -74,6 +78,7 @@ std::string without(std::string text, const std::string& secret)
 
 struct Options {
     RequestHead head;
+    BatchFormat batch_format = BatchFormat::ndjson;
     Duration timeout{0};
     std::vector<Secret> keys;
     RetryOn retry_on;
@@ -104,18 +109,28 @@ public:
 
     Task<Outcome> deliver(const Delivery& delivery) override
     {
-        const SteadyTime started = context_.clock.steady();
-        Outcome outcome;
-        try {
-            outcome = co_await attempt(delivery);
-        } catch (const std::exception& error) {
-            outcome = Outcome{};
-            outcome.verdict = Verdict::retry;
-            outcome.cause = Cause::internal;
-            outcome.detail = std::string("internal: ") + error.what();
-        }
-        outcome.latency = context_.clock.steady() - started;
-        co_return outcome;
+        const RequestBody body{delivery.id, content_type(delivery.event.format), delivery.event.body};
+        auto task = answered(body, {&delivery, 1}, false);
+        Answered answer = co_await std::move(task);
+        co_return std::move(answer.outcome);
+    }
+
+    Task<std::vector<Outcome>> deliver_batch(std::span<const Delivery> deliveries) override
+    {
+        const std::string bytes = batch_body(options_->batch_format, deliveries);
+        const std::string id = batch_id(deliveries);
+        const RequestBody body{id, content_type(options_->batch_format), bytes};
+        auto task = answered(body, deliveries, true);
+        Answered answer = co_await std::move(task);
+        const Outcome& whole = answer.outcome;
+        std::vector<Outcome> outcomes{whole};
+        if (whole.verdict != Verdict::delivered) co_return outcomes;
+        const auto statuses = batch_results(answer.body, deliveries);
+        if (statuses.empty()) co_return outcomes;
+        outcomes.assign(deliveries.size(), whole);
+        for (std::size_t i = 0; i < statuses.size(); ++i)
+            if (statuses[i]) outcomes[i] = judged_alone(whole, *statuses[i]);
+        co_return outcomes;
     }
 
     void close() override
@@ -140,21 +155,43 @@ public:
     }
 
 private:
-    Task<Outcome> attempt(const Delivery& delivery)
+    struct Answered {
+        Outcome outcome;
+        std::string body;  // as far as it was read
+    };
+
+    Task<Answered> answered(const RequestBody& body, std::span<const Delivery> deliveries, bool batch)
+    {
+        const SteadyTime started = context_.clock.steady();
+        Answered answer;
+        try {
+            auto task = attempt(body, deliveries, batch);
+            answer = co_await std::move(task);
+        } catch (const std::exception& error) {
+            answer = Answered{};
+            answer.outcome.verdict = Verdict::retry;
+            answer.outcome.cause = Cause::internal;
+            answer.outcome.detail = std::string("internal: ") + error.what();
+        }
+        answer.outcome.latency = context_.clock.steady() - started;
+        co_return answer;
+    }
+
+    Task<Answered> attempt(const RequestBody& body, std::span<const Delivery> deliveries, bool batch)
     {
         const SteadyTime deadline = context_.clock.steady() + options_->timeout;
         if (!tokens_) {
-            HttpResult result = co_await request(delivery, Secret{}, options_->timeout);
+            HttpResult result = co_await request(body, deliveries, batch, Secret{}, options_->timeout);
             co_return judged(std::move(result), Secret{});
         }
         for (bool renewed = false;; renewed = true) {
             TokenResult found = co_await tokens_->token(deadline);
-            if (auto* failure = std::get_if<TokenFailure>(&found)) co_return untokened(*failure);
+            if (auto* failure = std::get_if<TokenFailure>(&found)) co_return Answered{untokened(*failure), {}};
             const Secret token = std::get<Secret>(found);
             const Duration left = std::max<Duration>(
                 std::chrono::ceil<std::chrono::milliseconds>(deadline - context_.clock.steady()),
                 std::chrono::milliseconds{1});
-            HttpResult result = co_await request(delivery, token, left);
+            HttpResult result = co_await request(body, deliveries, batch, token, left);
             const auto* answer = std::get_if<HttpAnswer>(&result);
             const bool refused = answer != nullptr && answer->status == 401;
             if (!refused || renewed) co_return judged(std::move(result), token);
@@ -173,22 +210,23 @@ private:
         return outcome;
     }
 
-    Task<HttpResult> request(const Delivery& delivery, Secret token, Duration limit)
+    Task<HttpResult> request(const RequestBody& body, std::span<const Delivery> deliveries, bool batch, Secret token,
+                             Duration limit)
     {
-        const std::string_view body = delivery.event.body;
         const WallTime now = context_.clock.wall();
         const std::int64_t timestamp =
             std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
         std::string signature;
         if (!options_->keys.empty())
-            signature = sign_webhook(options_->keys, delivery.id, timestamp, body);
+            signature = sign_webhook(options_->keys, body.id, timestamp, body.bytes);
         const std::string head =
-            request_head(options_->head, delivery, timestamp, signature, token.reveal());
-        HttpResult result = co_await client_.exchange(head, body, limit);
+            batch ? batch_request_head(options_->head, body, deliveries.size(), timestamp, signature, token.reveal())
+                  : request_head(options_->head, deliveries.front(), timestamp, signature, token.reveal());
+        HttpResult result = co_await client_.exchange(head, body.bytes, limit);
         co_return result;
     }
 
-    Outcome judged(HttpResult result, const Secret& token) const
+    Answered judged(HttpResult result, const Secret& token) const
     {
         Outcome outcome;
         if (auto* failure = std::get_if<HttpFailure>(&result)) {
@@ -197,7 +235,7 @@ private:
             const bool again =
                 failure->cause == Cause::internal || options_->retry_on.failure(failure->cause);
             outcome.verdict = again ? Verdict::retry : Verdict::reject;
-            return outcome;
+            return {outcome, {}};
         }
         HttpAnswer& answer = std::get<HttpAnswer>(result);
         outcome.status = static_cast<int>(answer.status);
@@ -209,7 +247,19 @@ private:
         outcome.verdict = judgement.verdict;
         outcome.retry_after = judgement.retry_after;
         outcome.cause = outcome.verdict == Verdict::delivered ? Cause::none : Cause::status;
-        outcome.response = without_secrets(without(std::move(answer.body), token.reveal()));
+        outcome.response = without_secrets(without(answer.body.substr(0, AnswerReader::body_kept), token.reveal()));
+        return {outcome, std::move(answer.body)};
+    }
+
+    /// What the answer to a batch says of one delivery. It cannot pause the target: others were taken.
+    Outcome judged_alone(const Outcome& whole, unsigned status) const
+    {
+        Outcome outcome = whole;
+        outcome.status = static_cast<int>(status);
+        outcome.detail = "status " + std::to_string(status) + " in the answer to a batch";
+        outcome.verdict = judge({status, {}, false}, options_->retry_on, context_.clock.wall()).verdict;
+        if (outcome.verdict == Verdict::pause) outcome.verdict = Verdict::reject;
+        outcome.cause = outcome.verdict == Verdict::delivered ? Cause::none : Cause::status;
         return outcome;
     }
 
@@ -373,6 +423,10 @@ std::shared_ptr<const Blueprint> read(Fields& fields, const Untrusted* limits)
                                  options->secrets, fingerprint);
     if (auth.header) options->head.headers.push_back(std::move(*auth.header));
     options->oauth = std::move(auth.oauth);
+    const std::string format = fields.choice("batch_format", {"ndjson", "json", "cloudevents"}, "ndjson");
+    options->batch_format = format == "json"          ? BatchFormat::json
+                            : format == "cloudevents" ? BatchFormat::cloudevents
+                                                      : BatchFormat::ndjson;
     options->timeout = fields.duration("timeout", 10s, {.min = 1ms, .max = 1h});
     read_signing(fields, *options);
     const std::vector<std::string> retry_on = fields.texts("retry_on");
@@ -392,7 +446,9 @@ std::shared_ptr<const Blueprint> read(Fields& fields, const Untrusted* limits)
     fields.finish("a webhook target");
     if (fields.report().errors() != errors) return nullptr;
 
+    options->server.body_kept = AnswerReader::body_max;  // the answer to a batch names many
     fingerprint.add(options->head.method)
+        .add(format)
         .add(options->head.url.https ? "https" : "http")
         .add(options->head.url.host_header)
         .add(options->head.url.target)

@@ -11,10 +11,11 @@ namespace eventyard::targets {
 namespace {
 
 /// Headers that belong to the protocol or to us.
-constexpr std::array<std::string_view, 14> own_headers{
+constexpr std::array<std::string_view, 15> own_headers{
     "host",       "content-length",    "transfer-encoding", "connection",        "keep-alive",
     "upgrade",    "te",                "trailer",           "expect",            "webhook-id",
-    "webhook-timestamp", "webhook-signature", "eventyard-event-id", "eventyard-attempt"};
+    "webhook-timestamp", "webhook-signature", "eventyard-event-id", "eventyard-attempt",
+    "eventyard-batch"};
 
 bool is_token(std::string_view text)
 {
@@ -38,6 +39,29 @@ bool has(const RequestHead& head, std::string_view name)
     return std::any_of(head.headers.begin(), head.headers.end(), [&](const auto& header) {
         return boost::beast::iequals(header.first, name);
     });
+}
+
+std::string begin_head(const RequestHead& head, const RequestBody& body, std::int64_t timestamp,
+                       std::string_view signature)
+{
+    std::string out;
+    out.reserve(512);
+    out.append(head.method).append(" ").append(head.url.target).append(" HTTP/1.1\r\n");
+    append_header(out, "host", head.url.host_header);
+    if (!has(head, "user-agent")) append_header(out, "user-agent", "eventyard/" EVENTYARD_VERSION);
+    if (!has(head, "content-type")) append_header(out, "content-type", body.content_type);
+    append_header(out, "content-length", std::to_string(body.bytes.size()));
+    append_header(out, "webhook-id", body.id);
+    append_header(out, "webhook-timestamp", std::to_string(timestamp));
+    if (!signature.empty()) append_header(out, "webhook-signature", signature);
+    return out;
+}
+
+void end_head(std::string& out, const RequestHead& head, std::string_view bearer)
+{
+    for (const auto& [name, value] : head.headers) append_header(out, name, value.reveal());
+    if (!bearer.empty()) out.append("authorization: Bearer ").append(bearer).append("\r\n");
+    out.append("\r\n");
 }
 
 }  // namespace
@@ -91,22 +115,20 @@ std::string header_problem(std::string_view name, std::string_view value)
 std::string request_head(const RequestHead& head, const Delivery& delivery, std::int64_t timestamp,
                          std::string_view signature, std::string_view bearer)
 {
-    std::string out;
-    out.reserve(512);
-    out.append(head.method).append(" ").append(head.url.target).append(" HTTP/1.1\r\n");
-    append_header(out, "host", head.url.host_header);
-    if (!has(head, "user-agent")) append_header(out, "user-agent", "eventyard/" EVENTYARD_VERSION);
-    if (!has(head, "content-type"))
-        append_header(out, "content-type", content_type(delivery.event.format));
-    append_header(out, "content-length", std::to_string(delivery.event.body.size()));
-    append_header(out, "webhook-id", delivery.id);
-    append_header(out, "webhook-timestamp", std::to_string(timestamp));
-    if (!signature.empty()) append_header(out, "webhook-signature", signature);
+    std::string out = begin_head(head, {delivery.id, content_type(delivery.event.format), delivery.event.body},
+                                 timestamp, signature);
     append_header(out, "eventyard-event-id", delivery.event.id.text());
     append_header(out, "eventyard-attempt", std::to_string(delivery.attempt));
-    for (const auto& [name, value] : head.headers) append_header(out, name, value.reveal());
-    if (!bearer.empty()) out.append("authorization: Bearer ").append(bearer).append("\r\n");
-    out.append("\r\n");
+    end_head(out, head, bearer);
+    return out;
+}
+
+std::string batch_request_head(const RequestHead& head, const RequestBody& body, std::size_t deliveries,
+                               std::int64_t timestamp, std::string_view signature, std::string_view bearer)
+{
+    std::string out = begin_head(head, body, timestamp, signature);
+    append_header(out, "eventyard-batch", std::to_string(deliveries));
+    end_head(out, head, bearer);
     return out;
 }
 

@@ -34,6 +34,12 @@ struct RequestHead {
     std::vector<std::pair<std::string, Secret>> headers;  // checked by header_problem
 };
 
+struct RequestBody {
+    std::string_view id;            // webhook-id
+    std::string_view content_type;
+    std::string_view bytes;
+};
+
 /// Request line and headers up to the blank line. Values that come with a delivery are made harmless:
 /// control bytes become '_'.
 /// @param signature  value of webhook-signature; empty: not signed
@@ -41,5 +47,10 @@ struct RequestHead {
 [[nodiscard]] std::string request_head(const RequestHead& head, const Delivery& delivery,
                                        std::int64_t timestamp, std::string_view signature,
                                        std::string_view bearer = {});
+
+/// The same for a request with many deliveries.
+[[nodiscard]] std::string batch_request_head(const RequestHead& head, const RequestBody& body, std::size_t deliveries,
+                                             std::int64_t timestamp, std::string_view signature,
+                                             std::string_view bearer = {});
 
 }  // namespace eventyard::targets

@@ -24,13 +24,15 @@ namespace {
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
-Outcome failed(Cause cause, std::string detail)
+using Outcomes = std::vector<Outcome>;
+
+Outcomes failed(Cause cause, std::string detail)
 {
-    Outcome outcome;
-    outcome.verdict = Verdict::retry;
-    outcome.cause = cause;
-    outcome.detail = std::move(detail);
-    return outcome;
+    Outcomes outcomes(1);
+    outcomes.front().verdict = Verdict::retry;
+    outcomes.front().cause = cause;
+    outcomes.front().detail = std::move(detail);
+    return outcomes;
 }
 
 /// Joins the threads of closed workers without making an I/O thread wait: a worker whose call never
@@ -99,7 +101,7 @@ private:
 struct Worker::Pending {
     struct Ticket {
         Timer timer;
-        std::optional<Outcome> outcome;
+        std::optional<Outcomes> outcomes;
     };
     std::map<std::uint64_t, Ticket*> tickets;
     bool closed = false;
@@ -162,15 +164,15 @@ std::size_t Worker::queued() const
     return shared_->queue.size();
 }
 
-Task<Outcome> Worker::submit(std::shared_ptr<WorkerJob> job, Duration timeout,
-                             std::string waiting_for)
+Task<std::vector<Outcome>> Worker::submit(std::shared_ptr<WorkerJob> job, Duration timeout,
+                                          std::string waiting_for)
 {
     if (pending_->closed) co_return failed(Cause::internal, "the target is closed");
     const auto shared = shared_;
     const auto pending = pending_;
     const std::uint64_t id = next_id_++;
     job->id = id;
-    const std::size_t size = job->bytes.size();
+    const std::size_t size = job->bytes;
     {
         const std::lock_guard lock{shared->mutex};
         if (shared->queue.size() >= queue_max ||
@@ -187,7 +189,7 @@ Task<Outcome> Worker::submit(std::shared_ptr<WorkerJob> job, Duration timeout,
     constexpr auto use_task = asio::as_tuple(asio::use_awaitable_t<Executor>{});
     co_await ticket.timer.async_wait(use_task);
     pending->tickets.erase(id);
-    if (ticket.outcome) co_return std::move(*ticket.outcome);
+    if (ticket.outcomes) co_return std::move(*ticket.outcomes);
     {
         const std::lock_guard lock{shared->mutex};
         const auto found = std::find_if(shared->queue.begin(), shared->queue.end(),
@@ -222,7 +224,7 @@ void Worker::work(const std::shared_ptr<Shared>& shared)
             if (shared->closed) break;
             std::size_t bytes = 0;
             while (!shared->queue.empty() && batch.size() < batch_max && bytes < batch_bytes) {
-                bytes += shared->queue.front()->bytes.size();
+                bytes += shared->queue.front()->bytes;
                 batch.push_back(std::move(shared->queue.front()));
                 shared->queue.pop_front();
             }
@@ -230,7 +232,7 @@ void Worker::work(const std::shared_ptr<Shared>& shared)
             now = shared->clock->wall();
         }
         if (!batch.empty()) {
-            std::vector<Outcome> outcomes;
+            std::vector<Outcomes> outcomes;
             try {
                 outcomes = task.run(batch, now);
             } catch (const std::exception& error) {
@@ -238,7 +240,7 @@ void Worker::work(const std::shared_ptr<Shared>& shared)
                 outcomes.resize(batch.size(),
                                 failed(Cause::internal, std::string("internal: ") + error.what()));
             }
-            std::vector<std::pair<std::uint64_t, Outcome>> results;
+            std::vector<std::pair<std::uint64_t, Outcomes>> results;
             results.reserve(batch.size());
             for (std::size_t i = 0; i < batch.size(); ++i)
                 results.emplace_back(batch[i]->id, std::move(outcomes[i]));
@@ -247,10 +249,10 @@ void Worker::work(const std::shared_ptr<Shared>& shared)
             asio::post(*shared->io, [weak = shared->pending, results = std::move(results)]() mutable {
                 const auto pending = weak.lock();
                 if (!pending) return;
-                for (auto& [id, outcome] : results) {
+                for (auto& [id, answer] : results) {
                     const auto found = pending->tickets.find(id);
                     if (found == pending->tickets.end()) continue;  // timed out before
-                    found->second->outcome = std::move(outcome);
+                    found->second->outcomes = std::move(answer);
                     found->second->timer.cancel();
                 }
             });

@@ -17,11 +17,11 @@
 
 namespace eventyard::targets {
 
-/// What one attempt hands to the worker: owns all it needs, as the attempt may end before it.
+/// What one request hands to the worker, of one delivery or many: owns all it needs, as the request may end before it.
 struct WorkerJob {
     virtual ~WorkerJob() = default;
-    std::uint64_t id = 0;  // given by the Worker
-    std::string bytes;     // counted against the queue's limit
+    std::uint64_t id = 0;   // given by the Worker
+    std::size_t bytes = 0;  // it holds; counted against the queue's limit
 };
 
 using WorkerJobs = std::vector<std::shared_ptr<WorkerJob>>;
@@ -30,8 +30,8 @@ using WorkerJobs = std::vector<std::shared_ptr<WorkerJob>>;
 class WorkerTask {
 public:
     virtual ~WorkerTask() = default;
-    /// One outcome for each job, in order. `now` is the wall time at the start of the batch.
-    virtual std::vector<Outcome> run(const WorkerJobs& jobs, WallTime now) = 0;
+    /// For each job, in order, what submit() returns. `now` is the wall time at the start of the batch.
+    virtual std::vector<std::vector<Outcome>> run(const WorkerJobs& jobs, WallTime now) = 0;
     /// A small piece of background work; true when there is more. Called once at start, after each
     /// batch, and as long as it says there is more and nothing is queued.
     virtual bool step() { return false; }
@@ -54,7 +54,8 @@ public:
     Worker& operator=(const Worker&) = delete;
 
     /// @param waiting_for  ends the sentence "timeout after 10s ..."
-    Task<Outcome> submit(std::shared_ptr<WorkerJob> job, Duration timeout, std::string waiting_for);
+    /// @returns one outcome for each delivery of the job, in order; or a single one for all of them
+    Task<std::vector<Outcome>> submit(std::shared_ptr<WorkerJob> job, Duration timeout, std::string waiting_for);
     void close();
     [[nodiscard]] std::size_t queued() const;
 

@@ -142,6 +142,8 @@ void target_metrics(Exposition& page, const TargetStatus& target)
                {{"target", name}}, number(target.in_flight));
     page.gauge("eventyard_target_uncommitted", "Deliveries settled but not durably so yet.", {{"target", name}}, number(target.uncommitted));
     page.counter("eventyard_target_attempts_total", "Attempts.", {{"target", name}}, number(counters.attempts));
+    page.counter("eventyard_target_requests_total", "Requests the attempts were made in.", {{"target", name}}, number(counters.requests));
+    page.counter("eventyard_target_bisected_requests_total", "Requests refused as a whole and taken apart.", {{"target", name}}, number(counters.bisected));
     page.counter("eventyard_target_failed_attempts_total", "Attempts that failed.", {{"target", name}}, number(counters.failed));
     page.counter("eventyard_target_delivered_total", "Deliveries the target took.", {{"target", name}}, number(counters.delivered));
     page.counter("eventyard_target_retried_total", "Attempts after the first.", {{"target", name}}, number(counters.retried));

@@ -33,6 +33,8 @@ json to_json(const TargetStatus& target, WallTime now)
              {"uncommitted", target.uncommitted},
              {"forwards_waiting", target.forwards_waiting},
              {"attempts", target.counters.attempts},
+             {"requests", target.counters.requests},
+             {"bisected", target.counters.bisected},
              {"delivered", target.counters.delivered},
              {"failed", target.counters.failed},
              {"retried", target.counters.retried},

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/ids.hpp"
+#include "core/rfc3339.hpp"
 
 namespace eventyard::router {
 
@@ -21,17 +22,14 @@ void Lane::configure(const LaneSettings* settings)
     configured_ = settings != nullptr;
     if (!settings) return;
     settings_ = *settings;
-    if (settings_.order.order == Order::strict) settings_.concurrency = 1;
+    if (settings_.order.order == Order::strict) {
+        settings_.concurrency = 1;
+        settings_.batch = {};
+    }
     health_.configure(settings_.breaker);
 }
 
 // --- Starting ---------------------------------------------------------------------------------------
-
-bool Lane::capacity(std::uint32_t started, std::uint32_t room) const noexcept
-{
-    return started < room && in_flight_ < settings_.concurrency &&
-           uncommitted_ + in_flight_ < limits_.uncommitted_max && uncommitted_bytes_ < limits_.letter_bytes_max;
-}
 
 /// Four sources take turns. While others wait, retries and copies get at most half of the places,
 /// since they are more likely to be slow.
@@ -39,7 +37,7 @@ Lane::Work Lane::choose(const Now& now) const noexcept
 {
     const bool strict = settings_.order.order == Order::strict;
     const bool fresh = window_.can_start() && !parked_full() && (!strict || schedule_.waiting() == 0);
-    const std::uint32_t half = std::max(1U, settings_.concurrency / 2);
+    const std::uint32_t half = std::max(1U, settings_.concurrency * settings_.batch.max_events / 2);
     const bool retry = schedule_.due(now.steady) && (!fresh || retries_in_flight_ < half);
     const bool key = keys_.ready() && now.steady >= read_not_before_;
     const bool forward = forwards_.ready() && (!fresh || forwards_in_flight_ < half);
@@ -60,6 +58,7 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
 {
     token_at_.reset();
     if (stopping_) return;
+    if (!sends() || !health_.may_start(now.steady, 0)) withdraw(now, todo);
     end_overdue(now, todo);
     if (now.steady >= read_not_before_) {
         todo.lane = window_.want_read(now.seen);
@@ -67,8 +66,9 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
         if (sends()) todo.forwards = forwards_.want_read(now.steady);
     }
     if (!sends() || now.steady < hold_until_) return;
-    std::uint32_t started = 0;
-    while (capacity(started, room) && health_.may_start(now.steady, in_flight_)) {
+    send_ready(now, room, bucket, todo);
+    while (uncommitted_ + in_flight_ < limits_.uncommitted_max && uncommitted_bytes_ < limits_.letter_bytes_max &&
+           (gathering_ || (room > 0 && place(now)))) {
         const Work work = choose(now);
         if (work == Work::none) break;
         if (bucket && !bucket->allows(now.steady)) {
@@ -80,17 +80,20 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
             case Work::none: break;
             case Work::retry: attempted = start_retry(now, todo); break;
             case Work::fresh: attempted = start_fresh(now, todo); break;
-            case Work::forward: start_forward(todo); break;
+            case Work::forward: attempted = start_forward(now); break;
             case Work::key: attempted = start_key(now, todo); break;
         }
-        if (attempted) {
-            ++started;
-            if (bucket) bucket->take(now.steady);
-        }
+        if (attempted && bucket) bucket->take(now.steady);
+        if (gathering_ && full(batches_[*gathering_])) close_batch(*gathering_);
+        send_ready(now, room, bucket, todo);
         turn_ = static_cast<std::uint8_t>(work == Work::retry     ? 1
                                           : work == Work::fresh   ? 2
                                           : work == Work::forward ? 3
                                                                   : 0);
+    }
+    if (gathering_ && now.steady >= batches_[*gathering_].since + settings_.batch.max_wait) {
+        close_batch(*gathering_);
+        send_ready(now, room, bucket, todo);
     }
     if (parked_full() && window_.can_start())
         if (const auto count = full_log_.count(now.steady))
@@ -99,8 +102,15 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
     if (!todo.rows && now.steady >= read_not_before_) todo.rows = schedule_.want_read();
 }
 
-std::uint32_t Lane::open_flight(Work work)
+/// Joins the batch that is gathering, or begins one.
+std::uint32_t Lane::open_flight(const Now& now, Work work)
 {
+    if (!gathering_) {
+        gather(now);
+        Batch& batch = batches_[*gathering_];
+        batch.probe = health_.started();
+        batch.limit = batch.probe ? 1 : settings_.batch.max_events;
+    }
     if (free_flights_.empty()) {
         free_flights_.push_back(static_cast<std::uint32_t>(flights_.size()));
         flights_.emplace_back();
@@ -109,6 +119,9 @@ std::uint32_t Lane::open_flight(Work work)
     free_flights_.pop_back();
     Flight& flight = flights_[ticket];
     flight.work = work;
+    flight.batch = *gathering_;
+    batches_[flight.batch].flights.push_back(ticket);
+    ++batches_[flight.batch].incomplete;
     ++in_flight_;
     if (work == Work::fresh) ++fresh_in_flight_;
     if (work == Work::retry) ++retries_in_flight_;
@@ -160,8 +173,7 @@ bool Lane::start_waiting(const Now& now, Flight flight, Todo& todo)
         }
         if (delay(now, flight, todo)) return false;
     }
-    attempt(std::move(flight), todo);
-    return true;
+    return attempt(now, std::move(flight), todo);
 }
 
 const RouteExtras* Lane::extras_of(const Flight& flight)
@@ -170,18 +182,31 @@ const RouteExtras* Lane::extras_of(const Flight& flight)
     return stored.version->routes.extras(stored.routes[flight.route]);
 }
 
-/// Puts off what its rule wants sent later. False: its time has come.
+/// From acceptance to when it may first be sent: by its rule, or by what the event itself says, whichever is later.
+Duration Lane::wait_of(const Event& event, const RouteExtras& extras)
+{
+    constexpr Duration longest = std::chrono::hours{24 * 365};  // as of `delay`: it may be a mistake
+    if (extras.deliver_at.empty()) return extras.delay;
+    const std::string value = path_of(extras.deliver_at).of(event, scratch_);
+    if (value.size() < 2 || value.front() != '"') return extras.delay;
+    const auto at = parse_rfc3339(std::string_view(value).substr(1, value.size() - 2));
+    if (!at || *at <= event.received) return extras.delay;
+    return std::max(extras.delay, std::min(longest, Duration{*at - event.received}));
+}
+
+/// Puts off what is to be sent later. False: its time has come.
 bool Lane::delay(const Now& now, Flight& flight, Todo& todo)
 {
     const StoredEvent& stored = *flight.event;
     const RouteExtras* const extras = extras_of(flight);
-    if (!extras || extras->delay <= Duration{0}) return false;
-    const Duration left = extras->delay - ages_.age(stored.event.received, now.steady, now.wall);
+    const Duration wait = extras ? wait_of(stored.event, *extras) : Duration{0};
+    if (wait <= Duration{0}) return false;
+    const Duration left = wait - ages_.age(stored.event.received, now.steady, now.wall);
     if (left <= Duration{0}) return false;
     RetryRow row = row_of(flight);
     row.due = to_milliseconds(now.wall + left);
     row.delay = left;
-    row.received = stored.event.received + extras->delay;  // max_age counts from when it may first be sent
+    row.received = stored.event.received + wait;  // max_age counts from when it may first be sent
     if (!flight.order_key.empty()) hold_all(flight.order_key, keys_.park(flight.order_key), todo);
     if (flight.work == Work::fresh) window_.settle(flight.slot);
     ++delayed_;
@@ -190,17 +215,29 @@ bool Lane::delay(const Now& now, Flight& flight, Todo& todo)
     return true;
 }
 
-void Lane::attempt(Flight flight, Todo& todo)
+/// False: it is too much for the batch that was gathering, and goes with the next.
+bool Lane::attempt(const Now& now, Flight flight, Todo& todo)
 {
-    const std::uint32_t ticket = open_flight(Work::fresh);
-    flight.probe = health_.started();
+    if (!fits(flight.event->event.body.size())) {
+        give_back(now, flight, Duration{0}, todo);
+        close_batch(*gathering_);
+        return false;
+    }
+    const std::uint32_t ticket = open_flight(now, Work::fresh);
+    flight.batch = flights_[ticket].batch;
     flights_[ticket] = std::move(flight);
-    todo.attempts.push_back(attempt_of(ticket));
+    complete(ticket);
+    return true;
 }
 
 bool Lane::start_retry(const Now& now, Todo& todo)
 {
     RetryRow row = *schedule_.take(now.steady);
+    if (gathering_ && batches_[*gathering_].flights.size() >= limit_of(row)) {  // it goes with fewer others
+        schedule_.put_back(std::move(row), now.steady);
+        close_batch(*gathering_);
+        return false;
+    }
     if (row.delayed()) --delayed_;
     if (expired(now, row.received, row.expires)) {
         Flight flight;
@@ -209,9 +246,10 @@ bool Lane::start_retry(const Now& now, Todo& todo)
         expire(now, flight, todo);
         return false;
     }
-    const std::uint32_t ticket = open_flight(Work::retry);
+    const std::uint32_t limit = limit_of(row);
+    const std::uint32_t ticket = open_flight(now, Work::retry);
     Flight& flight = flights_[ticket];
-    flight.probe = health_.started();
+    batches_[flight.batch].limit = std::min(batches_[flight.batch].limit, limit);
     take_row(std::move(row), flight);
     todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
     return true;
@@ -238,9 +276,8 @@ bool Lane::start_key(const Now& now, Todo& todo)
         flight.order_key = std::move(next->key);
         return start_waiting(now, std::move(flight), todo);
     }
-    const std::uint32_t ticket = open_flight(Work::retry);
+    const std::uint32_t ticket = open_flight(now, Work::retry);
     Flight& flight = flights_[ticket];
-    flight.probe = health_.started();
     flight.unread = true;
     ++unread_;
     flight.order_key = next->key;
@@ -248,19 +285,24 @@ bool Lane::start_key(const Now& now, Todo& todo)
     return true;
 }
 
-void Lane::start_forward(Todo& todo)
+bool Lane::start_forward(const Now& now)
 {
-    const std::uint32_t ticket = open_flight(Work::forward);
-    flights_[ticket].probe = health_.started();
-    flights_[ticket].letter = forwards_.take();
-    todo.attempts.push_back(attempt_of(ticket));
+    Forwards::Letter letter = forwards_.take();
+    if (!fits(letter->body.size())) {
+        forwards_.put_back(std::move(letter));
+        close_batch(*gathering_);
+        return false;
+    }
+    const std::uint32_t ticket = open_flight(now, Work::forward);
+    flights_[ticket].letter = std::move(letter);
+    complete(ticket);
+    return true;
 }
 
 Attempt Lane::attempt_of(std::uint32_t ticket) const
 {
     const Flight& flight = flights_[ticket];
     Attempt attempt;
-    attempt.ticket = ticket;
     if (flight.work == Work::forward) {
         const DeadLetter& letter = *flight.letter;
         struct Copy {
@@ -363,6 +405,12 @@ void Lane::redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo)
     }
 }
 
+void Lane::stop(const Now& now, Todo& todo)
+{
+    stopping_ = true;
+    withdraw(now, todo);
+}
+
 // --- What is so -------------------------------------------------------------------------------------
 
 std::optional<SteadyTime> Lane::wake_at(const Now& now) const
@@ -376,6 +424,7 @@ std::optional<SteadyTime> Lane::wake_at(const Now& now) const
     at(overdue_at_);
     if (!sends()) return wake;
     at(token_at_);
+    if (gathering_) at(batches_[*gathering_].since + settings_.batch.max_wait);
     if (hold_until_ != SteadyTime{}) at(hold_until_);
     at(health_.wake_at());
     at(forwards_.wake_at());

@@ -2,7 +2,8 @@
 //
 // The lane joins the window over the journal, the schedule of retries, the dead letters this target
 // takes for others, the keys of an ordered target, and the target's health. It does no I/O: every call may add to a Todo, which
-// the owner carries out and answers by the matching on_...() call; pump() starts what may start.
+// the owner carries out and answers by the matching on_...() call; pump() starts what may start. Requests of
+// several deliveries are made up and taken apart in lane_batches.cpp.
 // After each call the owner pumps, and again at wake_at(). Not thread-safe; lives on one I/O thread.
 //
 // How a failed attempt goes on: `retry` becomes a row of the state (so one failing delivery does not
@@ -18,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,6 +56,7 @@ struct LaneSettings {
     std::string dead_letter_target;
     BreakerPolicy breaker;
     OrderPolicy order;
+    BatchPolicy batch;
 };
 
 struct LaneStart {
@@ -75,15 +78,21 @@ struct Now {
     Sequence seen = 0;                   // the lane's thread was told of commits up to here
 };
 
-/// One attempt to make; its end is on_outcome(ticket). The views live as long as `event`.
+/// One delivery to attempt. The views live as long as `event`.
 struct Attempt {
-    std::uint32_t ticket = 0;
     std::string id;                      // webhook-id
     std::string_view rule;
     std::string_view target;             // of the delivery: for a dead-letter copy the one that failed
     std::shared_ptr<const Event> event;
     Sequence sequence = 0;
     std::uint32_t number = 1;
+};
+
+/// One request to make; its end is on_outcomes(ticket).
+struct Request {
+    std::uint32_t ticket = 0;
+    bool batched = false;                // in the form of a batch, be it of one; else it holds one attempt
+    std::vector<Attempt> attempts;
 };
 
 /// Something a person should read.
@@ -118,7 +127,7 @@ struct Settled {
 /// What a lane wants done. `changes` collects over calls and lanes; the rest the owner empties.
 struct Todo {
     std::vector<Change> changes;
-    std::vector<Attempt> attempts;
+    std::vector<Request> requests;             // -> on_outcomes()
     std::vector<EventRead> events;             // Journal::read_event, State::dead_letter -> on_event()
     std::vector<KeyRead> keys;                 // State::first_of_key after all changes -> on_key()
     std::optional<Window::Read> lane;          // Journal::read_lane -> on_chunk()
@@ -145,7 +154,8 @@ public:
     void on_key(const Now& now, std::uint32_t ticket, Result<std::optional<RetryRow>> row, Todo& todo);
     void on_rows(const Now& now, Result<std::vector<RetryRow>> rows);
     void on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters);
-    void on_outcome(const Now& now, std::uint32_t ticket, targets::Outcome outcome, Todo& todo);
+    /// @param outcomes  one for each attempt of the request, in order, or a single one for the request as a whole
+    void on_outcomes(const Now& now, std::uint32_t ticket, std::vector<targets::Outcome> outcomes, Todo& todo);
     /// These settlements, given out by take_unflushed(), became durable.
     void on_durable(Settled settled) noexcept;
     /// Dead letters for this target may wait in the state.
@@ -160,10 +170,10 @@ public:
     /// Keys held since a dead letter go on; empty: all of them. @returns how many
     std::size_t release_keys(const std::string& order_key, Todo& todo);
     /// No attempt starts any more; those in flight end.
-    void stop() noexcept { stopping_ = true; }
+    void stop(const Now& now, Todo& todo);
 
     /// Starts what may start and asks for what is needed.
-    /// @param room    attempts the target takes beside those of other lanes
+    /// @param room    requests the target takes beside those of other lanes
     /// @param bucket  the target's; null: no limit of its rate
     void pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* bucket = nullptr);
     /// When to pump without another reason; none: another call comes first.
@@ -176,6 +186,7 @@ public:
     /// No work in memory or behind: its cursor moves with what is seen.
     [[nodiscard]] bool idle() const noexcept { return window_.empty(); }
 
+    /// Deliveries, with those whose bodies are being read and those that wait for company.
     [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
     [[nodiscard]] std::uint64_t forwards_waiting() const noexcept { return forwards_.waiting(); }
     [[nodiscard]] std::uint64_t uncommitted() const noexcept { return uncommitted_; }
@@ -196,7 +207,7 @@ private:
     enum class Work : std::uint8_t { none, fresh, retry, forward, key };
     struct Flight {
         Work work = Work::none;
-        bool probe = false;
+        std::uint32_t batch = 0;           // its number
         bool unread = false;               // its row is being read
         std::string order_key;             // empty: it keeps no order
         bool aged = false;                 // a retry that is to end without an attempt
@@ -206,23 +217,58 @@ private:
         RetryRow row;                      // of a retry
         Forwards::Letter letter;           // of a forward
     };
+    /// Flights that go out in one request; of a target without `batch` always one.
+    struct Batch {
+        std::vector<std::uint32_t> flights;  // in the order in which they joined
+        std::size_t incomplete = 0;          // of them: the body is still to come
+        std::size_t bytes = 0;               // of the bodies
+        std::uint32_t limit = 1;             // so many flights at most
+        std::uint32_t paid = 0;              // of them the rate limit has let pass
+        bool placed = false;                 // among requests_
+        bool probe = false;
+        bool closed = false;                 // nothing joins any more
+        bool sent = false;
+        SteadyTime since{};                  // it gathers
+    };
 
-    [[nodiscard]] bool capacity(std::uint32_t started, std::uint32_t room) const noexcept;
     [[nodiscard]] Work choose(const Now& now) const noexcept;
     [[nodiscard]] bool sends() const noexcept { return configured_ && paused_.empty() && !stopping_; }
     [[nodiscard]] bool down(const Now& now) const noexcept;
     Flight take_fresh();
-    std::uint32_t open_flight(Work work);
+    std::uint32_t open_flight(const Now& now, Work work);
     void close_flight(std::uint32_t ticket);
+
+    // What goes out together, in lane_batches.cpp.
+    [[nodiscard]] bool place(const Now& now) const noexcept;
+    std::uint32_t new_batch();
+    void gather(const Now& now);
+    void close_batch(std::uint32_t number);
+    void make_ready(std::uint32_t number);
+    void free_batch(std::uint32_t number);
+    void complete(std::uint32_t ticket);
+    void leave(std::uint32_t ticket);
+    [[nodiscard]] bool fits(std::size_t bytes) const noexcept;
+    [[nodiscard]] bool full(const Batch& batch) const noexcept;
+    [[nodiscard]] std::uint32_t limit_of(const RetryRow& row) const noexcept;
+    void send_ready(const Now& now, std::uint32_t& room, TokenBucket* bucket, Todo& todo);
+    void send(std::uint32_t number, Todo& todo);
+    void cut(std::uint32_t number);
+    std::uint32_t split_off(std::uint32_t number, std::size_t begin);
+    void bisect(std::uint32_t number);
+    void withdraw(const Now& now, Todo& todo);
+    void note_health(const Now& now, const std::vector<targets::Outcome>& outcomes, bool probe);
+    void on_outcome(const Now& now, std::uint32_t ticket, targets::Outcome& outcome, double draw, Todo& todo);
+
     // These start an attempt, or settle the delivery in another way. False: that.
     bool start_fresh(const Now& now, Todo& todo);
     bool start_retry(const Now& now, Todo& todo);
     bool start_key(const Now& now, Todo& todo);
-    void start_forward(Todo& todo);
+    bool start_forward(const Now& now);
     bool start_waiting(const Now& now, Flight flight, Todo& todo);
     [[nodiscard]] static const RouteExtras* extras_of(const Flight& flight);
     bool delay(const Now& now, Flight& flight, Todo& todo);
-    void attempt(Flight flight, Todo& todo);
+    [[nodiscard]] Duration wait_of(const Event& event, const RouteExtras& extras);
+    bool attempt(const Now& now, Flight flight, Todo& todo);
     void take_row(RetryRow row, Flight& flight);
 
     // What ends without an attempt, in lane_overdue.cpp.
@@ -233,6 +279,7 @@ private:
     void expire(const Now& now, Flight& flight, Todo& todo);
 
     // Order, in lane_order.cpp.
+    [[nodiscard]] const OrderKey& path_of(const std::string& text);
     [[nodiscard]] std::string order_key_of(const StoredEvent& event, std::uint32_t route);
     bool in_turn(const Flight& flight, Todo& todo);
     void hold_row(const Flight& flight, Todo& todo);
@@ -246,7 +293,7 @@ private:
     void give_back(const Now& now, Flight& flight, Duration wait, Todo& todo);
     void end(const Now& now, Flight& flight, Ending ending, std::optional<DeadLetter> letter,
              std::optional<AttemptRecord> attempt, Todo& todo);
-    void failed(const Now& now, Flight& flight, targets::Outcome& outcome, Todo& todo);
+    void failed(const Now& now, Flight& flight, targets::Outcome& outcome, double draw, Todo& todo);
     void dead_letter(const Now& now, Flight& flight, const char* reason, std::uint32_t attempts,
                      targets::Outcome& outcome, Todo& todo);
     void note_failure(const Now& now, const targets::Outcome& outcome, Todo& todo);
@@ -262,13 +309,18 @@ private:
     Schedule schedule_;
     Forwards forwards_;
     KeyOrder keys_;
-    std::map<std::string, OrderKey> order_keys_;  // parsed, by their text
+    std::map<std::string, OrderKey> paths_;       // parsed, by their text
     json::Document scratch_;
     Health health_;
     std::string paused_;
     bool stopping_ = false;
     std::vector<Flight> flights_;
     std::vector<std::uint32_t> free_flights_;
+    std::vector<Batch> batches_;
+    std::vector<std::uint32_t> free_batches_;
+    std::optional<std::uint32_t> gathering_;      // the batch that flights join
+    std::deque<std::uint32_t> ready_;             // complete, to be sent; those without a place last
+    std::uint32_t requests_ = 0;                  // batches that have a place among `concurrency`
     std::uint32_t in_flight_ = 0;
     std::uint32_t fresh_in_flight_ = 0, retries_in_flight_ = 0, forwards_in_flight_ = 0, unread_ = 0;
     std::uint64_t held_ = 0, delayed_ = 0;        // rows; the delayed are in schedule_

@@ -68,7 +68,7 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
         targets::Outcome outcome;
         outcome.detail = "the target was paused: " + paused_;
         dead_letter(now, flight, "max_age", flight.row.attempts, outcome, todo);
-        close_flight(ticket);
+        leave(ticket);
         return;
     }
     const bool may_send = served && !orphaned() && !stopping_;
@@ -76,19 +76,17 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
         flight.event = std::move(*event);
         if (flight.aged && health_.open() && last_failure_) {
             dead_letter(now, flight, "max_age", flight.row.attempts, *last_failure_, todo);
-            close_flight(ticket);
+            leave(ticket);
             return;
         }
         if (flight.row.held() && delay(now, flight, todo)) {
-            health_.forget(flight.probe);
-            close_flight(ticket);
+            leave(ticket);
             return;
         }
-        if (std::exchange(flight.aged, false)) flight.probe = health_.started();  // it works again
-        todo.attempts.push_back(attempt_of(ticket));
+        if (std::exchange(flight.aged, false)) batches_[flight.batch].probe = health_.started();  // it works again
+        complete(ticket);
         return;
     }
-    health_.forget(flight.probe);
     if (stopping_ || (readable && !may_send)) {  // a reload took the target away meanwhile
         give_back(now, flight, Duration{0}, todo);
     } else if (event.has_value() || event.error().code == Errc::corrupt) {
@@ -104,7 +102,7 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
         if (const auto count = read_log_.count(now.steady))
             todo.notes.push_back({Note::What::read_failed, count, event.error().what});
     }
-    close_flight(ticket);
+    leave(ticket);
 }
 
 void Lane::on_key(const Now& now, std::uint32_t ticket, Result<std::optional<RetryRow>> row, Todo& todo)
@@ -113,15 +111,13 @@ void Lane::on_key(const Now& now, std::uint32_t ticket, Result<std::optional<Ret
     const std::string key = flight.order_key;
     if (!row.has_value() || !sends()) {
         if (!row.has_value()) read_not_before_ = now.steady + pause_after_failed_read;
-        health_.forget(flight.probe);
         hold_all(key, keys_.put_back(key), todo);
-        close_flight(ticket);
+        leave(ticket);
         return;
     }
     if (!*row || !(*row)->held()) {
-        health_.forget(flight.probe);
         keys_.missing(key);
-        close_flight(ticket);
+        leave(ticket);
         return;
     }
     flight.unread = false;
@@ -129,9 +125,8 @@ void Lane::on_key(const Now& now, std::uint32_t ticket, Result<std::optional<Ret
     --held_;
     take_row(std::move(**row), flight);
     if (expired(now, flight.row.received, flight.row.expires)) {
-        health_.forget(flight.probe);
         expire(now, flight, todo);
-        close_flight(ticket);
+        leave(ticket);
         return;
     }
     todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
@@ -157,56 +152,47 @@ void Lane::on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters)
     read_not_before_ = now.steady + pause_after_failed_read;
 }
 
-void Lane::on_outcome(const Now& now, std::uint32_t ticket, Outcome outcome, Todo& todo)
+void Lane::on_outcome(const Now& now, std::uint32_t ticket, Outcome& outcome, double draw, Todo& todo)
 {
     Flight& flight = flights_[ticket];
     const bool delivered = outcome.verdict == Verdict::delivered;
     if (!delivered && outcome.cause == Cause::internal) {
         ++counters_.uncounted;
-        health_.forget(flight.probe);
         if (!stopping_) hold_until_ = now.steady + pause_after_internal;
         give_back(now, flight, Duration{0}, todo);
-        close_flight(ticket);
         return;
     }
     ++counters_.attempts;
     counters_.latency.add(outcome.latency);
     if (flight.work == Work::retry) ++counters_.retried;
     if (delivered) {
-        health_.success(flight.probe);
         if (std::exchange(failing_noted_, false)) todo.notes.push_back({Note::What::recovered, 0, {}});
         if (flight.work == Work::forward) ++counters_.forwarded;
         else ++counters_.delivered;
         end(now, flight, Ending::delivered, std::nullopt, std::nullopt, todo);
-        if (flight.work == Work::forward)
-            forwards_.ended(false, settings_.retry, now.steady, random_.unit());
+        if (flight.work == Work::forward) forwards_.ended(false, settings_.retry, now.steady, draw);
     } else {
         ++counters_.failed;
         counters_.last_error = in_words(outcome);
         counters_.last_error_at = now.wall;
-        failed(now, flight, outcome, todo);
+        failed(now, flight, outcome, draw, todo);
     }
-    close_flight(ticket);
 }
 
-void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
+void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, double draw, Todo& todo)
 {
     if (outcome.verdict == Verdict::pause) {
-        ++counters_.pauses;
-        health_.forget(flight.probe);
+        if (paused_.empty()) ++counters_.pauses;
         give_back(now, flight, Duration{0}, todo);
         pause("the target asked for it: " + in_words(outcome), todo, Note::What::stopped_itself);
         return;
     }
-    const Duration held = honoured_retry_after(settings_.retry, outcome.retry_after);
     const bool final = outcome.verdict == Verdict::reject;
-    if (final) health_.success(flight.probe);  // it answers
-    else health_.failure(now.steady, outcome.cause, held, flight.probe, random_.unit());
     if (!final && health_.open()) last_failure_ = outcome;
     if (!final || flight.work == Work::forward) note_failure(now, outcome, todo);
 
     if (flight.work == Work::forward) {
-        forwards_.ended(true, settings_.retry, now.steady, random_.unit());
+        forwards_.ended(true, settings_.retry, now.steady, draw);
         return;
     }
     const std::uint32_t attempts = flight.work == Work::retry ? flight.row.attempts + 1 : 1;
@@ -216,7 +202,7 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, Todo& todo)
     }
     RetryRow row = row_of(flight);
     const Duration age = ages_.age(row.received, now.steady, now.wall);
-    NextAttempt next = after_failure(settings_.retry, attempts, age, outcome.retry_after, random_.unit());
+    NextAttempt next = after_failure(settings_.retry, attempts, age, outcome.retry_after, draw);
     if (next.final_reason) {
         dead_letter(now, flight, next.final_reason, attempts, outcome, todo);
         return;

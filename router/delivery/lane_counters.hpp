@@ -49,6 +49,8 @@ struct LatencyHistogram {
 /// Since the process started, except dead_letters.
 struct LaneCounters {
     std::uint64_t attempts = 0;       // that counted, dead-letter copies included
+    std::uint64_t requests = 0;       // they went out in, and those that did not count
+    std::uint64_t bisected = 0;       // of them: refused as a whole and taken apart
     std::uint64_t delivered = 0;
     std::uint64_t failed = 0;         // attempts
     std::uint64_t retried = 0;        // attempts after the first

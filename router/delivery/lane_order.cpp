@@ -10,16 +10,21 @@ bool Lane::parked_full() const noexcept
     return settings_.order.order == Order::key && keys_.parked() >= settings_.order.parked_max;
 }
 
+const OrderKey& Lane::path_of(const std::string& text)
+{
+    auto found = paths_.find(text);
+    if (found == paths_.end()) {
+        auto parsed = OrderKey::parse(text);
+        found = paths_.emplace(text, parsed.has_value() ? std::move(*parsed) : OrderKey{}).first;
+    }
+    return found->second;
+}
+
 std::string Lane::order_key_of(const StoredEvent& event, std::uint32_t route)
 {
     const RouteExtras* const extras = event.version->routes.extras(event.routes[route]);
     const std::string& text = extras && !extras->order_key.empty() ? extras->order_key : settings_.order.key;
-    auto found = order_keys_.find(text);
-    if (found == order_keys_.end()) {
-        auto parsed = OrderKey::parse(text);
-        found = order_keys_.emplace(text, parsed.has_value() ? std::move(*parsed) : OrderKey{}).first;
-    }
-    return found->second.of(event.event, scratch_);
+    return path_of(text).of(event.event, scratch_);
 }
 
 /// A delivery of the window. False: it waits behind others of its key.

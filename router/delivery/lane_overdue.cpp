@@ -83,12 +83,14 @@ void Lane::end_overdue_rows(const Now& now, Todo& todo)
         expire(now, flight, todo);
     }
     if (!configured_ || (!last_failure_ && paused_.empty())) return;
-    const std::size_t places = settings_.concurrency - std::min(settings_.concurrency, in_flight_);
+    const std::size_t places = settings_.concurrency - std::min(settings_.concurrency, requests_);
     for (RetryRow& row : schedule_.take_if(places, [&](const RetryRow& one) {
              return ages_.age(one.received, now.steady, now.wall) >= settings_.retry.max_age;
          })) {
         if (row.delayed()) --delayed_;
-        const std::uint32_t ticket = open_flight(Work::retry);
+        gather(now);  // each alone: it is no attempt, as things are
+        const std::uint32_t ticket = open_flight(now, Work::retry);
+        close_batch(*gathering_);
         Flight& flight = flights_[ticket];
         flight.aged = true;
         take_row(std::move(row), flight);

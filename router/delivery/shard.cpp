@@ -237,7 +237,7 @@ void Shard::perform(Entry& entry)
                 });
         });
     }
-    for (Attempt& what : std::exchange(todo_.attempts, {})) {
+    for (Request& what : std::exchange(todo_.requests, {})) {
         ++entry.running->in_flight;
         auto task = attempt(self, &entry, entry.running, std::move(what));
         asio::co_spawn(place_.io.get_executor(), std::move(task), [](const std::exception_ptr& bug) {
@@ -247,20 +247,29 @@ void Shard::perform(Entry& entry)
 }
 
 targets::Task<void> Shard::attempt(std::shared_ptr<Shard> self, Entry* entry, RunningPtr running,
-                                   Attempt what)
+                                   Request what)
 {
-    const targets::Delivery delivery{what.id, what.rule, what.target, *what.event, what.sequence, what.number};
-    auto task = running->target->deliver(delivery);
-    auto outcome = co_await std::move(task);
-    self->attempt_ended(*entry, running, what.ticket, std::move(outcome));
+    std::vector<targets::Delivery> deliveries;
+    deliveries.reserve(what.attempts.size());
+    for (const Attempt& one : what.attempts)
+        deliveries.push_back({one.id, one.rule, one.target, *one.event, one.sequence, one.number});
+    std::vector<targets::Outcome> outcomes;
+    if (what.batched) {
+        auto task = running->target->deliver_batch(deliveries);
+        outcomes = co_await std::move(task);
+    } else {
+        auto task = running->target->deliver(deliveries.front());
+        outcomes.push_back(co_await std::move(task));
+    }
+    self->attempt_ended(*entry, running, what.ticket, std::move(outcomes));
 }
 
 void Shard::attempt_ended(Entry& entry, const RunningPtr& running, std::uint32_t ticket,
-                          targets::Outcome outcome)
+                          std::vector<targets::Outcome> outcomes)
 {
     const bool was_full = running->in_flight >= running->spec.concurrency;
     --running->in_flight;
-    entry.lane.on_outcome(now(), ticket, std::move(outcome), todo_);
+    entry.lane.on_outcomes(now(), ticket, std::move(outcomes), todo_);
     collect(entry);
     touch(entry);
     if (was_full && running->lanes > 1) touch_all_of(*running);
@@ -554,7 +563,10 @@ void Shard::stop(Duration grace, std::function<void()> done)
     if (stage_ != Stage::running) return;
     stage_ = Stage::draining;
     stopped_ = std::move(done);
-    for (const auto& [name, entry] : entries_) entry->lane.stop();
+    for (const auto& [name, entry] : entries_) {
+        entry->lane.stop(now(), todo_);
+        collect(*entry);
+    }
     tick_alarm_->cancel();
     wake_alarm_->cancel();
     stop_alarm_->set(grace, [self = shared_from_this()] {

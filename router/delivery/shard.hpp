@@ -92,7 +92,7 @@ private:
         std::unique_ptr<targets::Target> target;  // null: waits for the former one at its address to end
         TokenBucket bucket;
         std::uint32_t lanes = 0;
-        std::uint32_t in_flight = 0;
+        std::uint32_t in_flight = 0;              // requests
         bool retired = false;
         bool closed = false;
     };
@@ -136,9 +136,9 @@ private:
     void arm_tick();
 
     static targets::Task<void> attempt(std::shared_ptr<Shard> self, Entry* entry, RunningPtr running,
-                                       Attempt what);
+                                       Request what);
     void attempt_ended(Entry& entry, const RunningPtr& running, std::uint32_t ticket,
-                       targets::Outcome outcome);
+                       std::vector<targets::Outcome> outcomes);
     RunningPtr run(const TargetSpec& spec, bool reload);
     void make_waiting();
     void retire(const RunningPtr& running);

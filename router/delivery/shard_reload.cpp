@@ -24,6 +24,7 @@ void Shard::apply(const std::vector<LanePlan>& plans, std::size_t window_bytes, 
         if (!plan.spec) {
             entry->lane.configure(nullptr);
             entry->running.reset();
+            touch(*entry);
             continue;
         }
         RunningPtr& running = kept[plan.spec->name];
@@ -32,7 +33,8 @@ void Shard::apply(const std::vector<LanePlan>& plans, std::size_t window_bytes, 
         entry->running = running;
         entry->kind = plan.spec->kind;
         const LaneSettings settings{plan.spec->retry, std::max(1U, plan.spec->concurrency),
-                                    plan.spec->dead_letter_target, plan.spec->breaker, plan.spec->order};
+                                    plan.spec->dead_letter_target, plan.spec->breaker, plan.spec->order,
+                                    plan.spec->batch};
         entry->lane.configure(&settings);
         touch(*entry);
     }

@@ -1,4 +1,5 @@
 // The encodings CloudEvents uses: header values, base64, timestamps.
+#include "core/rfc3339.hpp"
 #include "router/ingest/cloudevents.hpp"
 
 namespace eventyard::router {
@@ -11,13 +12,6 @@ int hex_digit(char c) noexcept
     if (is_digit(c)) return c - '0';
     const char lower = static_cast<char>(c | 0x20);
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/// Two digits at `at`; -1 when they are not.
-int two_digits(std::string_view text, std::size_t at) noexcept
-{
-    if (at + 2 > text.size() || !is_digit(text[at]) || !is_digit(text[at + 1])) return -1;
-    return (text[at] - '0') * 10 + (text[at + 1] - '0');
 }
 
 int base64_digit(char c) noexcept
@@ -85,34 +79,7 @@ bool decode_header_value(std::string_view value, std::string& out)
     return is_utf8(out);
 }
 
-bool is_rfc3339(std::string_view text) noexcept
-{
-    constexpr int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    const auto is = [&text](std::size_t at, char a, char b) {
-        return at < text.size() && (text[at] == a || text[at] == b);
-    };
-    const int century = two_digits(text, 0), rest = two_digits(text, 2);
-    const int month = two_digits(text, 5), day = two_digits(text, 8);
-    const int hour = two_digits(text, 11), minute = two_digits(text, 14), second = two_digits(text, 17);
-    if (century < 0 || rest < 0 || month < 1 || month > 12 || day < 1 || day > days[month - 1] ||
-        hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
-        return false;
-    if (!is(4, '-', '-') || !is(7, '-', '-') || !is(10, 'T', 't') || !is(13, ':', ':') ||
-        !is(16, ':', ':'))
-        return false;
-    const int year = century * 100 + rest;
-    if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0))) return false;
-    std::size_t at = 19;
-    if (is(at, '.', '.')) {
-        const std::size_t first = ++at;
-        while (at < text.size() && is_digit(text[at])) ++at;
-        if (at == first) return false;
-    }
-    if (is(at, 'Z', 'z')) return at + 1 == text.size();
-    const int offset_hour = two_digits(text, at + 1), offset_minute = two_digits(text, at + 4);
-    return is(at, '+', '-') && is(at + 3, ':', ':') && at + 6 == text.size() && offset_hour >= 0 &&
-           offset_hour <= 23 && offset_minute >= 0 && offset_minute <= 59;
-}
+bool is_rfc3339(std::string_view text) noexcept { return parse_rfc3339(text).has_value(); }
 
 bool is_base64(std::string_view text) noexcept
 {

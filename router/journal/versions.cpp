@@ -9,7 +9,7 @@ namespace eventyard::router {
 namespace {
 
 constexpr std::string_view version_magic = "EYROUTES";
-constexpr std::uint32_t version_format = 1;
+constexpr std::uint32_t version_format = 2;  // 1: routes without deliver_at
 constexpr std::uint64_t version_size_max = 1ULL << 30;  // bytes of one file
 constexpr int tries_max = 5;  // of a read that fails
 constexpr std::size_t recent_max = 4;
@@ -33,6 +33,7 @@ void append_content(const RoutingVersion& version, std::string& out)
         writer.text(route.order_key);
         writer.fixed<std::int64_t>(route.delay.count());
         writer.fixed<std::int64_t>(route.expire_after.count());
+        writer.text(route.deliver_at);
     }
 }
 
@@ -63,7 +64,8 @@ Result<std::pair<Id, RoutingVersion>> decode_version(std::string_view bytes)
     ByteReader reader{content};
     if (reader.raw(version_magic.size()) != version_magic)
         return fail(Errc::corrupt, "not a routing version");
-    if (reader.fixed<std::uint32_t>() > version_format)
+    const auto format = reader.fixed<std::uint32_t>();
+    if (format > version_format)
         return fail(Errc::unsupported, "the routing version has a newer format");
     std::pair<Id, RoutingVersion> parsed;
     const std::string_view store = reader.raw(parsed.first.bytes.size());
@@ -81,6 +83,7 @@ Result<std::pair<Id, RoutingVersion>> decode_version(std::string_view bytes)
         route.order_key = reader.text();
         route.delay = Duration{reader.fixed<std::int64_t>()};
         route.expire_after = Duration{reader.fixed<std::int64_t>()};
+        if (format >= 2) route.deliver_at = reader.text();
         version.routes.push_back(route);
     }
     if (!reader.ok()) return fail(Errc::corrupt, "the routing version is shorter than it claims");

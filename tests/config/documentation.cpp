@@ -39,6 +39,7 @@ targets:
     dead_letter: {target: u, qqqqqqqqqqqq: 1}
     rate_limit: {per_second: 1, qqqqqqqqqqqq: 1}
     circuit_breaker: {qqqqqqqqqqqq: 1}
+    batch: {qqqqqqqqqqqq: 1}
     order: {by: key, key: a, qqqqqqqqqqqq: 1}
   u: {file: {path: /tmp/u}}
 )");
@@ -59,7 +60,7 @@ targets:
             keys.insert(key);
         }
     }
-    CHECK(sections == 18);
+    CHECK(sections == 19);
     CHECK(keys.size() > 40);
     const std::string page = support::read_text(std::string(EVENTYARD_SOURCE_DIR) + "/docs/configuration.md");
     for (const std::string& key : keys) {

@@ -110,6 +110,29 @@ TEST_CASE("a thousand deliveries at once all arrive, each once and under its own
     }
 }
 
+TEST_CASE("a batch arrives as its deliveries, in order and each under its own id, and is worth another attempt when it cannot")
+{
+    for (const Row& row : rows) DYNAMIC_SECTION(row.kind)
+    {
+        const auto harness = row.make();
+        TargetRunner runner;
+        const auto target = runner.make(harness->good("30s"));
+        const std::vector<Event> events = numbered(1000);
+        for (const Outcome& outcome : runner.deliver_batch(*target, events)) {
+            INFO(outcome.detail);
+            CHECK(outcome.verdict == Verdict::delivered);
+        }
+        const auto arrived = harness->arrived();
+        REQUIRE(arrived.size() == events.size());
+        for (std::size_t i = 0; i < events.size(); ++i) {
+            CHECK(arrived[i].delivery == delivery_id(events[i].id, "rule", "tested"));
+            CHECK(arrived[i].body == events[i].body);
+        }
+        const auto nowhere = runner.make(harness->unreachable());
+        for (const Outcome& outcome : runner.deliver_batch(*nowhere, numbered(3))) CHECK(outcome.verdict == Verdict::retry);
+    }
+}
+
 TEST_CASE("a target that cannot be reached is worth another attempt, and the outcome says where")
 {
     for (const Row& row : rows) DYNAMIC_SECTION(row.kind)

@@ -18,14 +18,7 @@ public:
     std::vector<Arrived> arrived() override
     {
         std::vector<Arrived> all;
-        constexpr std::string_view before = "\"event\":";
-        for (const std::string& line : support::lines_of(support::read_text(path_))) {
-            const auto head = line.find(before) + before.size();
-            const std::string id = "\"delivery\":\"";
-            const auto at = line.find(id) + id.size();
-            all.push_back({line.substr(at, line.find('"', at) - at),
-                           line.substr(head, line.size() - head - 1)});
-        }
+        for (const std::string& line : support::lines_of(support::read_text(path_))) all.push_back(from_envelope(line));
         return all;
     }
     void hang() override { disk_->stalled = true; }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/support/settings.hpp"
@@ -26,6 +27,16 @@ struct Arrived {
     std::string delivery;  // id
     std::string body;
 };
+
+/// A line {"delivery", ..., "event"}.
+inline Arrived from_envelope(const std::string& line)
+{
+    constexpr std::string_view before = "\"event\":";
+    const std::string id = "\"delivery\":\"";
+    const auto head = line.find(before) + before.size();
+    const auto at = line.find(id) + id.size();
+    return {line.substr(at, line.find('"', at) - at), line.substr(head, line.size() - head - 1)};
+}
 
 class Harness {
 public:

@@ -3,6 +3,7 @@
 
 #include "tests/conformance/suite.hpp"
 #include "tests/support/hook_server.hpp"
+#include "tests/support/temp_dir.hpp"
 
 namespace eventyard::conformance {
 namespace {
@@ -40,7 +41,10 @@ private:
     {
         if (hanging_) return {"", false, true};
         const std::lock_guard lock{mutex_};
-        arrived_.push_back({request.header("webhook-id"), request.body});
+        if (request.header("eventyard-batch").empty())
+            arrived_.push_back({request.header("webhook-id"), request.body});
+        else
+            for (const std::string& line : support::lines_of(request.body)) arrived_.push_back(from_envelope(line));
         return support::answer(200, "", request.head);  // echoes the secrets it was sent
     }
     std::mutex mutex_;

@@ -197,3 +197,28 @@ TEST_CASE("a delayed delivery waits, also over a restart, and one that is too ol
     CHECK(daemon.terminate().code == 0);
     CHECK(sink.requests().size() == 1);
 }
+
+TEST_CASE("an event that says when it is to be sent waits for that, also over a restart, and others do not")
+{
+    TempDir directory;
+    Recorder sink{{}};
+    Daemon daemon{directory};
+    daemon.configure(to(sink.url(), ""), "rules:\n  - {name: r, pattern: {source: [s]}, deliver_at: deliverat, targets: [out]}\n");
+    daemon.start();
+    const auto before = SystemClock{}.wall();
+    const std::string attributes = R"({"specversion":"1.0","source":"s","type":"t","id":)";
+    const auto send = [&](const std::string& event) {
+        REQUIRE(support::http_post(daemon.http(), "/v1/events", event, "application/cloudevents+json").status == 202);
+    };
+    send(attributes + R"("late","deliverat":")" + to_rfc3339(before + 3s) + "\"}");
+    send(attributes + R"("past","deliverat":"2020-01-01T00:00:00Z"})");
+    send(attributes + R"("now"})");
+    REQUIRE(eventually([&] { return ended(daemon, "delivered") == 2; }));
+    REQUIRE(eventually([&] { return daemon.metric(R"(eventyard_target_pending{target="out",where="delayed"})") == 1; }));
+    CHECK(daemon.terminate().code == 0);
+    daemon.start();
+    daemon.settle();
+    CHECK(SystemClock{}.wall() - before >= 2900ms);
+    CHECK(daemon.terminate().code == 0);
+    CHECK(sink.requests().size() == 3);
+}

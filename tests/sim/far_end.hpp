@@ -1,4 +1,4 @@
-// tests/sim/far_end.hpp — simulated targets: every attempt waits until the world answers it.
+// tests/sim/far_end.hpp — simulated targets: every request waits until the world answers it.
 #pragma once
 
 #include <boost/asio/async_result.hpp>
@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,25 +16,31 @@
 
 namespace eventyard::sim {
 
-/// One attempt under way.
-struct Flight {
-    std::string target;                     // the name it is configured under
+/// One delivery of a request.
+struct Part {
     std::string of;                         // the delivery's target: another one for a dead-letter copy
     std::string rule;
     Id event;
-    std::uint64_t number = 0;
-    SteadyTime started{};
-    std::function<void(targets::Outcome)> answer;  // once
 };
 
-/// All attempts of one life, and what is told of them.
+/// One request under way.
+struct Flight {
+    std::string target;                     // the name it is configured under
+    std::vector<Part> parts;
+    bool batch = false;
+    std::uint64_t number = 0;
+    SteadyTime started{};
+    std::function<void(std::vector<targets::Outcome>)> answer;  // once
+};
+
+/// All requests of one life, and what is told of them.
 struct FarSide {
     const Clock* clock = nullptr;
     std::function<void(Flight&)> arrived;   // a request is on its way
     std::vector<Flight> flights;
     std::uint64_t made = 0;
 
-    /// Ends an attempt without an answer: its target was closed.
+    /// Ends a request without an answer: its target was closed.
     void drop(std::uint64_t number)
     {
         for (auto at = flights.begin(); at != flights.end(); ++at) {
@@ -42,7 +49,7 @@ struct FarSide {
             flights.erase(at);
             targets::Outcome outcome;
             outcome.cause = targets::Cause::internal;
-            return answer(outcome);
+            return answer({outcome});
         }
     }
 };
@@ -53,25 +60,13 @@ public:
 
     targets::Task<targets::Outcome> deliver(const targets::Delivery& delivery) override
     {
-        using Token = boost::asio::use_awaitable_t<targets::Executor>;
-        Flight flight{context_.name, std::string{delivery.target}, std::string{delivery.rule}, delivery.event.id,
-                      ++far_.made, far_.clock->steady(), {}};
-        const std::uint64_t number = flight.number;
-        open_.push_back(number);
-        auto start = [this, &flight](auto handler) {
-            const auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
-            flight.answer = [this, waiting](targets::Outcome outcome) {
-                boost::asio::post(context_.io, [waiting, outcome = std::move(outcome)]() mutable {
-                    std::move (*waiting)(std::move(outcome));
-                });
-            };
-            far_.flights.push_back(flight);
-            far_.arrived(far_.flights.back());
-        };
-        Token token;
-        auto outcome = co_await boost::asio::async_initiate<Token, void(targets::Outcome)>(start, token);
-        std::erase(open_, number);
-        co_return outcome;
+        auto answer = request({&delivery, 1}, false);
+        auto outcomes = co_await std::move(answer);
+        co_return outcomes.front();
+    }
+    targets::Task<std::vector<targets::Outcome>> deliver_batch(std::span<const targets::Delivery> deliveries) override
+    {
+        return request(deliveries, true);
     }
     void close() override
     {
@@ -79,6 +74,31 @@ public:
     }
 
 private:
+    targets::Task<std::vector<targets::Outcome>> request(std::span<const targets::Delivery> deliveries, bool batch)
+    {
+        using Outcomes = std::vector<targets::Outcome>;
+        using Token = boost::asio::use_awaitable_t<targets::Executor>;
+        Flight flight{context_.name, {}, batch, ++far_.made, far_.clock->steady(), {}};
+        for (const targets::Delivery& one : deliveries)
+            flight.parts.push_back({std::string{one.target}, std::string{one.rule}, one.event.id});
+        const std::uint64_t number = flight.number;
+        open_.push_back(number);
+        auto start = [this, &flight](auto handler) {
+            const auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
+            flight.answer = [this, waiting](Outcomes outcomes) {
+                boost::asio::post(context_.io, [waiting, outcomes = std::move(outcomes)]() mutable {
+                    std::move (*waiting)(std::move(outcomes));
+                });
+            };
+            far_.flights.push_back(flight);
+            far_.arrived(far_.flights.back());
+        };
+        Token token;
+        auto outcomes = co_await boost::asio::async_initiate<Token, void(Outcomes)>(start, token);
+        std::erase(open_, number);
+        co_return outcomes;
+    }
+
     FarSide& far_;
     targets::TargetContext context_;
     std::vector<std::uint64_t> open_;

@@ -126,7 +126,8 @@ void World::ingest()
         stored->event.received = clock_.wall();
         stored->event.bus = "default";
         const std::string key = one_in(4) ? "" : "\"k\":" + std::to_string(pick(4)) + ",";
-        stored->event.body = "{" + key + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
+        const std::string at = one_in(4) ? "\"at\":\"" + to_rfc3339(clock_.wall() + std::chrono::milliseconds{pick(20'000)}) + "\"," : "";
+        stored->event.body = "{" + key + at + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
         stored->version = version;
         for (std::uint32_t route = 0; route < version->routes.size(); ++route)
             if (one_in(3)) stored->routes.push_back(route);
@@ -150,18 +151,40 @@ void World::ingest()
 void World::arrived(Flight& flight)
 {
     if (disk_.frozen()) return;
-    note("attempt " + std::to_string(flight.number) + " at " + flight.target + ": " + flight.rule + " -> " + flight.of);
-    book_.attempted(flight.event, flight.rule, flight.of, flight.target);
+    if (flight.parts.size() > 1) coverage_.count("batch: a request with many deliveries");
+    for (const Part& part : flight.parts) {
+        note("request " + std::to_string(flight.number) + " at " + flight.target + ": " + part.rule + " -> " + part.of);
+        book_.attempted(part.event, part.rule, part.of, flight.target);
+    }
 }
 
+/// Of a batch some are refused whenever they come, and then the whole batch is; or the answer names each.
 void World::answer(std::size_t place, Outcome outcome, bool took)
 {
     const Flight flight = std::move(far_->flights[place]);
     far_->flights.erase(far_->flights.begin() + static_cast<std::ptrdiff_t>(place));
-    const bool told = outcome.verdict == Verdict::delivered;
-    note("attempt " + std::to_string(flight.number) + ": " + (told ? "delivered" : outcome.detail));
-    if (!disk_.frozen()) book_.attempt_ended(flight.event, flight.rule, flight.of, flight.target, took, told);
-    flight.answer(std::move(outcome));
+    std::vector<Outcome> outcomes{outcome};
+    if (flight.batch && !calm_ && outcome.verdict == Verdict::delivered) {
+        const Outcome refused{Verdict::reject, Cause::status, 422, "HTTP 422", "poison", {}, outcome.latency};
+        const auto poisoned = [](const Part& part) { return part.event.text().back() < '3'; };
+        if (one_in(2)) {
+            outcomes.clear();
+            for (const Part& part : flight.parts) outcomes.push_back(poisoned(part) ? refused : outcome);
+        } else if (std::any_of(flight.parts.begin(), flight.parts.end(), poisoned)) {
+            outcomes = {refused};
+            took = false;
+            if (flight.parts.size() > 1) coverage_.count("batch: a request was refused as a whole");
+        }
+    }
+    for (std::size_t i = 0; i < flight.parts.size(); ++i) {
+        const Part& part = flight.parts[i];
+        const Outcome& its = outcomes.size() == 1 ? outcomes.front() : outcomes[i];
+        const bool told = its.verdict == Verdict::delivered;
+        note("request " + std::to_string(flight.number) + ": " + (told ? "delivered" : its.detail));
+        if (!disk_.frozen())
+            book_.attempt_ended(part.event, part.rule, part.of, flight.target, took && its.verdict != Verdict::reject, told);
+    }
+    flight.answer(std::move(outcomes));
 }
 
 void World::answer_attempt()

@@ -99,6 +99,9 @@ TargetSpec World::spec_of(const std::string& name)
     if (spec.order.order != Order::none) book_.order[name] = spec.order.order;
     spec.order.key = "$.k";
     spec.order.parked_max = 2 + static_cast<std::uint32_t>(pick(6));
+    if (spec.order.order != Order::strict && one_in(3))
+        spec.batch = {2 + static_cast<std::uint32_t>(pick(batch_max - 1)), 50 + pick(1000),
+                      one_in(3) ? Duration{std::chrono::milliseconds{pick(3000)}} : Duration{0}};
     if (one_in(4)) spec.rate = {1.0 + static_cast<double>(pick(50)), 1 + static_cast<std::uint32_t>(pick(5))};
     names_.insert(name);
     return spec;
@@ -113,6 +116,7 @@ RoutingVersion World::version_of(const std::vector<TargetSpec>& specs)
             if (rule == 0 || one_in(2)) {
                 RouteExtras extras;
                 if (one_in(6)) extras.delay = std::chrono::milliseconds{10 + pick(20'000)};
+                if (one_in(6)) extras.deliver_at = "$.at";
                 if (one_in(6)) extras.expire_after = extras.delay + std::chrono::milliseconds{10 + pick(60'000)};
                 version.routes.push_back("r" + std::to_string(rule), spec.name, extras);
             }
@@ -240,9 +244,9 @@ void World::check()
                                std::to_string(most));
         };
         bound("window", lane.window().held(), limits.window.deliveries + limits.window.read_items);
-        bound("retries in memory", lane.schedule().held(), 2 * limits.retries + 16);
+        bound("retries in memory", lane.schedule().held(), 2 * limits.retries + 16 * batch_max);
         bound("uncommitted", lane.uncommitted(), limits.uncommitted_max + limits.window.deliveries);
-        bound("in flight", lane.in_flight(), 16);
+        bound("in flight", lane.in_flight(), 16 * batch_max);
     });
     const std::uint64_t queued = life_->journal->stats().queued_bytes;
     if (queued > limits_.journal.max_queued_bytes + (16U << 10)) book_.violated("the journal's queue exceeds its bound");

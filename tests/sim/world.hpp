@@ -47,6 +47,7 @@ private:
 };
 
 constexpr std::size_t shards = 2;
+constexpr std::uint32_t batch_max = 6;
 constexpr Duration attempt_timeout = std::chrono::seconds{10};
 inline const std::string data_dir = "/data";
 

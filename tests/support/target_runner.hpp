@@ -95,11 +95,33 @@ public:
         return deliver(target, std::vector<Event>{make_event(body)}).front();
     }
 
+    /// All of them in one request.
+    std::vector<targets::Outcome> deliver_batch(targets::Target& target, const std::vector<Event>& events)
+    {
+        std::optional<std::vector<targets::Outcome>> outcomes;
+        auto request = run_batch(target, events, outcomes);
+        boost::asio::co_spawn(io.get_executor(), std::move(request), [](std::exception_ptr bug) {
+            if (bug) std::rethrow_exception(bug);
+        });
+        if (!run_until([&] { return outcomes.has_value(); })) throw std::runtime_error("the batch hangs");
+        return *outcomes;
+    }
+
     boost::asio::io_context io{1};
     SystemClock clock;
     SystemRandom random;
 
 private:
+    static targets::Task<void> run_batch(targets::Target& target, const std::vector<Event>& events,
+                                         std::optional<std::vector<targets::Outcome>>& outcomes)
+    {
+        std::vector<std::string> ids;
+        std::vector<targets::Delivery> deliveries;
+        for (const Event& event : events) ids.push_back(delivery_id(event.id, "rule", "tested"));
+        for (std::size_t i = 0; i < events.size(); ++i)
+            deliveries.push_back({ids[i], "rule", "tested", events[i], i, 1});
+        outcomes = co_await target.deliver_batch(deliveries);
+    }
     static targets::Task<void> run_lane(targets::Target& target, std::shared_ptr<Sending> sending)
     {
         while (sending->next < sending->events.size()) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct Receiver {
     std::atomic<int> delay_ms{0};
     std::atomic<std::uint64_t> attempts{0}, in_flight{0}, most_in_flight{0};
     std::atomic<int> made{0}, closed{0}, reopened{0};
+    std::atomic<std::uint64_t> requests{0}, largest{0};  // and the deliveries of the largest
+    std::string poison;                   // a body that is refused, and whatever comes with it; set before the start
 
     /// By delivery id: how often it was taken.
     [[nodiscard]] std::map<std::string, int> taken() const
@@ -69,10 +72,34 @@ public:
     }
     targets::Task<targets::Outcome> deliver(const targets::Delivery& delivery) override
     {
+        auto answer = request({&delivery, 1});
+        co_return co_await std::move(answer);
+    }
+    targets::Task<std::vector<targets::Outcome>> deliver_batch(std::span<const targets::Delivery> deliveries) override
+    {
+        auto answer = request(deliveries);
+        std::vector<targets::Outcome> outcomes;
+        outcomes.push_back(co_await std::move(answer));
+        co_return outcomes;
+    }
+    void reopen() override { ++receiver_->reopened; }
+    void close() override
+    {
+        ++receiver_->closed;
+        closed_ = true;
+        for (Timer* timer : timers_) timer->cancel();
+    }
+
+private:
+    targets::Task<targets::Outcome> request(std::span<const targets::Delivery> deliveries)
+    {
         using targets::Cause;
         using targets::Verdict;
         Receiver& far = *receiver_;
-        const std::uint64_t attempt = ++far.attempts;
+        const std::uint64_t attempt = far.attempts += deliveries.size();
+        ++far.requests;
+        for (auto most = far.largest.load(); deliveries.size() > most;)
+            if (far.largest.compare_exchange_weak(most, deliveries.size())) break;
         const std::uint64_t flying = ++far.in_flight;
         for (auto most = far.most_in_flight.load(); flying > most;)
             if (far.most_in_flight.compare_exchange_weak(most, flying)) break;
@@ -103,24 +130,19 @@ public:
                 }
                 [[fallthrough]];
             default:
-                if (far.take(delivery)) {
-                    outcome.verdict = Verdict::delivered;
-                    outcome.cause = Cause::none;
-                } else {
-                    outcome.cause = Cause::internal;
-                }
+                for (const targets::Delivery& one : deliveries)
+                    if (!far.poison.empty() && one.event.body == far.poison) {
+                        outcome = {Verdict::reject, Cause::status, 422, "HTTP 422", "poison", {}, outcome.latency};
+                        co_return outcome;
+                    }
+                outcome.verdict = Verdict::delivered;
+                outcome.cause = Cause::none;
+                for (const targets::Delivery& one : deliveries)
+                    if (!far.take(one)) outcome = {Verdict::retry, Cause::internal, 0, {}, {}, {}, outcome.latency};
         }
         co_return outcome;
     }
-    void reopen() override { ++receiver_->reopened; }
-    void close() override
-    {
-        ++receiver_->closed;
-        closed_ = true;
-        for (Timer* timer : timers_) timer->cancel();
-    }
 
-private:
     using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
                                                     boost::asio::wait_traits<std::chrono::steady_clock>,
                                                     targets::Executor>;

@@ -114,15 +114,16 @@ TEST_CASE("a lane sends copies with the id, rule and target of the dead letter, 
     REQUIRE(todo.forwards);
     lane.on_forwards(now, std::vector<DeadLetter>{letter(5)});
     for (int i = 0; i < 6; ++i) {
-        todo.attempts.clear();
+        todo.requests.clear();
         todo.forwards.reset();
         lane.pump(now, 100, todo);
         if (todo.forwards) {
             lane.on_forwards(now, todo.forwards->after_id < 5 ? std::vector<DeadLetter>{letter(5)} : std::vector<DeadLetter>{});
             lane.pump(now, 100, todo);
         }
-        REQUIRE(todo.attempts.size() == 1);
-        const Attempt& attempt = todo.attempts.front();
+        REQUIRE(todo.requests.size() == 1);
+        const Request request = todo.requests.front();
+        const Attempt& attempt = request.attempts.front();
         CHECK(attempt.id == "dlv_5");
         CHECK(attempt.rule == "large");
         CHECK(attempt.target == "orders");
@@ -131,9 +132,9 @@ TEST_CASE("a lane sends copies with the id, rule and target of the dead letter, 
         outcome.verdict = i % 2 == 0 ? targets::Verdict::retry : targets::Verdict::reject;
         outcome.cause = targets::Cause::status;
         if (i == 5) outcome.verdict = targets::Verdict::delivered;
-        lane.on_outcome(now, attempt.ticket, outcome, todo);
+        lane.on_outcomes(now, request.ticket, {outcome}, todo);
         // The page is used up: the pass goes on reading and finds nothing more.
-        todo.attempts.clear();
+        todo.requests.clear();
         todo.forwards.reset();
         lane.pump(now, 100, todo);
         if (todo.forwards) lane.on_forwards(now, std::vector<DeadLetter>{});

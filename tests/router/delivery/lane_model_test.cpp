@@ -6,6 +6,7 @@
 // crash explains them.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <deque>
 #include <map>
@@ -52,6 +53,8 @@ public:
         settings_.retry.backoff_max = 20s;
         if (pick(3) == 0) settings_.retry.max_age = 30s;  // a target that is down then loses its backlog
         if (pick(2) == 0) settings_.dead_letter_target = "graveyard";
+        if (order != Order::strict && pick(2) == 0)
+            settings_.batch = {2 + static_cast<std::uint32_t>(pick(7)), 5 + pick(60), pick(3) == 0 ? Duration{2s} : Duration{0}};
         boot(StateModel{});
     }
 
@@ -146,6 +149,7 @@ private:
         lane_ = std::make_unique<Lane>(std::move(start), limits_, draws_);
         lane_->configure(&settings_);
         last_first_ = {};
+        attempts_.clear();
     }
 
     void crash()
@@ -164,19 +168,12 @@ private:
 
     void perform()
     {
-        for (Attempt& attempt : std::exchange(todo_.attempts, {})) {
-            const DeliveryKey key = key_of(attempt);
-            CHECK(attempt.target == "t");
-            CHECK(attempt.id == delivery_id(attempt.event->id, attempt.rule, "t"));
-            if (redriven_.count(key) == 0) CHECK(durable_.ended.count({"t", key}) == 0);
-            check_order(attempt, key);
-            if (settings_.order.order != Order::key && !waits_ && attempt.number == 1 && redriven_.count(key) == 0 && first_started_.insert(key).second) {
-                CHECK(last_first_ < key);  // first attempts in journal order
-                last_first_ = key;
-            }
-            flying_.push_back(std::move(attempt));
+        for (Request& request : std::exchange(todo_.requests, {})) {
+            check_request(request);
+            flying_.push_back(std::move(request));
         }
-        CHECK(flying_.size() + event_reads_.size() + key_reads_.size() <= concurrency());
+        CHECK(flying_.size() <= concurrency());
+        if (!settings_.batch.any()) CHECK(flying_.size() + event_reads_.size() + key_reads_.size() <= concurrency());
         for (KeyRead& read : std::exchange(todo_.keys, {})) {
             flush();
             key_reads_.push_back({std::move(read), unsynced_.size()});
@@ -198,9 +195,33 @@ private:
         todo_.notes.clear();
     }
 
+    void check_request(const Request& request)
+    {
+        std::size_t bytes = 0;
+        std::set<std::string> keys;
+        CHECK(request.batched == settings_.batch.any());
+        CHECK(!request.attempts.empty());
+        for (const Attempt& attempt : request.attempts) {
+            const DeliveryKey key = key_of(attempt);
+            CHECK(attempt.target == "t");
+            CHECK(attempt.id == delivery_id(attempt.event->id, attempt.rule, "t"));
+            if (redriven_.count(key) == 0) CHECK(durable_.ended.count({"t", key}) == 0);
+            check_order(attempt, key);
+            bytes += attempt.event->body.size();
+            if (settings_.order.order == Order::key && attempt.event->body != "{}" && !astray_ && redriven_.count(key) == 0)
+                CHECK(keys.insert(attempt.event->body).second);
+            CHECK(request.attempts.size() <= std::max(1U, settings_.batch.max_events >> std::min(31U, attempts_[key])));
+            if (settings_.order.order != Order::key && !waits_ && !settings_.batch.any() && attempt.number == 1 && redriven_.count(key) == 0 && first_started_.insert(key).second) {
+                CHECK(last_first_ < key);  // first attempts in journal order
+                last_first_ = key;
+            }
+        }
+        if (request.attempts.size() > 1) CHECK(bytes <= settings_.batch.max_bytes);
+    }
+
     void pump()
     {
-        lane_->pump(now(), UINT32_MAX, todo_, &bucket_);
+        lane_->pump(now(), settings_.batch.any() && pick(10) == 0 ? 0 : UINT32_MAX, todo_, &bucket_);
         perform();
     }
 
@@ -231,8 +252,11 @@ private:
         const auto changes = std::exchange(todo_.changes, {});
         for (const Change& change : changes) {
             submitted_.apply(change);
-            if (const auto* ended = std::get_if<Ended>(&change))
+            if (const auto* ended = std::get_if<Ended>(&change)) {
                 CHECK(ended->rule == rule_of(ended->key));
+                // What was answered to many is no delivery's end.
+                if (ended->dead_letter && ended->dead_letter->reason == "final_status") CHECK(refused_.count(ended->key) == 1);
+            }
         }
         // A cursor says only what is so: nothing at or below it, or listed, is neither ended nor in a row.
         for (const DeliveryKey& key : routed_)
@@ -343,6 +367,7 @@ private:
             if (letter.group == 0 || pick(3) == 0) continue;
             RetryRow row{"t", letter.key, letter.rule, letter.event, 0, {}, {}, {}, id, letter.attempts};
             redriven_.insert(letter.key);
+            attempts_.erase(letter.key);
             confirmed_.erase(letter.key);  // of its former life, if a crash took back that it had been redriven
             lane_->redrive(now(), {row}, todo_);
             break;
@@ -354,8 +379,21 @@ private:
     {
         if (flying_.empty()) return;
         const auto at = flying_.begin() + static_cast<std::ptrdiff_t>(pick(flying_.size()));
-        const Attempt attempt = std::move(*at);
+        const Request request = std::move(*at);
         flying_.erase(at);
+        const bool apart = request.batched && pick(2) == 0;  // the answer names each
+        std::vector<Outcome> outcomes;
+        for (const Attempt& attempt : request.attempts) {
+            outcomes.push_back(outcome_of(wild, apart ? std::vector<Attempt>{attempt} : request.attempts));
+            if (!apart) break;
+        }
+        for (std::size_t i = 0; i < request.attempts.size(); ++i) told(request, i, outcomes[apart ? i : 0], apart);
+        lane_->on_outcomes(now(), request.ticket, std::move(outcomes), todo_);
+        pump();
+    }
+
+    Outcome outcome_of(bool wild, const std::vector<Attempt>& of)
+    {
         Outcome outcome{Verdict::delivered, Cause::none, 200, "HTTP 200", {}, {}, 5ms};
         if (wild && (bad_ || pick(3) == 0)) {
             switch (pick(12)) {
@@ -363,20 +401,24 @@ private:
                 case 1: outcome = {Verdict::pause, Cause::status, 410, "HTTP 410", {}, {}, 5ms}; break;
                 case 2: outcome = {Verdict::retry, Cause::internal, 0, "queue", {}, {}, 0ms}; break;
                 case 3: outcome = {Verdict::retry, Cause::status, 429, "HTTP 429", {}, 4s, 5ms}; break;
-                case 4:
-                    outcome = {Verdict::retry, Cause::timeout, 0, "timeout", {}, {}, 5s};
-                    taken_.insert(key_of(attempt));  // it may have taken effect
-                    break;
+                case 4: outcome = {Verdict::retry, Cause::timeout, 0, "timeout", {}, {}, 5s}; break;
                 default: outcome = {Verdict::retry, Cause::connect, 0, "refused", {}, {}, 1ms}; break;
             }
         }
         if (wild && pick(30) == 0) bad_ = !bad_;
-        if (outcome.verdict == Verdict::delivered) {
-            taken_.insert(key_of(attempt));
-            confirmed_.insert(key_of(attempt));
-        }
-        lane_->on_outcome(now(), attempt.ticket, outcome, todo_);
-        pump();
+        const bool poisoned = std::any_of(of.begin(), of.end(), [](const Attempt& one) { return one.sequence % 19 == 0; });
+        if (outcome.verdict == Verdict::delivered && poisoned) outcome = {Verdict::reject, Cause::status, 400, "HTTP 400", "poison", {}, 5ms};
+        return outcome;
+    }
+
+    void told(const Request& request, std::size_t i, const Outcome& outcome, bool apart)
+    {
+        const DeliveryKey key = key_of(request.attempts[i]);
+        const bool own = apart || request.attempts.size() == 1;
+        if (outcome.cause == Cause::timeout || outcome.verdict == Verdict::delivered) taken_.insert(key);  // it may have taken effect
+        if (outcome.verdict == Verdict::delivered) confirmed_.insert(key);
+        if (outcome.verdict == Verdict::reject && own) refused_.insert(key);
+        if (outcome.verdict == Verdict::retry && outcome.cause != Cause::internal) ++attempts_[key];
     }
 
     void answer_event(bool wild)
@@ -427,8 +469,11 @@ private:
     {
         const Window& window = lane_->window();
         CHECK(window.held() <= limits_.window.deliveries + limits_.window.read_items);
-        CHECK(lane_->schedule().held() <= 2 * limits_.retries + settings_.concurrency);
-        CHECK(lane_->in_flight() == flying_.size() + event_reads_.size() + key_reads_.size());
+        CHECK(lane_->schedule().held() <= 2 * limits_.retries + settings_.concurrency * settings_.batch.max_events);
+        std::size_t flying = event_reads_.size() + key_reads_.size();
+        for (const Request& request : flying_) flying += request.attempts.size();
+        CHECK(lane_->in_flight() >= flying);  // the others wait for company, or to be sent
+        if (!lane_->paused().empty()) CHECK(lane_->in_flight() == flying);
         CHECK(lane_->uncommitted() <= limits_.uncommitted_max + limits_.window.deliveries);
         // Pending is counted; here it is compared with what is left by subtraction.
         std::uint64_t ended = submitted_.ended.size();
@@ -455,6 +500,8 @@ private:
     std::set<DeliveryKey> confirmed_;             // and it said so
     std::set<DeliveryKey> first_started_;
     std::set<DeliveryKey> redriven_;              // ever
+    std::set<DeliveryKey> refused_;               // with an answer of its own
+    std::map<DeliveryKey, std::uint32_t> attempts_;  // that failed in this life
     DeliveryKey last_first_{};
     bool bad_ = false;
     bool waits_ = false;
@@ -465,7 +512,7 @@ private:
     Todo todo_;
     StateModel submitted_, durable_;
     std::deque<std::pair<StateModel, Settled>> unsynced_;
-    std::vector<Attempt> flying_;
+    std::vector<Request> flying_;
     std::deque<EventRead> event_reads_;
     std::deque<std::pair<KeyRead, std::size_t>> key_reads_;  // and the syncs it waits for
     std::optional<LaneChunk> chunk_;

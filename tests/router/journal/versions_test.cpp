@@ -1,6 +1,8 @@
 // Routing versions: equal contents share a number, single copies mend, lost ones are told.
 #include <catch2/catch.hpp>
 
+#include <fstream>
+
 #include "tests/router/journal/helpers.hpp"
 
 using namespace eventyard;
@@ -54,7 +56,7 @@ TEST_CASE("a routing version comes back as it was stored, with all that its rout
     RoutingVersion version;
     version.buses = {"default", "other"};
     version.routes = {{"a", "one", "", "", {}, {}},
-                      {"a", "two", R"({"template":"x"})", "$.key", std::chrono::seconds{5}, std::chrono::hours{1}},
+                      {"a", "two", R"({"template":"x"})", "$.key", std::chrono::seconds{5}, std::chrono::hours{1}, "$.when"},
                       {"b", "one", "", "", {}, {}}};
     version.routes.push_back("", "");
     {
@@ -73,7 +75,21 @@ TEST_CASE("a routing version comes back as it was stored, with all that its rout
     CHECK(second.order_key == "$.key");
     CHECK(second.delay == std::chrono::seconds{5});
     CHECK(second.expire_after == std::chrono::hours{1});
+    CHECK(second.deliver_at == "$.when");
     CHECK(stored->routes.targets() == std::vector<std::string>{"one", "two", ""});
     version.routes.push_back("c", "one");
     CHECK(!(stored->routes == version.routes));
+}
+
+TEST_CASE("a routing version of format 1 is read: its routes say nothing of deliver_at")
+{
+    std::ifstream file{std::string{EVENTYARD_SOURCE_DIR} + "/tests/cases/journal/routing-format-1.bin", std::ios::binary};
+    const std::string bytes{std::istreambuf_iterator<char>{file}, {}};
+    const auto read = decode_version(bytes);
+    REQUIRE(read.has_value());
+    const RoutingVersion& version = read->second;
+    CHECK(version.number == 7);
+    CHECK(version.buses == std::vector<std::string>{"default"});
+    const RouteList expected = {{"r1", "a", {}, {}, {}, {}}, {"r2", "b", {}, "$.k", std::chrono::seconds{5}, std::chrono::hours{1}}};
+    CHECK(version.routes == expected);
 }
