@@ -291,15 +291,6 @@ void JournalDesk::read_lane(LaneRead request, std::function<void(Result<LaneChun
     if (!posted) done(Result<LaneChunk>{fail(Errc::cancelled, "the journal is stopping")});
 }
 
-void JournalDesk::excess(std::string target, DeliveryKey after, std::uint64_t limit,
-                         std::function<void(Result<Excess>)> done)
-{
-    const bool posted = post_reader([this, target = std::move(target), after, limit, done] {
-        done(log_->reader().excess(target, after, limit));
-    });
-    if (!posted) done(Result<Excess>{fail(Errc::cancelled, "the journal is stopping")});
-}
-
 void JournalDesk::read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done)
 {
     const bool posted = post_reader([this, sequence, done] {

@@ -58,7 +58,6 @@ public:
         return log_->versions().store_version(version);
     }
     void read_lane(LaneRead request, std::function<void(Result<LaneChunk>)> done) override;
-    void excess(std::string target, DeliveryKey after, std::uint64_t limit, std::function<void(Result<Excess>)> done) override;
     void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) override;
     void submit(CommitUnit unit) override;
     std::vector<SegmentInfo> segments() const override { return log_->segments().infos(); }

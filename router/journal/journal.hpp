@@ -65,12 +65,6 @@ struct LaneRead {
     std::size_t max_bytes = 1U << 20; // of bodies
 };
 
-/// What a target would have to give up, the oldest first, to keep within a limit.
-struct Excess {
-    std::uint64_t bytes = 0;          // of bodies above its position, all of them
-    Sequence through = 0;             // without what stands up to here the rest is within the limit; 0: it is
-};
-
 struct SegmentInfo {
     std::string name;
     Sequence first = 0, last = 0;
@@ -130,14 +124,6 @@ public:
     virtual void read_lane(LaneRead request, std::function<void(Result<LaneChunk>)> done) = 0;
     /// One event by sequence, e.g. for a retry. Errc::corrupt: damaged; not_found: no longer kept.
     virtual void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) = 0;
-
-    /// Bytes of a target's deliveries above `after`, beside `limit`. From footers but for two segments. Calls back
-    /// on the reader thread.
-    virtual void excess(std::string target, DeliveryKey after, std::uint64_t limit, std::function<void(Result<Excess>)> done)
-    {
-        (void)target, (void)after, (void)limit;
-        done(fail(Errc::unsupported, "this journal does not know sizes"));
-    }
 
     /// Deliveries by (rule, target) in (after, through]; from footers where they suffice. Blocks; for start.
     virtual Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally(

@@ -242,11 +242,6 @@ Result<std::uint64_t> Reader::count_after(const std::string& target, DeliveryKey
     return settled([&] { return count_after_once(target, after); });
 }
 
-Result<Excess> Reader::excess(const std::string& target, DeliveryKey after, std::uint64_t limit)
-{
-    return settled([&] { return excess_once(target, after, limit); });
-}
-
 Result<LaneChunk> Reader::read_lane_once(const LaneRead& request)
 {
     LaneChunk chunk;
@@ -423,7 +418,7 @@ Result<std::uint64_t> Reader::count_after_once(const std::string& target, Delive
                 const auto at = segment->targets.find(target);
                 if (at == segment->targets.end()) continue;
                 if (segment->first > after.sequence) {
-                    sum += at->second.deliveries;
+                    sum += at->second;
                     continue;
                 }
             }
@@ -438,43 +433,6 @@ Result<std::uint64_t> Reader::count_after_once(const std::string& target, Delive
         EVENTYARD_CHECK(look_into(segment, count));
     }
     return sum;
-}
-
-/// From the newest back, so that only the segment where the limit is passed, the one with the position and the one
-/// that is written to are looked into.
-Result<Excess> Reader::excess_once(const std::string& target, DeliveryKey after, std::uint64_t limit)
-{
-    Excess excess;
-    const auto segments = segments_.all();
-    for (auto at = segments.rbegin(); at != segments.rend(); ++at) {
-        const SegmentPtr& segment = *at;
-        {
-            const std::lock_guard lock{segment->mutex};
-            if (segment->last == 0 || segment->released) continue;
-            if (segment->last < after.sequence) break;
-            if (segment->sealed) {
-                const auto share = segment->targets.find(target);
-                if (share == segment->targets.end()) continue;
-                const std::uint64_t sum = excess.bytes + share->second.bytes;
-                if (segment->first > after.sequence && (sum <= limit || excess.through != 0)) {
-                    excess.bytes = sum;
-                    continue;
-                }
-            }
-        }
-        const auto add = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
-            const std::vector<bool> pairs = pairs_of(index, target);
-            std::vector<std::uint32_t> routes;
-            const auto& events = index.events();
-            for (std::size_t i = events.size(); i-- > 0 && events[i].sequence >= after.sequence;) {
-                if (!goes_to(index, events[i], pairs, after, routes)) continue;
-                excess.bytes += routes.size() * events[i].body_length;
-                if (excess.through == 0 && excess.bytes > limit) excess.through = events[i].sequence;
-            }
-        };
-        EVENTYARD_CHECK(look_into(segment, add));
-    }
-    return excess;
 }
 
 }  // namespace eventyard::router

@@ -32,7 +32,6 @@ public:
     /// Of these alone, as far as they are kept; sorts them.
     Result<Tally> tally_of(std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after);
-    Result<Excess> excess(const std::string& target, DeliveryKey after, std::uint64_t limit);
     [[nodiscard]] std::uint64_t read_bytes() const noexcept { return read_bytes_; }
 
 private:
@@ -53,7 +52,6 @@ private:
     Result<Tally> tally_once(Sequence after, Sequence through);
     Result<Tally> tally_of_once(const std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after_once(const std::string& target, DeliveryKey after);
-    Result<Excess> excess_once(const std::string& target, DeliveryKey after, std::uint64_t limit);
     template <class Visit>
     Result<void> with_index(Segment& segment, Visit visit);
     template <class Visit>
