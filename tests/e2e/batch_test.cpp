@@ -53,7 +53,8 @@ std::vector<std::string> post(const Daemon& daemon, int requests, const std::str
         for (int n = 1; n < 100; ++n) body += "{\"source\":\"s\",\"n\":" + std::to_string(n) + "}\n";
         const auto answer = support::http_post(daemon.http(), "/v1/events", body, "application/x-ndjson");
         REQUIRE(answer.status == 202);
-        for (const json& one : json::parse(answer.body).at("items")) ids.push_back(one.at("id").get<std::string>());
+        const json said = json::parse(answer.body);
+        for (const json& one : said.at("items")) ids.push_back(one.at("id").get<std::string>());
     }
     return ids;
 }

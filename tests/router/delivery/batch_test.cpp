@@ -167,7 +167,7 @@ TEST_CASE("a batch that is refused as a whole is bisected, and only what is to b
     for (const Ended& ended : bench.changes<Ended>()) CHECK((ended.ending == Ending::dead_lettered) == (ended.key.sequence == poison));
 }
 
-TEST_CASE("a failure that may pass is each delivery's own; they are due together, and in ever smaller batches")
+TEST_CASE("a failure that may pass is each delivery's own, and they are due together in ever smaller batches")
 {
     LaneSettings settings = batches(8);
     settings.concurrency = 10;
