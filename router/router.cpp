@@ -18,6 +18,7 @@
 #include "router/admin/api.hpp"
 #include "router/backup.hpp"
 #include "router/dead_letter_desk.hpp"
+#include "router/delivery_desk.hpp"
 #include "router/ingest/server.hpp"
 #include "router/pipeline.hpp"
 #include "router/reserve.hpp"
@@ -104,6 +105,7 @@ public:
         reserve_ = std::make_unique<Reserve>(disk_, data_dir_, table->process.min_free);
         desk_ = std::make_unique<DeadLetterDesk>(line_.state(), clock_, desk_hooks());
         desk_->start();
+        deliveries_ = std::make_unique<DeliveryDesk>(line_.journal(), line_.state(), delivery_hooks());
         backup_ = std::make_unique<BackupDesk>(disk_, clock_, line_.journal(), line_.state(), data_dir_, backup_hooks());
         put_in_effect(std::move(table));
 
@@ -237,6 +239,16 @@ public:
         if (!lock) return done(reloading().error());
         if (!line_.engine().release_keys(target, order_key, done)) done(known(target, false).error());
     }
+    void deliveries(DeliveryFilter filter, std::string after, std::size_t limit,
+                    std::function<void(Result<DeliveryPage>)> done) override
+    {
+        deliveries_->list(std::move(filter), std::move(after), limit, std::move(done));
+    }
+    void act_on_deliveries(DeliveryAct what, DeliveryFilter filter, std::string after, std::size_t limit, Act act,
+                           std::function<void(Result<DeliveriesActed>)> done) override
+    {
+        deliveries_->act(what, std::move(filter), std::move(after), limit, std::move(act), std::move(done));
+    }
     void dead_letters(DeadLetterFilter filter, std::function<void(Result<DeadLetterPage>)> done) override
     {
         line_.state().dead_letters(std::move(filter), std::move(done));
@@ -354,6 +366,23 @@ private:
         hooks.gather = [this](std::function<void()> done) { gather(std::move(done)); };
         hooks.hold = [this] { return line_.hold_segments(); };
         hooks.let_go = [this] { line_.let_segments_go(); };
+        return hooks;
+    }
+
+    /// All of it on the control thread.
+    DeliveryDesk::Hooks delivery_hooks()
+    {
+        DeliveryDesk::Hooks hooks;
+        hooks.post = [this](std::function<void()> work) { asio::post(control_, std::move(work)); };
+        hooks.views = [this](const std::string& target, std::function<void(std::vector<LaneView>)> done) {
+            line_.engine().views(target, std::move(done));
+        };
+        hooks.act = [this](const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+                           const std::function<void(Result<Acted>)>& done) {
+            const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+            if (!lock) return done(reloading().error());
+            if (!line_.engine().act(target, what, std::move(picked), done)) done(known(target, false).error());
+        };
         return hooks;
     }
 
@@ -520,6 +549,7 @@ private:
     std::unique_ptr<IngestServer> ingest_;
     std::unique_ptr<Reserve> reserve_;
     std::unique_ptr<DeadLetterDesk> desk_;
+    std::unique_ptr<DeliveryDesk> deliveries_;
     std::unique_ptr<BackupDesk> backup_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 

@@ -441,6 +441,45 @@ void Shard::redrive(const std::string& target, std::vector<RetryRow> rows, std::
     flush([done = std::move(done)] { done({}); });
 }
 
+/// Of lanes with anything pending that has no row; empty `target`: all of them. What has settled is handed over
+/// first, so that a delivery is in a view or has a row.
+std::vector<LaneView> Shard::views(const std::string& target)
+{
+    flush();
+    const Now at = now();
+    std::vector<LaneView> views;
+    for (const auto& [name, entry] : entries_)
+        if ((target.empty() || target == name) && (!entry->lane.idle() || entry->lane.in_flight() > 0))
+            views.push_back(entry->lane.view(at));
+    return views;
+}
+
+void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+                std::function<void(Result<Acted>)> done)
+{
+    Entry* const entry = find(target);
+    const auto stopping = [target] { return fail(Errc::cancelled, "target '" + target + "' has no lane now"); };
+    if (stage_ != Stage::running || !entry) return done(stopping());
+    std::vector<DeliveryKey> keys;
+    for (const PickedDelivery& one : picked) keys.push_back(one.key);
+    entry->lane.watch_rows();
+    flush([=, self = shared_from_this(), keys = std::move(keys), picked = std::move(picked), done = std::move(done)] {
+        self->place_.state.rows_of(target, keys, [=](Result<std::vector<RetryRow>> rows) {
+            self->post([=, rows = std::move(rows)](Shard& shard) mutable {
+                const bool running = shard.stage_ == Stage::running;
+                if (!running || !rows.has_value()) {
+                    entry->lane.unwatch_rows();
+                    return done(running ? rows.error() : stopping());
+                }
+                const Acted acted = entry->lane.act(shard.now(), what, picked, std::move(*rows), shard.todo_);
+                entry->lane.unwatch_rows();
+                shard.pump(*entry);
+                shard.flush([done, acted] { done(acted); });
+            });
+        });
+    });
+}
+
 void Shard::look_at(const LaneLook& look) const
 {
     for (const auto& [name, entry] : entries_) look(entry->lane, seen_, todo_.changes);

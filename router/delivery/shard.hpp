@@ -78,6 +78,9 @@ public:
     void release_keys(const std::string& target, const std::string& order_key,
                       const std::function<void(std::size_t)>& done);
     void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
+    [[nodiscard]] std::vector<LaneView> views(const std::string& target);
+    void act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+             std::function<void(Result<Acted>)> done);
     void stop(Duration grace, std::function<void()> done);
     void look_at(const LaneLook& look) const;
     /// Hands over what has settled first, so that what the state counts as ended and what is counted here
