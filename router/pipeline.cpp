@@ -96,6 +96,7 @@ Result<void> Pipeline::start(const std::vector<TargetSpec>& specs)
                                        options_.engine);
     EVENTYARD_CHECK(engine_->start(specs, state_->snapshot()));
     journal_->set_listener([this](CommitBatchPtr batch) {
+        const std::lock_guard lock{telling_};
         engine_->on_commit(batch);
         place_.control([this, batch = std::move(batch)] { routed_.add(*batch); });
     });

@@ -185,20 +185,43 @@ public:
 
     // --- admin::Backend --------------------------------------------------------------------------
 
+    /// Of one cut: lanes, what they have had end, and what was routed, all behind the same commit.
     void status(std::function<void(admin::StatusReport)> done) override
     {
-        line_.engine().status([this, done = std::move(done)](std::vector<TargetStatus> targets) mutable {
-            asio::post(control_, [this, done = std::move(done), targets = std::move(targets)]() mutable {
+        struct Cut {  // control thread
+            std::optional<std::vector<TargetStatus>> targets;
+            std::optional<std::vector<LedgerRow>> routed;
+            std::vector<EventTotals> events;
+            std::function<void(admin::StatusReport)> done;
+        };
+        const auto cut = std::make_shared<Cut>();
+        cut->done = std::move(done);
+        const auto whole = [this, cut] {
+            if (!cut->targets || !cut->routed) return;
+            admin::StatusReport report = look();
+            report.ledger = admin::ledger_at_cut(std::move(*cut->routed), *cut->targets);
+            report.targets = std::move(*cut->targets);
+            report.events = std::move(cut->events);
+            cut->done(std::move(report));
+        };
+        line_.between_commits([&] {
+            line_.engine().status([this, cut, whole](std::vector<TargetStatus> targets) {
+                asio::post(control_, [cut, whole, targets = std::move(targets)]() mutable {
+                    cut->targets = std::move(targets);
+                    whole();
+                });
+            });
+            asio::post(control_, [this, cut, whole] {
                 line_.hand_over_totals();
                 hand_over_received();
                 // The state applies what was submitted before it reads.
-                line_.state().ledger([this, done = std::move(done), targets = std::move(targets)](
-                                   Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) mutable {
-                    admin::StatusReport report = look();
-                    report.targets = std::move(targets);
-                    if (rows.has_value()) report.ledger = std::move(*rows);
-                    report.events = std::move(events);
-                    done(std::move(report));
+                line_.state().ledger([this, cut, whole](Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) {
+                    asio::post(control_, [cut, whole, rows = std::move(rows), events = std::move(events)]() mutable {
+                        cut->routed.emplace();
+                        if (rows.has_value()) cut->routed = std::move(*rows);
+                        cut->events = std::move(events);
+                        whole();
+                    });
                 });
             });
         });
@@ -260,10 +283,19 @@ public:
     }
     void audit(std::function<void(Result<AuditReport>)> done) override
     {
+        if (!line_.hold_segments()) {  // what is counted in the journal stays there meanwhile; a round takes a moment
+            const auto again = std::make_shared<asio::steady_timer>(control_, std::chrono::milliseconds{20});
+            return again->async_wait([this, again, done = std::move(done)](const boost::system::error_code& cancelled) mutable {
+                if (cancelled) done(fail(Errc::cancelled, "the daemon stops"));
+                else audit(std::move(done));
+            });
+        }
         gather([this, done = std::move(done)] {
             line_.state().audit([this, done](Result<AuditState> state) {
                 asio::post(control_, [this, done, state = std::move(state)] {
-                    done(state.has_value() ? router::audit(*state, line_.journal()) : Result<AuditReport>{state.error()});
+                    auto report = state.has_value() ? router::audit(*state, line_.journal()) : Result<AuditReport>{state.error()};
+                    line_.let_segments_go();
+                    done(std::move(report));
                 });
             });
         });

@@ -396,24 +396,26 @@ void Engine::gather(Ask ask, Name name, std::function<void(std::vector<Part>)> d
     gathering->done = std::move(done);
     for (std::size_t i = 0; i < shards_.size(); ++i) {
         shards_[i]->post([gathering, i, ask, name](Shard& self) {
-            gathering->parts[i] = ask(self);
-            if (--gathering->missing > 0) return;
-            std::vector<Part> all;
-            for (auto& part : gathering->parts) std::move(part.begin(), part.end(), std::back_inserter(all));
-            std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return a.*name < b.*name; });
-            gathering->done(std::move(all));
+            ask(self, [gathering, i, name](std::vector<Part> taken) {
+                gathering->parts[i] = std::move(taken);
+                if (--gathering->missing > 0) return;
+                std::vector<Part> all;
+                for (auto& part : gathering->parts) std::move(part.begin(), part.end(), std::back_inserter(all));
+                std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return a.*name < b.*name; });
+                gathering->done(std::move(all));
+            });
         });
     }
 }
 
 void Engine::status(std::function<void(std::vector<TargetStatus>)> done) const
 {
-    gather<TargetStatus>([](Shard& shard) { return shard.status(); }, &TargetStatus::name, std::move(done));
+    gather<TargetStatus>([](Shard& shard, auto take) { shard.status(std::move(take)); }, &TargetStatus::name, std::move(done));
 }
 
 void Engine::views(const std::string& target, std::function<void(std::vector<LaneView>)> done) const
 {
-    gather<LaneView>([target](Shard& shard) { return shard.views(target); }, &LaneView::target, std::move(done));
+    gather<LaneView>([target](Shard& shard, auto take) { take(shard.views(target)); }, &LaneView::target, std::move(done));
 }
 
 bool Engine::act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,

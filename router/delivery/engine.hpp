@@ -101,7 +101,7 @@ public:
     [[nodiscard]] bool act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
                            std::function<void(Result<Acted>)> done);
 
-    /// Gathers over all threads; sorted by name. Calls back on an I/O thread.
+    /// Gathers over all threads; sorted by name. Calls back on a thread of the state. See Pipeline::between_commits().
     void status(std::function<void(std::vector<TargetStatus>)> done) const;
 
     /// Shows every lane at once. Only where no other thread runs: in the simulator.
@@ -119,7 +119,7 @@ private:
         std::shared_ptr<LaneGauge> gauge;
     };
 
-    /// Asks every shard for a part and brings all of it, sorted by `name`, to `done`.
+    /// Has every shard give a part, by ask(shard, take), and brings all of it, sorted by `name`, to `done`.
     template <class Part, class Ask, class Name>
     void gather(Ask ask, Name name, std::function<void(std::vector<Part>)> done) const;
 

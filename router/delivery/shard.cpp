@@ -485,10 +485,11 @@ void Shard::look_at(const LaneLook& look) const
     for (const auto& [name, entry] : entries_) look(entry->lane, seen_, todo_.changes);
 }
 
-std::vector<TargetStatus> Shard::status()
+void Shard::status(std::function<void(std::vector<TargetStatus>)> done)
 {
     flush();
     std::vector<TargetStatus> all;
+    std::vector<std::string> names;
     const Now at = now();
     for (const auto& [name, entry] : entries_) {
         const Lane& lane = entry->lane;
@@ -523,9 +524,19 @@ std::vector<TargetStatus> Shard::status()
             status.rate_waits = std::max(Duration{0}, entry->running->bucket.next() - at.steady);
         }
         status.counters = lane.counters();
+        names.push_back(name);
         all.push_back(std::move(status));
     }
-    return all;
+    place_.state.ledger_of(std::move(names), [all = std::move(all), done = std::move(done)](Result<std::vector<LedgerRow>> rows) mutable {
+        if (rows.has_value()) {
+            auto row = rows->begin();
+            for (TargetStatus& one : all) {  // both by name
+                one.ledger.emplace();
+                for (; row != rows->end() && row->target == one.name; ++row) one.ledger->push_back(std::move(*row));
+            }
+        }
+        done(std::move(all));
+    });
 }
 
 void Shard::note(const Entry& entry, const Note& line) const

@@ -83,9 +83,9 @@ public:
              std::function<void(Result<Acted>)> done);
     void stop(Duration grace, std::function<void()> done);
     void look_at(const LaneLook& look) const;
-    /// Hands over what has settled first, so that what the state counts as ended and what is counted here
-    /// as pending fit together.
-    [[nodiscard]] std::vector<TargetStatus> status();
+    /// Hands over what has settled first, and asks the state for the ledger right after it, so that what is counted
+    /// there as ended and here as pending is of one moment. `done` runs on the state's thread.
+    void status(std::function<void(std::vector<TargetStatus>)> done);
 
 private:
     /// One Target at work; the lanes of a renamed target share it with the new name's.

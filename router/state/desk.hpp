@@ -93,6 +93,11 @@ public:
             return store.dead_letter_groups(target);
         });
     }
+    void ledger_of(std::vector<std::string> targets, std::function<void(Result<std::vector<LedgerRow>>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done),
+            [targets = std::move(targets)](Store& store) { return store.ledger_of(targets); });
+    }
     void audit(std::function<void(Result<AuditState>)> done) override
     {
         ask(Request::Needs::applied, std::move(done), [](Store& store) { return store.audit(); });

@@ -316,6 +316,8 @@ public:
     virtual void forwards(std::string target, std::int64_t after_id, std::size_t limit,
                           std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
     virtual void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) = 0;
+    /// The rows of these targets alone.
+    virtual void ledger_of(std::vector<std::string> targets, std::function<void(Result<std::vector<LedgerRow>>)> done) = 0;
     /// Most letters first; empty: of all targets.
     virtual void dead_letter_groups(std::string target,
                                     std::function<void(Result<std::vector<DeadLetterGroup>>)> done) = 0;

@@ -64,6 +64,7 @@ public:
     Result<std::vector<DeadLetter>> forwards(const std::string& target, std::int64_t after_id,
                                              std::size_t limit);
     Result<std::vector<LedgerRow>> ledger();
+    Result<std::vector<LedgerRow>> ledger_of(const std::vector<std::string>& targets);
     Result<std::vector<EventTotals>> event_totals();
 
     [[nodiscard]] Database& database() noexcept { return database_; }

@@ -30,6 +30,28 @@ Result<std::vector<RetryRow>> collect_retries(Statement& rows, const std::string
     }
 }
 
+/// Rows of (rule, target, what, n) in that order.
+Result<void> collect_ledger(Statement& rows, std::vector<LedgerRow>& ledger)
+{
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return {};
+        if (ledger.empty() || ledger.back().target != rows.view(1) ||
+            ledger.back().rule != rows.view(0))
+            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}, 0});
+        const std::int64_t what = rows.integer(2);
+        const std::uint64_t n = natural(rows.integer(3));
+        if (what == ledger_routed)
+            ledger.back().routed = n;
+        else if (what == ledger_replayed)
+            ledger.back().replayed = n;
+        else if (what == ledger_counted)
+            ledger.back().counted = n;
+        else if (what >= 0 && what < endings && n > 0)
+            ledger.back().ended[static_cast<Ending>(what)] = n;
+    }
+}
+
 std::int64_t bounded(std::size_t limit) noexcept
 {
     return static_cast<std::int64_t>(std::min<std::size_t>(limit, 1'000'000));
@@ -393,23 +415,17 @@ Result<std::vector<LedgerRow>> Store::ledger()
     EVENTYARD_TRY(rows, Statement::prepare(database_,
                                            "SELECT rule, target, what, n FROM ledger"
                                            " ORDER BY target, rule, what"));
-    for (;;) {
-        EVENTYARD_TRY(row, rows.step());
-        if (!row) return ledger;
-        if (ledger.empty() || ledger.back().target != rows.view(1) ||
-            ledger.back().rule != rows.view(0))
-            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}, 0});
-        const std::int64_t what = rows.integer(2);
-        const std::uint64_t n = natural(rows.integer(3));
-        if (what == ledger_routed)
-            ledger.back().routed = n;
-        else if (what == ledger_replayed)
-            ledger.back().replayed = n;
-        else if (what == ledger_counted)
-            ledger.back().counted = n;
-        else if (what >= 0 && what < endings && n > 0)
-            ledger.back().ended[static_cast<Ending>(what)] = n;
-    }
+    EVENTYARD_CHECK(collect_ledger(rows, ledger));
+    return ledger;
+}
+
+Result<std::vector<LedgerRow>> Store::ledger_of(const std::vector<std::string>& targets)
+{
+    if (open_) EVENTYARD_CHECK(flush_ledger());
+    std::vector<LedgerRow> ledger;
+    for (const std::string& target : targets)
+        EVENTYARD_CHECK(collect_ledger(sql_->ledger_of.bind(std::string_view(target)), ledger));
+    return ledger;
 }
 
 Result<std::vector<EventTotals>> Store::event_totals()

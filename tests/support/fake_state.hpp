@@ -364,6 +364,10 @@ public:
     {
         push([done] { done(std::vector<LedgerRow>{}, {}); }, nullptr);
     }
+    void ledger_of(std::vector<std::string>, std::function<void(Result<std::vector<LedgerRow>>)> done) override
+    {
+        push([done] { done(std::vector<LedgerRow>{}); }, nullptr);
+    }
     void export_copy(std::string, std::function<void(Result<void>)> done) override
     {
         push([done] { done({}); }, nullptr);
