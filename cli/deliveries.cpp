@@ -49,17 +49,19 @@ template <class Visit>
 std::optional<json> walk(const Options& options, std::size_t at_most, Visit visit, int& exit_code)
 {
     json next = options.after;
-    std::set<std::pair<std::uint64_t, std::string>> seen;  // what moves meanwhile may come twice
-    while (!next.is_null() && seen.size() < at_most) {
+    std::size_t met = 0;
+    while (!next.is_null() && met < at_most) {
         const auto answer = ask_or_complain(
             *options.admin, "GET",
-            "/v1/deliveries" + query_of(options, fmt::format("limit={}&after={}", std::min(page_max, at_most - seen.size()),
+            "/v1/deliveries" + query_of(options, fmt::format("limit={}&after={}", std::min(page_max, at_most - met),
                                                              encode(next.get<std::string>()))),
             exit_code);
         if (!answer) return std::nullopt;
         const json page = answer->json();
-        for (const json& one : page.value("deliveries", json::array()))
-            if (seen.emplace(one.value("sequence", std::uint64_t{0}), one.value("id", "")).second) visit(one);
+        for (const json& one : page.value("deliveries", json::array())) {
+            ++met;
+            visit(one);
+        }
         next = page.value("next", json());
     }
     return next;
@@ -68,8 +70,12 @@ std::optional<json> walk(const Options& options, std::size_t at_most, Visit visi
 int list(const Options& options)
 {
     json all = json::array();
+    std::set<std::string> seen;  // what moves meanwhile may come twice
+    const auto take = [&](const json& one) {
+        if (seen.insert(one.value("id", "")).second) all.push_back(one);
+    };
     int exit_code = 0;
-    const auto next = walk(options, options.limit, [&](const json& one) { all.push_back(one); }, exit_code);
+    const auto next = walk(options, options.limit, take, exit_code);
     if (!next) return exit_code;
     if (options.admin->json) {
         std::cout << json{{"deliveries", all}, {"next", *next}}.dump(2, ' ', false, json::error_handler_t::replace) << "\n";
