@@ -107,6 +107,7 @@ void Lane::discard_row(const Now& now, RetryRow row, Todo& todo)
     if (row.held()) {  // not the first of its key: the others wait on
         keys_.drop_row(row.order_key);
         --held_;
+        if (watchers_ > 0) touched_.insert(row.key);
         todo.changes.emplace_back(Ended{target_, row.key, std::move(row.rule), Ending::discarded_operator, std::nullopt,
                                         std::nullopt, false, row.letter != 0});
         ++uncommitted_;

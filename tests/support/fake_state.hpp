@@ -366,7 +366,7 @@ public:
     }
     void ledger_of(std::vector<std::string>, std::function<void(Result<std::vector<LedgerRow>>)> done) override
     {
-        push([done] { done(std::vector<LedgerRow>{}); }, nullptr);
+        done(std::vector<LedgerRow>{});  // at once, also while batches stall
     }
     void export_copy(std::string, std::function<void(Result<void>)> done) override
     {
