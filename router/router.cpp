@@ -211,18 +211,16 @@ public:
                     whole();
                 });
             });
-            asio::post(control_, [this, cut, whole] {
-                line_.hand_over_totals();
-                hand_over_received();
-                // The state applies what was submitted before it reads.
-                line_.state().ledger([this, cut, whole](Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) {
-                    asio::post(control_, [cut, whole, rows = std::move(rows), events = std::move(events)]() mutable {
-                        cut->routed.emplace();
-                        if (rows.has_value()) cut->routed = std::move(*rows);
-                        cut->events = std::move(events);
-                        whole();
-                    });
-                });
+        });
+        line_.hand_over_totals();
+        hand_over_received();
+        // The state applies what was submitted before it reads.
+        line_.state().ledger([this, cut, whole](Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) {
+            asio::post(control_, [cut, whole, rows = std::move(rows), events = std::move(events)]() mutable {
+                cut->routed.emplace();
+                if (rows.has_value()) cut->routed = std::move(*rows);
+                cut->events = std::move(events);
+                whole();
             });
         });
     }

@@ -37,7 +37,8 @@ support::Finished run(const Daemon& daemon, std::vector<std::string> arguments, 
 
 std::uint64_t ended(const Daemon& daemon, const std::string& rule, const char* ending)
 {
-    for (const json& row : daemon.status().at("ledger"))
+    const json status = daemon.status();
+    for (const json& row : status.at("ledger"))
         if (row.at("rule") == rule) return row.at(ending).get<std::uint64_t>();
     return 0;
 }
