@@ -90,7 +90,7 @@ TEST_CASE("pending deliveries of a paused target are listed, some discarded, and
     CHECK(run(daemon, {"audit"}).exit.code == 0);
 }
 
-TEST_CASE("retries picked by hand go out now; one in flight is discarded when its attempt fails")
+TEST_CASE("retries picked by hand go out now, and one in flight is discarded when its attempt fails")
 {
     TempDir directory;
     Sink sink{{"--respond-each", "503,200"}};

@@ -139,7 +139,7 @@ TEST_CASE("a list has what is pending in memory, on disk, in flight and in retry
     for (const char* bad : {"x", "j:1", "r:1:2:x", "j:a:1:t"}) CHECK(office.page(bad).error().code == Errc::invalid);
 }
 
-TEST_CASE("a discard ends what is pending, however far behind, durably and for ever; what flies ends with its attempt")
+TEST_CASE("a discard ends what is pending, however far behind, durably and for ever, and what flies ends with its attempt")
 {
     const auto slow = std::make_shared<Receiver>();
     slow->mode = Mode::hang;
