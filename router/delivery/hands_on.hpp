@@ -51,7 +51,7 @@ struct Acted {
     std::uint64_t in_flight = 0;         // discard: ends when its attempt does, unless that succeeds
     std::uint64_t held = 0;              // retry_now: waits behind its order key all the same
     std::uint64_t no_room = 0;           // discard: too much is discarded above the cursor already, see WindowLimits
-    std::vector<PickedDelivery> again;   // they moved while their rows were read: pick them once more
+    std::vector<PickedDelivery> again;   // they moved meanwhile, or much else is not durable yet: pick them once more
 };
 
 }  // namespace eventyard::router

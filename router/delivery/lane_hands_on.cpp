@@ -53,7 +53,8 @@ Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> pi
             continue;
         }
         const auto row = by_key.find(one.key);
-        if (touched_.contains(one.key) || (row != by_key.end() && row->second.held() && reads_key(row->second.order_key))) {
+        const bool room = uncommitted_ + in_flight_ + ahead.size() < limits_.uncommitted_max;
+        if (!room || touched_.contains(one.key) || (row != by_key.end() && row->second.held() && reads_key(row->second.order_key))) {
             acted.again.push_back(std::move(one));
         } else if (row == by_key.end()) {
             if (what == DeliveryAct::discard) discard_fresh(one, ahead, acted, todo);
