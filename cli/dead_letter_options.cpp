@@ -45,14 +45,14 @@ void add_filter_options(CLI::App& app, DeadLetterOptions& options)
     app.add_option("--newer-than", options.newer_than, "only dead for less than this")->type_name("DURATION");
 }
 
-void add_act_options(CLI::App& app, std::string& who, std::string& why)
+void add_act_options(CLI::App& app, std::string& who, std::string& why, const char* why_name)
 {
     const char* user = std::getenv("USER");
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
     who = std::string(user != nullptr ? user : std::to_string(::getuid())) + "@" + host.data();
     app.add_option("--who", who, "who does this, for the log")->capture_default_str();
-    app.add_option("--why", why, "why, for the log");
+    app.add_option(why_name, why, "why, for the log");
 }
 
 }  // namespace eventyard::cli

@@ -21,7 +21,7 @@ struct DeadLetterOptions {
 
 void add_filter_options(CLI::App& app, DeadLetterOptions& options);
 
-/// Who acts: --who, else the user and the host.
-void add_act_options(CLI::App& app, std::string& who, std::string& why);
+/// Who acts: --who, else the user and the host. @param why_name  --reason, where that is no filter
+void add_act_options(CLI::App& app, std::string& who, std::string& why, const char* why_name = "--why");
 
 }  // namespace eventyard::cli

@@ -20,6 +20,7 @@ constexpr Command commands[] = {
     {"serve", "run the daemon", setup_serve},
     {"status", "what a running daemon holds, and its ledger", setup_status},
     {"targets", "list, pause, resume, retry and release a running daemon's targets", setup_targets},
+    {"deliveries", "pending deliveries: list, retry now, discard", setup_deliveries},
     {"dead-letters", "list, show, redrive, discard and export what could not be delivered", setup_dead_letters},
     {"audit", "recount every delivery and hold the ledger against it", setup_audit},
     {"reload", "have a running daemon read its configuration again", setup_reload},

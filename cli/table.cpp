@@ -60,7 +60,9 @@ std::string grouped(std::uint64_t value)
 
 std::string counted(std::uint64_t count, const std::string& word)
 {
-    return grouped(count) + " " + word + (count == 1 ? "" : word.back() == 's' ? "es" : "s");
+    if (count == 1) return grouped(count) + " " + word;
+    if (word.ends_with("ry")) return grouped(count) + " " + word.substr(0, word.size() - 1) + "ies";
+    return grouped(count) + " " + word + (word.back() == 's' ? "es" : "s");
 }
 
 }  // namespace eventyard::cli

@@ -22,7 +22,7 @@ private:
 
 /// 1234567 -> "1,234,567".
 [[nodiscard]] std::string grouped(std::uint64_t value);
-/// 1 "rule" -> "1 rule", 2 "bus" -> "2 buses".
+/// 1 "rule" -> "1 rule", 2 "bus" -> "2 buses", 2 "delivery" -> "2 deliveries".
 [[nodiscard]] std::string counted(std::uint64_t count, const std::string& word);
 
 }  // namespace eventyard::cli

@@ -96,8 +96,10 @@ Result<void> Pipeline::start(const std::vector<TargetSpec>& specs)
                                        options_.engine);
     EVENTYARD_CHECK(engine_->start(specs, state_->snapshot()));
     journal_->set_listener([this](CommitBatchPtr batch) {
+        const std::lock_guard lock{telling_};
         engine_->on_commit(batch);
-        place_.control([this, batch = std::move(batch)] { routed_.add(*batch); });
+        told_.push_back(std::move(batch));
+        place_.control([this] { between_commits([] {}); });
     });
     release_ = std::make_unique<SegmentRelease>(*journal_, *state_, options_.release);
     return {};
@@ -119,6 +121,17 @@ Result<RoutingVersionPtr> Pipeline::prepare(const std::vector<TargetSpec>& specs
     }
     EVENTYARD_CHECK(outcome.get());
     return stored;
+}
+
+void Pipeline::between_commits(const std::function<void()>& mark)
+{
+    std::vector<CommitBatchPtr> told;
+    {
+        const std::lock_guard lock{telling_};
+        mark();
+        told.swap(told_);
+    }
+    for (const CommitBatchPtr& batch : told) routed_.add(*batch);
 }
 
 void Pipeline::hand_over_totals()

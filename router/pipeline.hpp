@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,10 @@ public:
     void commit() { engine_->commit(); }
     void abandon() { engine_->abandon(); }
 
+    /// Control thread: runs `mark` between two commits. Lanes meet what it posts to them (Engine::status()) behind the
+    /// same commits, and until this thread goes on to other work the totals are of just those: one cut through
+    /// everything that is counted.
+    void between_commits(const std::function<void()>& mark);
     /// Control thread, at intervals: what commits promised and how far the journal is on disk.
     void hand_over_totals();
     /// Control thread, at intervals, after the totals: what is let go has been counted.
@@ -89,6 +94,8 @@ private:
     std::unique_ptr<Journal> journal_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<SegmentRelease> release_;
+    std::mutex telling_;          // held by the journal's thread while it tells of a commit
+    std::vector<CommitBatchPtr> told_;  // what the control thread has not counted yet
     // Control thread only.
     RoutedCounter routed_;
     Sequence synced_told_ = 0;

@@ -18,6 +18,7 @@
 #include "router/admin/api.hpp"
 #include "router/backup.hpp"
 #include "router/dead_letter_desk.hpp"
+#include "router/delivery_desk.hpp"
 #include "router/ingest/server.hpp"
 #include "router/pipeline.hpp"
 #include "router/reserve.hpp"
@@ -104,6 +105,7 @@ public:
         reserve_ = std::make_unique<Reserve>(disk_, data_dir_, table->process.min_free);
         desk_ = std::make_unique<DeadLetterDesk>(line_.state(), clock_, desk_hooks());
         desk_->start();
+        deliveries_ = std::make_unique<DeliveryDesk>(line_.journal(), line_.state(), delivery_hooks());
         backup_ = std::make_unique<BackupDesk>(disk_, clock_, line_.journal(), line_.state(), data_dir_, backup_hooks());
         put_in_effect(std::move(table));
 
@@ -183,21 +185,42 @@ public:
 
     // --- admin::Backend --------------------------------------------------------------------------
 
+    /// Of one cut: lanes, what they have had end, and what was routed, all behind the same commit.
     void status(std::function<void(admin::StatusReport)> done) override
     {
-        line_.engine().status([this, done = std::move(done)](std::vector<TargetStatus> targets) mutable {
-            asio::post(control_, [this, done = std::move(done), targets = std::move(targets)]() mutable {
-                line_.hand_over_totals();
-                hand_over_received();
-                // The state applies what was submitted before it reads.
-                line_.state().ledger([this, done = std::move(done), targets = std::move(targets)](
-                                   Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) mutable {
-                    admin::StatusReport report = look();
-                    report.targets = std::move(targets);
-                    if (rows.has_value()) report.ledger = std::move(*rows);
-                    report.events = std::move(events);
-                    done(std::move(report));
+        struct Cut {  // control thread
+            std::optional<std::vector<TargetStatus>> targets;
+            std::optional<std::vector<LedgerRow>> routed;
+            std::vector<EventTotals> events;
+            std::function<void(admin::StatusReport)> done;
+        };
+        const auto cut = std::make_shared<Cut>();
+        cut->done = std::move(done);
+        const auto whole = [this, cut] {
+            if (!cut->targets || !cut->routed) return;
+            admin::StatusReport report = look();
+            report.ledger = admin::ledger_at_cut(std::move(*cut->routed), *cut->targets);
+            report.targets = std::move(*cut->targets);
+            report.events = std::move(cut->events);
+            cut->done(std::move(report));
+        };
+        line_.between_commits([&] {
+            line_.engine().status([this, cut, whole](std::vector<TargetStatus> targets) {
+                asio::post(control_, [cut, whole, targets = std::move(targets)]() mutable {
+                    cut->targets = std::move(targets);
+                    whole();
                 });
+            });
+        });
+        line_.hand_over_totals();
+        hand_over_received();
+        // The state applies what was submitted before it reads.
+        line_.state().ledger([this, cut, whole](Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) {
+            asio::post(control_, [cut, whole, rows = std::move(rows), events = std::move(events)]() mutable {
+                cut->routed.emplace();
+                if (rows.has_value()) cut->routed = std::move(*rows);
+                cut->events = std::move(events);
+                whole();
             });
         });
     }
@@ -237,6 +260,16 @@ public:
         if (!lock) return done(reloading().error());
         if (!line_.engine().release_keys(target, order_key, done)) done(known(target, false).error());
     }
+    void deliveries(DeliveryFilter filter, std::string after, std::size_t limit,
+                    std::function<void(Result<DeliveryPage>)> done) override
+    {
+        deliveries_->list(std::move(filter), std::move(after), limit, std::move(done));
+    }
+    void act_on_deliveries(DeliveryAct what, DeliveryFilter filter, std::string after, std::size_t limit, Act act,
+                           std::function<void(Result<DeliveriesActed>)> done) override
+    {
+        deliveries_->act(what, std::move(filter), std::move(after), limit, std::move(act), std::move(done));
+    }
     void dead_letters(DeadLetterFilter filter, std::function<void(Result<DeadLetterPage>)> done) override
     {
         line_.state().dead_letters(std::move(filter), std::move(done));
@@ -248,10 +281,19 @@ public:
     }
     void audit(std::function<void(Result<AuditReport>)> done) override
     {
+        if (!line_.hold_segments()) {  // what is counted in the journal stays there meanwhile; a round takes a moment
+            const auto again = std::make_shared<asio::steady_timer>(control_, std::chrono::milliseconds{20});
+            return again->async_wait([this, again, done = std::move(done)](const boost::system::error_code& cancelled) mutable {
+                if (cancelled) done(fail(Errc::cancelled, "the daemon stops"));
+                else audit(std::move(done));
+            });
+        }
         gather([this, done = std::move(done)] {
             line_.state().audit([this, done](Result<AuditState> state) {
                 asio::post(control_, [this, done, state = std::move(state)] {
-                    done(state.has_value() ? router::audit(*state, line_.journal()) : Result<AuditReport>{state.error()});
+                    auto report = state.has_value() ? router::audit(*state, line_.journal()) : Result<AuditReport>{state.error()};
+                    line_.let_segments_go();
+                    done(std::move(report));
                 });
             });
         });
@@ -354,6 +396,23 @@ private:
         hooks.gather = [this](std::function<void()> done) { gather(std::move(done)); };
         hooks.hold = [this] { return line_.hold_segments(); };
         hooks.let_go = [this] { line_.let_segments_go(); };
+        return hooks;
+    }
+
+    /// All of it on the control thread.
+    DeliveryDesk::Hooks delivery_hooks()
+    {
+        DeliveryDesk::Hooks hooks;
+        hooks.post = [this](std::function<void()> work) { asio::post(control_, std::move(work)); };
+        hooks.views = [this](const std::string& target, std::function<void(std::vector<LaneView>)> done) {
+            line_.engine().views(target, std::move(done));
+        };
+        hooks.act = [this](const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+                           const std::function<void(Result<Acted>)>& done) {
+            const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+            if (!lock) return done(reloading().error());
+            if (!line_.engine().act(target, what, std::move(picked), done)) done(known(target, false).error());
+        };
         return hooks;
     }
 
@@ -520,6 +579,7 @@ private:
     std::unique_ptr<IngestServer> ingest_;
     std::unique_ptr<Reserve> reserve_;
     std::unique_ptr<DeadLetterDesk> desk_;
+    std::unique_ptr<DeliveryDesk> deliveries_;
     std::unique_ptr<BackupDesk> backup_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 

@@ -4,6 +4,7 @@
 
 #include "router/admin/audit_json.hpp"
 #include "router/admin/dead_letter_paths.hpp"
+#include "router/admin/delivery_paths.hpp"
 #include "router/admin/paths.hpp"
 
 namespace eventyard::router::admin {
@@ -60,7 +61,7 @@ void get(Backend& backend, const Request& request, const Respond& respond)
         return backend.audit([respond](const Result<AuditReport>& report) {
             respond(report.has_value() ? Answer{200, audit_json(*report)} : failure(report.error()));
         });
-    if (get_dead_letters(backend, request, respond)) return;
+    if (get_deliveries(backend, request, respond) || get_dead_letters(backend, request, respond)) return;
     respond(error_answer(404, "no such path '" + path + "'"));
 }
 
@@ -80,7 +81,7 @@ void post(Backend& backend, const Request& request, const Respond& respond)
             respond({200, dump({{"path", made->path}, {"store", manifest.store.text()}, {"segments", manifest.segments.size()},
                                 {"journal_bytes", manifest.bytes}, {"last_sequence", manifest.last}})});
         });
-    if (act_on_dead_letters(backend, request, respond)) return;
+    if (act_on_deliveries(backend, request, respond) || act_on_dead_letters(backend, request, respond)) return;
     const std::string targets = "/v1/targets/";
     const auto slash = path.rfind('/');
     if (path.rfind(targets, 0) == 0 && slash > targets.size())
@@ -93,7 +94,7 @@ void post(Backend& backend, const Request& request, const Respond& respond)
 bool is_act(const std::string& path)
 {
     return path == "/v1/reload" || path == "/v1/state/export" || path == "/v1/backup" || path.rfind("/v1/targets/", 0) == 0 ||
-           acts_on_dead_letters(path);
+           acts_on_deliveries(path) || acts_on_dead_letters(path);
 }
 
 }  // namespace

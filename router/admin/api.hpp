@@ -3,6 +3,7 @@
 //     GET  /healthz /readyz /metrics /v1/status /v1/audit
 //     POST /v1/reload
 //     POST /v1/targets/{name}/pause?reason= · /resume · /retry-now · /release?key=
+//     GET  /v1/deliveries · POST /v1/deliveries/discard · /v1/deliveries/retry-now
 //     GET  /v1/dead-letters · /v1/dead-letters/groups · /v1/dead-letters/{id} · /v1/redrives[/{id}]
 //     POST /v1/dead-letters/redrive · /v1/dead-letters/discard · /v1/redrives/{id}/cancel
 //     POST /v1/state/export · /v1/backup
@@ -16,6 +17,7 @@
 #include "router/admin/status.hpp"
 #include "router/audit.hpp"
 #include "router/backup.hpp"
+#include "router/delivery_desk.hpp"
 #include "router/router.hpp"
 #include "router/state/state.hpp"
 
@@ -36,6 +38,11 @@ public:
     /// Order keys on hold go on; empty: all. Brings how many.
     virtual void release_keys(std::string target, std::string order_key,
                               std::function<void(Result<std::size_t>)> done) = 0;
+    // See DeliveryDesk.
+    virtual void deliveries(DeliveryFilter filter, std::string after, std::size_t limit,
+                            std::function<void(Result<DeliveryPage>)> done) = 0;
+    virtual void act_on_deliveries(DeliveryAct what, DeliveryFilter filter, std::string after, std::size_t limit, Act act,
+                                   std::function<void(Result<DeliveriesActed>)> done) = 0;
     virtual void dead_letters(DeadLetterFilter filter,
                               std::function<void(Result<DeadLetterPage>)> done) = 0;
     virtual void audit(std::function<void(Result<AuditReport>)> done) = 0;

@@ -164,6 +164,26 @@ json reload_json(const StatusReport& report)
 
 }  // namespace
 
+std::vector<LedgerRow> ledger_at_cut(std::vector<LedgerRow> routed, const std::vector<TargetStatus>& targets)
+{
+    std::map<std::pair<std::string, std::string>, LedgerRow*> rows;
+    for (LedgerRow& row : routed) rows[{row.target, row.rule}] = &row;
+    for (const TargetStatus& target : targets) {
+        if (!target.ledger) continue;
+        // What ended after the cut is not in the targets' rows; it must not stay in these.
+        for (auto row = rows.lower_bound({target.name, {}}); row != rows.end() && row->first.first == target.name; ++row) {
+            row->second->ended.clear();
+            row->second->replayed = 0;
+        }
+        for (const LedgerRow& own : *target.ledger)
+            if (const auto row = rows.find({own.target, own.rule}); row != rows.end()) {
+                row->second->ended = own.ended;
+                row->second->replayed = own.replayed;
+            }
+    }
+    return routed;
+}
+
 Balance balance(const StatusReport& report)
 {
     Balance sum;

@@ -70,8 +70,10 @@ struct StatusReport {
     StateStatus state;
 };
 
-/// The ledger summed over rules: routed + replayed = every ending + pending must hold. Exact when
-/// nothing is on its way between the parts; under load a look may fall between two of them.
+/// The ledger of one cut: what is routed of `routed`, which was read at that cut, and how it ended of the targets.
+[[nodiscard]] std::vector<LedgerRow> ledger_at_cut(std::vector<LedgerRow> routed, const std::vector<TargetStatus>& targets);
+
+/// The ledger summed over rules: routed + replayed = every ending + pending must hold.
 struct Balance {
     std::uint64_t routed = 0, ended = 0, pending = 0;
     [[nodiscard]] bool holds() const noexcept { return routed == ended + pending; }

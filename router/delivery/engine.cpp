@@ -382,27 +382,51 @@ bool Engine::release_keys(const std::string& target, const std::string& order_ke
     return shard != nullptr;
 }
 
-void Engine::status(std::function<void(std::vector<TargetStatus>)> done) const
+template <class Part, class Ask, class Name>
+void Engine::gather(Ask ask, Name name, std::function<void(std::vector<Part>)> done) const
 {
     struct Gathering {
-        std::vector<std::vector<TargetStatus>> parts;  // one a shard: none writes to another's
+        std::vector<std::vector<Part>> parts;  // one a shard: none writes to another's
         std::atomic<std::size_t> missing;
-        std::function<void(std::vector<TargetStatus>)> done;
+        std::function<void(std::vector<Part>)> done;
     };
     const auto gathering = std::make_shared<Gathering>();
     gathering->parts.resize(shards_.size());
     gathering->missing = shards_.size();
     gathering->done = std::move(done);
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-        shards_[i]->post([gathering, i](Shard& self) {
-            gathering->parts[i] = self.status();
-            if (--gathering->missing > 0) return;
-            std::vector<TargetStatus> all;
-            for (auto& part : gathering->parts) std::move(part.begin(), part.end(), std::back_inserter(all));
-            std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-            gathering->done(std::move(all));
+        shards_[i]->post([gathering, i, ask, name](Shard& self) {
+            ask(self, [gathering, i, name](std::vector<Part> taken) {
+                gathering->parts[i] = std::move(taken);
+                if (--gathering->missing > 0) return;
+                std::vector<Part> all;
+                for (auto& part : gathering->parts) std::move(part.begin(), part.end(), std::back_inserter(all));
+                std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return a.*name < b.*name; });
+                gathering->done(std::move(all));
+            });
         });
     }
+}
+
+void Engine::status(std::function<void(std::vector<TargetStatus>)> done) const
+{
+    gather<TargetStatus>([](Shard& shard, auto take) { shard.status(std::move(take)); }, &TargetStatus::name, std::move(done));
+}
+
+void Engine::views(const std::string& target, std::function<void(std::vector<LaneView>)> done) const
+{
+    gather<LaneView>([target](Shard& shard, auto take) { take(shard.views(target)); }, &LaneView::target, std::move(done));
+}
+
+bool Engine::act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+                 std::function<void(Result<Acted>)> done)
+{
+    Shard* const shard = find(target);
+    if (shard)
+        shard->post([target, what, picked = std::move(picked), done = std::move(done)](Shard& self) mutable {
+            self.act(target, what, std::move(picked), std::move(done));
+        });
+    return shard != nullptr;
 }
 
 void Engine::look_at(const LaneLook& look) const

@@ -95,7 +95,13 @@ public:
     [[nodiscard]] bool release_keys(const std::string& target, const std::string& order_key,
                                     std::function<void(std::size_t)> done);
 
-    /// Gathers over all threads; sorted by name. Calls back on an I/O thread.
+    /// What lanes have pending that has no row of the state; empty: of all targets. Sorted by name; on an I/O thread.
+    void views(const std::string& target, std::function<void(std::vector<LaneView>)> done) const;
+    /// See Lane::act(). `done` runs when all of it is durable, on any thread; not at all when false is returned.
+    [[nodiscard]] bool act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+                           std::function<void(Result<Acted>)> done);
+
+    /// Gathers over all threads; sorted by name. Calls back on a thread of the state. See Pipeline::between_commits().
     void status(std::function<void(std::vector<TargetStatus>)> done) const;
 
     /// Shows every lane at once. Only where no other thread runs: in the simulator.
@@ -112,6 +118,10 @@ private:
         bool stored = false;                   // the state has its cursor for certain
         std::shared_ptr<LaneGauge> gauge;
     };
+
+    /// Has every shard give a part, by ask(shard, take), and brings all of it, sorted by `name`, to `done`.
+    template <class Part, class Ask, class Name>
+    void gather(Ask ask, Name name, std::function<void(std::vector<Part>)> done) const;
 
     Result<std::vector<DeliveryKey>> retry_keys(Sequence first, Sequence last, const std::string& target);
     [[nodiscard]] std::size_t least_loaded() const;

@@ -1,5 +1,6 @@
 #include "router/delivery/key_order.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/result.hpp"
@@ -66,6 +67,35 @@ void KeyOrder::wait(const std::string& name, Waiting waiting)
 void KeyOrder::add_row(const std::string& name)
 {
     change(name, [](Key& key) { ++key.rows; });
+}
+
+void KeyOrder::drop_row(const std::string& name)
+{
+    change(name, [](Key& key) { key.rows -= key.rows > 0 ? 1 : 0; });
+}
+
+std::optional<KeyOrder::Waiting> KeyOrder::drop_waiting(std::uint64_t slot)
+{
+    for (const auto& [name, of] : keys_) {
+        const auto found = std::find_if(of.waiting.begin(), of.waiting.end(),
+                                        [&](const Waiting& one) { return one.slot == slot; });
+        if (found == of.waiting.end()) continue;
+        const auto at = found - of.waiting.begin();
+        return change(std::string{name}, [&](Key& key) {
+            std::optional<Waiting> dropped = std::move(key.waiting[static_cast<std::size_t>(at)]);
+            key.waiting.erase(key.waiting.begin() + at);
+            return dropped;
+        });
+    }
+    return std::nullopt;
+}
+
+std::vector<std::uint64_t> KeyOrder::waiting_slots() const
+{
+    std::vector<std::uint64_t> slots;
+    for (const auto& [name, key] : keys_)
+        for (const Waiting& one : key.waiting) slots.push_back(one.slot);
+    return slots;
 }
 
 std::vector<KeyOrder::Waiting> KeyOrder::park(const std::string& name)

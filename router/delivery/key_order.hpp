@@ -41,6 +41,13 @@ public:
     void wait(const std::string& key, Waiting waiting);
     void add_row(const std::string& key);
 
+    /// A row that waits ends before its turn.
+    void drop_row(const std::string& key);
+    /// One that waits in memory ends before its turn; empty: none of this slot waits.
+    [[nodiscard]] std::optional<Waiting> drop_waiting(std::uint64_t slot);
+    /// The slots of those that wait in memory.
+    [[nodiscard]] std::vector<std::uint64_t> waiting_slots() const;
+
     /// The first failed, or its time has not come. Returns who waited in memory: they become rows now.
     [[nodiscard]] std::vector<Waiting> park(const std::string& key);
     /// The first has ended.

@@ -358,6 +358,7 @@ RetryRow Lane::row_of(const Flight& flight) const
 
 void Lane::keep(RetryRow row, std::optional<AttemptRecord> attempt, Todo& todo)
 {
+    if (watchers_ > 0) touched_.insert(row.key);
     todo.changes.emplace_back(Retrying{std::move(row), std::move(attempt)});
     ++uncommitted_;
     ++unflushed_.count;
@@ -398,6 +399,7 @@ void Lane::redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo)
         row.delay = Duration{0};
         row.received = now.wall;
         row.expires = WallTime::max();
+        if (watchers_ > 0) touched_.insert(row.key);
         todo.changes.emplace_back(Redriven{row});
         schedule_.add(std::move(row), now.steady);
         ++uncommitted_;

@@ -23,11 +23,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "router/delivery/forwards.hpp"
+#include "router/delivery/hands_on.hpp"
 #include "router/delivery/health.hpp"
 #include "router/delivery/key_order.hpp"
 #include "router/delivery/lane_counters.hpp"
@@ -169,6 +171,15 @@ public:
     void redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo);
     /// Keys held since a dead letter go on; empty: all of them. @returns how many
     std::size_t release_keys(const std::string& order_key, Todo& todo);
+
+    [[nodiscard]] LaneView view(const Now& now) const;
+    /// Remembers which rows are written or end, from before their rows are read until act() has them.
+    void watch_rows() noexcept { ++watchers_; }
+    void unwatch_rows() noexcept;
+    /// @param rows  those that the picked have; read after watch_rows() and after all changes until then
+    [[nodiscard]] Acted act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> picked,
+                            std::vector<RetryRow> rows, Todo& todo);
+
     /// No attempt starts any more; those in flight end.
     void stop(const Now& now, Todo& todo);
 
@@ -211,6 +222,7 @@ private:
         bool unread = false;               // its row is being read
         std::string order_key;             // empty: it keeps no order
         bool aged = false;                 // a retry that is to end without an attempt
+        bool doomed = false;               // an operator discarded it: ends, unless this attempt succeeds
         std::uint64_t slot = 0;
         std::uint32_t route = 0;
         StoredEventPtr event;
@@ -254,7 +266,7 @@ private:
     void send(std::uint32_t number, Todo& todo);
     void cut(std::uint32_t number);
     std::uint32_t split_off(std::uint32_t number, std::size_t begin);
-    void bisect(std::uint32_t number);
+    void bisect(const Now& now, std::uint32_t number, Todo& todo);
     void withdraw(const Now& now, Todo& todo);
     void note_health(const Now& now, const std::vector<targets::Outcome>& outcomes, bool probe);
     void on_outcome(const Now& now, std::uint32_t ticket, targets::Outcome& outcome, double draw, Todo& todo);
@@ -285,6 +297,16 @@ private:
     void hold_row(const Flight& flight, Todo& todo);
     void hold_all(const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo);
     void after_end(const Now& now, const Flight& flight, Ending ending, Todo& todo);
+
+    // Hands on, in lane_hands_on.cpp.
+    void discard(const Now& now, Flight& flight, Todo& todo);
+    void discard_row(const Now& now, RetryRow row, Todo& todo);
+    void discard_fresh(const PickedDelivery& picked, std::vector<PickedDelivery>& ahead, Acted& acted, Todo& todo);
+    void discard_unstarted(const PickedDelivery& picked, Todo& todo);
+    void hasten(const Now& now, RetryRow row, Todo& todo);
+    [[nodiscard]] Flight* flight_of(DeliveryKey key);
+    [[nodiscard]] bool reads_key(const std::string& order_key) const;
+
     [[nodiscard]] RetryRow row_of(const Flight& flight) const;
     void keep(RetryRow row, std::optional<AttemptRecord> attempt, Todo& todo);
     [[nodiscard]] Attempt attempt_of(std::uint32_t ticket) const;
@@ -324,6 +346,8 @@ private:
     std::uint32_t in_flight_ = 0;
     std::uint32_t fresh_in_flight_ = 0, retries_in_flight_ = 0, forwards_in_flight_ = 0, unread_ = 0;
     std::uint64_t held_ = 0, delayed_ = 0;        // rows; the delayed are in schedule_
+    std::uint32_t watchers_ = 0;
+    std::set<DeliveryKey> touched_;               // rows written or ended while there are watchers
     std::uint8_t turn_ = 0;
     std::uint64_t uncommitted_ = 0, uncommitted_bytes_ = 0;
     Settled unflushed_;

@@ -62,6 +62,11 @@ void Lane::on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo)
 void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo)
 {
     Flight& flight = flights_[ticket];
+    if (flight.doomed) {
+        discard(now, flight, todo);
+        leave(ticket);
+        return;
+    }
     const bool readable = event.has_value() && flight.route < (*event)->routes.size();
     if (readable && flight.aged && configured_ && !paused_.empty() && !stopping_) {
         flight.event = std::move(*event);
@@ -159,7 +164,8 @@ void Lane::on_outcome(const Now& now, std::uint32_t ticket, Outcome& outcome, do
     if (!delivered && outcome.cause == Cause::internal) {
         ++counters_.uncounted;
         if (!stopping_) hold_until_ = now.steady + pause_after_internal;
-        give_back(now, flight, Duration{0}, todo);
+        if (flight.doomed) discard(now, flight, todo);
+        else give_back(now, flight, Duration{0}, todo);
         return;
     }
     ++counters_.attempts;
@@ -183,7 +189,8 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, double draw,
 {
     if (outcome.verdict == Verdict::pause) {
         if (paused_.empty()) ++counters_.pauses;
-        give_back(now, flight, Duration{0}, todo);
+        if (flight.doomed) discard(now, flight, todo);
+        else give_back(now, flight, Duration{0}, todo);
         pause("the target asked for it: " + in_words(outcome), todo, Note::What::stopped_itself);
         return;
     }
@@ -193,6 +200,10 @@ void Lane::failed(const Now& now, Flight& flight, Outcome& outcome, double draw,
 
     if (flight.work == Work::forward) {
         forwards_.ended(true, settings_.retry, now.steady, draw);
+        return;
+    }
+    if (flight.doomed) {
+        discard(now, flight, todo);
         return;
     }
     const std::uint32_t attempts = flight.work == Work::retry ? flight.row.attempts + 1 : 1;
@@ -266,6 +277,7 @@ void Lane::end(const Now& now, Flight& flight, Ending ending, std::optional<Dead
                                         flight.row.letter != 0});
         if (flight.work == Work::fresh) window_.settle(flight.slot);
         else schedule_.ended(flight.row.key);
+        if (watchers_ > 0) touched_.insert(key_of(flight));
         after_end(now, flight, ending, todo);
     }
     ++uncommitted_;

@@ -189,12 +189,20 @@ std::uint32_t Lane::split_off(std::uint32_t number, std::size_t begin)
     return rest;
 }
 
-/// The request was refused as a whole.
-void Lane::bisect(std::uint32_t number)
+/// The request was refused as a whole. What somebody has discarded meanwhile ends here: it was not delivered.
+void Lane::bisect(const Now& now, std::uint32_t number, Todo& todo)
 {
     ++counters_.bisected;
+    std::erase_if(batches_[number].flights, [&](std::uint32_t ticket) {
+        if (!flights_[ticket].doomed) return false;
+        discard(now, flights_[ticket], todo);
+        close_flight(ticket);
+        return true;
+    });
     const std::uint32_t first = split_off(number, 0);
     free_batch(number);
+    if (batches_[first].flights.empty()) return free_batch(first);
+    if (batches_[first].flights.size() == 1) return make_ready(first);
     const std::uint32_t second = split_off(first, batches_[first].flights.size() / 2);
     make_ready(first);
     make_ready(second);
@@ -213,7 +221,8 @@ void Lane::withdraw(const Now& now, Todo& todo)
         std::erase_if(batch.flights, [&](std::uint32_t ticket) {
             Flight& flight = flights_[ticket];
             if (!flight.event && !flight.letter) return false;  // its read ends first
-            give_back(now, flight, Duration{0}, todo);
+            if (flight.doomed) discard(now, flight, todo);
+            else give_back(now, flight, Duration{0}, todo);
             close_flight(ticket);
             return true;
         });
@@ -230,7 +239,7 @@ void Lane::on_outcomes(const Now& now, std::uint32_t ticket, std::vector<Outcome
     if (outcomes.size() == 1 && size > 1) {
         const Outcome whole = outcomes.front();
         if (whole.verdict == Verdict::reject) {
-            bisect(ticket);
+            bisect(now, ticket, todo);
             if (stopping_) withdraw(now, todo);
             return;
         }

@@ -102,6 +102,13 @@ void Schedule::ended(DeliveryKey key)
     if (reading_ && !spoiled_) ended_.insert(key);
 }
 
+void Schedule::take_out(DeliveryKey key)
+{
+    if (entries_.contains(key)) (void)take(key);
+    else if (side_.erase(key) == 0 && beyond_ > 0) --beyond_;
+    ended(key);
+}
+
 void Schedule::put_back(RetryRow row, SteadyTime due)
 {
     taken_.erase(row.key);

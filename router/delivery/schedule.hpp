@@ -46,6 +46,8 @@ public:
         return rows;
     }
     void ended(DeliveryKey key);
+    /// Takes out one that waits, wherever its row is; the row is still in the state, and was not taken.
+    void take_out(DeliveryKey key);
     /// The attempt did not count, the row is as it was.
     void put_back(RetryRow row, SteadyTime due);
     /// Every retry that waits now becomes due, also those still in the state.

@@ -450,15 +450,55 @@ void Shard::redrive(const std::string& target, std::vector<RetryRow> rows, std::
     flush([done = std::move(done)] { done({}); });
 }
 
+/// Of lanes with anything pending that has no row; empty `target`: all of them. What has settled is handed over
+/// first, so that a delivery is in a view or has a row.
+std::vector<LaneView> Shard::views(const std::string& target)
+{
+    flush();
+    const Now at = now();
+    std::vector<LaneView> views;
+    for (const auto& [name, entry] : entries_)
+        if ((target.empty() || target == name) && (!entry->lane.idle() || entry->lane.in_flight() > 0))
+            views.push_back(entry->lane.view(at));
+    return views;
+}
+
+void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+                std::function<void(Result<Acted>)> done)
+{
+    Entry* const entry = find(target);
+    const auto stopping = [target] { return fail(Errc::cancelled, "target '" + target + "' has no lane now"); };
+    if (stage_ != Stage::running || !entry) return done(stopping());
+    std::vector<DeliveryKey> keys;
+    for (const PickedDelivery& one : picked) keys.push_back(one.key);
+    entry->lane.watch_rows();
+    flush([=, self = shared_from_this(), keys = std::move(keys), picked = std::move(picked), done = std::move(done)] {
+        self->place_.state.rows_of(target, keys, [=](Result<std::vector<RetryRow>> rows) {
+            self->post([=, rows = std::move(rows)](Shard& shard) mutable {
+                const bool running = shard.stage_ == Stage::running;
+                if (!running || !rows.has_value()) {
+                    entry->lane.unwatch_rows();
+                    return done(running ? rows.error() : stopping());
+                }
+                const Acted acted = entry->lane.act(shard.now(), what, picked, std::move(*rows), shard.todo_);
+                entry->lane.unwatch_rows();
+                shard.pump(*entry);
+                shard.flush([done, acted] { done(acted); });
+            });
+        });
+    });
+}
+
 void Shard::look_at(const LaneLook& look) const
 {
     for (const auto& [name, entry] : entries_) look(entry->lane, seen_, todo_.changes);
 }
 
-std::vector<TargetStatus> Shard::status()
+void Shard::status(std::function<void(std::vector<TargetStatus>)> done)
 {
     flush();
     std::vector<TargetStatus> all;
+    std::vector<std::string> names;
     const Now at = now();
     for (const auto& [name, entry] : entries_) {
         const Lane& lane = entry->lane;
@@ -493,9 +533,19 @@ std::vector<TargetStatus> Shard::status()
             status.rate_waits = std::max(Duration{0}, entry->running->bucket.next() - at.steady);
         }
         status.counters = lane.counters();
+        names.push_back(name);
         all.push_back(std::move(status));
     }
-    return all;
+    place_.state.ledger_of(std::move(names), [all = std::move(all), done = std::move(done)](Result<std::vector<LedgerRow>> rows) mutable {
+        if (rows.has_value()) {
+            auto row = rows->begin();
+            for (TargetStatus& one : all) {  // both by name
+                one.ledger.emplace();
+                for (; row != rows->end() && row->target == one.name; ++row) one.ledger->push_back(std::move(*row));
+            }
+        }
+        done(std::move(all));
+    });
 }
 
 void Shard::note(const Entry& entry, const Note& line) const

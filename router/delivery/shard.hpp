@@ -78,11 +78,14 @@ public:
     void release_keys(const std::string& target, const std::string& order_key,
                       const std::function<void(std::size_t)>& done);
     void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
+    [[nodiscard]] std::vector<LaneView> views(const std::string& target);
+    void act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+             std::function<void(Result<Acted>)> done);
     void stop(Duration grace, std::function<void()> done);
     void look_at(const LaneLook& look) const;
-    /// Hands over what has settled first, so that what the state counts as ended and what is counted here
-    /// as pending fit together.
-    [[nodiscard]] std::vector<TargetStatus> status();
+    /// Hands over what has settled first, and asks the state for the ledger right after it, so that what is counted
+    /// there as ended and here as pending is of one moment. `done` runs on the state's thread.
+    void status(std::function<void(std::vector<TargetStatus>)> done);
 
 private:
     /// One Target at work; the lanes of a renamed target share it with the new name's.

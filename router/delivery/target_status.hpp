@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "router/delivery/lane_counters.hpp"
 #include "router/journal/record.hpp"
+#include "router/state/state.hpp"
 #include "router/target_spec.hpp"
 #include "targets/target.hpp"
 
@@ -43,6 +45,9 @@ struct TargetStatus {
     RateLimit rate;
     Duration rate_waits{0};            // until the next attempt may start
     LaneCounters counters;
+    /// How its deliveries had ended when all of this was so: whatever was routed by events up to `seen` is among them
+    /// or pending. None: the state could not tell.
+    std::optional<std::vector<LedgerRow>> ledger;
     std::vector<targets::StatusItem> items;
 };
 

@@ -1,6 +1,7 @@
 #include "router/delivery/window.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -143,12 +144,21 @@ std::vector<DamagedDelivery> Window::took(LaneChunk chunk, Sequence seen)
     if (whole) {  // what was committed meanwhile is in the bridge: from here on the lane follows
         following_ = true;
         behind_ = 0;
-        settled_early_.clear();
-        early_ = 0;
         for (const LaneItem& item : bridge) {
-            if (DeliveryKey{item.event->sequence, item.route} <= read_to_) continue;
-            if (!following_) ++behind_;
-            else take_or_lag(item.event, item.route);
+            const DeliveryKey key{item.event->sequence, item.route};
+            if (key <= read_to_) continue;
+            if (!following_) {
+                behind_ += is_settled_ahead(key) ? 0 : 1;
+            } else if (settled_before(key)) {
+                push_settled(key);
+                read_to_ = key;
+            } else {
+                take_or_lag(item.event, item.route);
+            }
+        }
+        if (following_) {
+            settled_early_.clear();
+            early_ = 0;
         }
     }
     stuck_ = !following_ && read_to_ == read_from;
@@ -191,6 +201,46 @@ void Window::give_back(std::uint64_t number)
     slot.stage = Stage::waiting;
     ++unstarted_;
     returned_.insert(number);
+}
+
+bool Window::is_settled_ahead(DeliveryKey key) const
+{
+    return std::binary_search(settled_early_.begin() + static_cast<std::ptrdiff_t>(early_), settled_early_.end(), key);
+}
+
+Window::Found Window::find(DeliveryKey key) const
+{
+    const auto slot = std::lower_bound(slots_.begin(), slots_.end(), key,
+                                       [](const Slot& one, DeliveryKey sought) { return one.key < sought; });
+    if (slot == slots_.end() || slot->key != key) {
+        const bool gone = following_ || key <= read_to_ || is_settled_ahead(key);
+        return {gone ? Place::gone : Place::ahead, 0};
+    }
+    const Place place = slot->stage == Stage::settled    ? Place::gone
+                        : slot->stage == Stage::waiting ? Place::waiting
+                                                        : Place::in_flight;
+    return {place, base_ + static_cast<std::uint64_t>(slot - slots_.begin())};
+}
+
+void Window::settle_waiting(std::uint64_t number)
+{
+    Slot& slot = slots_[static_cast<std::size_t>(number - base_)];
+    EVENTYARD_ASSERT(slot.stage == Stage::waiting, "only what waits ends without a start");
+    slot.stage = Stage::in_flight;
+    --unstarted_;
+    returned_.erase(number);
+    settle(number);
+}
+
+void Window::settle_ahead(const std::vector<DeliveryKey>& keys)
+{
+    std::vector<DeliveryKey> all;
+    all.reserve(settled_ahead() + keys.size());
+    std::merge(settled_early_.begin() + static_cast<std::ptrdiff_t>(early_), settled_early_.end(), keys.begin(), keys.end(),
+               std::back_inserter(all));
+    settled_early_ = std::move(all);
+    early_ = 0;
+    behind_ -= std::min<std::uint64_t>(behind_, keys.size());
 }
 
 void Window::trim()

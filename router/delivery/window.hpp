@@ -23,6 +23,7 @@ struct WindowLimits {
     std::size_t bytes = 8U << 20;       // of bodies, a fixed share an event included; one delivery always fits
     std::size_t read_items = 256;       // of one read from disk
     std::size_t read_bytes = 1U << 20;
+    std::size_t settled_ahead = 250'000;  // discarded beyond what memory holds; the state keeps the list
 };
 
 /// Where a window starts: the cursor and what is settled above it.
@@ -67,6 +68,25 @@ public:
     /// The attempt did not count: the delivery is the next again.
     void give_back(std::uint64_t slot);
 
+    enum class Place : std::uint8_t {
+        gone,       // settled
+        waiting,    // in memory
+        in_flight,  // in memory, started
+        ahead,      // on disk, not read yet
+    };
+    struct Found {
+        Place place;
+        std::uint64_t slot = 0;         // in memory
+    };
+    /// Where a delivery is that was pending here once.
+    [[nodiscard]] Found find(DeliveryKey key) const;
+    [[nodiscard]] DeliveryKey key_of(std::uint64_t slot) const { return slots_[static_cast<std::size_t>(slot - base_)].key; }
+    /// One in memory ends without a start.
+    void settle_waiting(std::uint64_t slot);
+    /// These, found ahead, have ended: they are met as settled. Ascending.
+    void settle_ahead(const std::vector<DeliveryKey>& keys);
+    [[nodiscard]] std::size_t settled_ahead() const noexcept { return settled_early_.size() - early_; }
+
     /// Everything up to here is settled.
     [[nodiscard]] Sequence cursor(Sequence seen) const noexcept;
     /// What is settled above cursor(), ascending.
@@ -89,6 +109,7 @@ private:
 
     [[nodiscard]] bool room(std::size_t size) const noexcept;
     [[nodiscard]] bool settled_before(DeliveryKey key);
+    [[nodiscard]] bool is_settled_ahead(DeliveryKey key) const;
     void push(const StoredEventPtr& event, DeliveryKey key);
     void push_settled(DeliveryKey key);
     bool take_or_lag(const StoredEventPtr& event, std::uint32_t route);
@@ -102,7 +123,7 @@ private:
     std::uint64_t unstarted_ = 0;            // slots that wait
     std::size_t bytes_ = 0;
     std::vector<DeliveryKey> left_;          // left at the front, of the last such sequence: the cursor may be below it
-    std::vector<DeliveryKey> settled_early_; // settled before this start, not read yet; ascending from early_
+    std::vector<DeliveryKey> settled_early_; // settled, not read yet since this start; ascending from early_
     std::size_t early_ = 0;
     Sequence floor_ = 0;                     // the cursor never goes back
     DeliveryKey read_to_{};                  // everything up to here came in

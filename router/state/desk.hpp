@@ -54,6 +54,19 @@ public:
                 return store.first_of_key(target, order_key);
             });
     }
+    void pending_rows(DeliveryFilter filter, RowPosition after, std::size_t limit,
+                      std::function<void(Result<RowPage>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done), [=, filter = std::move(filter)](Store& store) {
+            return store.pending_rows(filter, after, limit);
+        });
+    }
+    void rows_of(std::string target, std::vector<DeliveryKey> keys,
+                 std::function<void(Result<std::vector<RetryRow>>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done),
+            [target = std::move(target), keys = std::move(keys)](Store& store) { return store.rows_of(target, keys); });
+    }
     void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) override
     {
         ask(Request::Needs::durable, std::move(done),
@@ -79,6 +92,11 @@ public:
         ask(Request::Needs::applied, std::move(done), [target = std::move(target)](Store& store) {
             return store.dead_letter_groups(target);
         });
+    }
+    void ledger_of(std::vector<std::string> targets, std::function<void(Result<std::vector<LedgerRow>>)> done) override
+    {
+        ask(Request::Needs::applied, std::move(done),
+            [targets = std::move(targets)](Store& store) { return store.ledger_of(targets); });
     }
     void audit(std::function<void(Result<AuditState>)> done) override
     {

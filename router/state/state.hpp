@@ -26,6 +26,7 @@
 #include "core/time.hpp"
 #include "router/journal/record.hpp"
 #include "router/state/dead_letter.hpp"
+#include "router/state/pending_rows.hpp"
 
 namespace eventyard::router {
 
@@ -296,6 +297,12 @@ public:
     /// The first row of a key, by sequence; none: the key has none.
     virtual void first_of_key(std::string target, std::string order_key,
                               std::function<void(Result<std::optional<RetryRow>>)> done) = 0;
+    /// Rows of deliveries that match, of every kind.
+    virtual void pending_rows(DeliveryFilter filter, RowPosition after, std::size_t limit,
+                              std::function<void(Result<RowPage>)> done) = 0;
+    /// The rows that these deliveries of a target have; most may have none.
+    virtual void rows_of(std::string target, std::vector<DeliveryKey> keys,
+                         std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
     virtual void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) = 0;
     virtual void retry_keys(Sequence first, Sequence last, std::string target,
                             std::function<void(Result<std::vector<DeliveryKey>>)> done) = 0;
@@ -309,6 +316,8 @@ public:
     virtual void forwards(std::string target, std::int64_t after_id, std::size_t limit,
                           std::function<void(Result<std::vector<DeadLetter>>)> done) = 0;
     virtual void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) = 0;
+    /// The rows of these targets alone.
+    virtual void ledger_of(std::vector<std::string> targets, std::function<void(Result<std::vector<LedgerRow>>)> done) = 0;
     /// Most letters first; empty: of all targets.
     virtual void dead_letter_groups(std::string target,
                                     std::function<void(Result<std::vector<DeadLetterGroup>>)> done) = 0;

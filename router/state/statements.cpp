@@ -103,6 +103,8 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.get_redrives, "SELECT job FROM redrive ORDER BY id"},
         {&s.letter_by_key,
          "SELECT id, grp, last_detail FROM dead_letter WHERE seq=? AND route=? AND target=?"},
+        {&s.ledger_of, "SELECT rule, target, what, n FROM ledger WHERE target=? ORDER BY rule, what"},
+        {&s.row_of, std::string("SELECT ") + retry_columns + " FROM retry WHERE seq=? AND route=? AND target=?"},
         {&s.get_retry, "SELECT attempts FROM retry WHERE seq=? AND route=? AND target=?"},
     };
     for (const auto& [statement, text] : all) {

@@ -14,7 +14,7 @@ struct Store::Statements {
     Statement get_group, count_groups, add_group, count_in_group, drop_empty_group, put_redrive, drop_redrives;
     Statement add_count, add_events;
     Statement due, next, count_range, keys_in_range;
-    Statement get_dead_letter, get_attempts, forwards, groups, get_redrives, letter_by_key, get_retry;
+    Statement get_dead_letter, get_attempts, forwards, groups, get_redrives, letter_by_key, get_retry, row_of, ledger_of;
 
     static Result<std::shared_ptr<Statements>> prepare(const Database& database);
 };

@@ -49,6 +49,8 @@ public:
     Result<std::vector<RetryRow>> next_retries(const std::string& target, WallTime after_due,
                                                DeliveryKey after, std::size_t limit);
     Result<std::optional<RetryRow>> first_of_key(const std::string& target, const std::string& order_key);
+    Result<RowPage> pending_rows(const DeliveryFilter& filter, const RowPosition& after, std::size_t limit);
+    Result<std::vector<RetryRow>> rows_of(const std::string& target, const std::vector<DeliveryKey>& keys);
     Result<Needed> needed(std::vector<NeededRange> ranges);
     Result<std::vector<DeliveryKey>> retry_keys(Sequence first, Sequence last,
                                                 const std::string& target);
@@ -62,6 +64,7 @@ public:
     Result<std::vector<DeadLetter>> forwards(const std::string& target, std::int64_t after_id,
                                              std::size_t limit);
     Result<std::vector<LedgerRow>> ledger();
+    Result<std::vector<LedgerRow>> ledger_of(const std::vector<std::string>& targets);
     Result<std::vector<EventTotals>> event_totals();
 
     [[nodiscard]] Database& database() noexcept { return database_; }

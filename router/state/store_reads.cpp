@@ -30,6 +30,28 @@ Result<std::vector<RetryRow>> collect_retries(Statement& rows, const std::string
     }
 }
 
+/// Rows of (rule, target, what, n) in that order.
+Result<void> collect_ledger(Statement& rows, std::vector<LedgerRow>& ledger)
+{
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return {};
+        if (ledger.empty() || ledger.back().target != rows.view(1) ||
+            ledger.back().rule != rows.view(0))
+            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}, 0});
+        const std::int64_t what = rows.integer(2);
+        const std::uint64_t n = natural(rows.integer(3));
+        if (what == ledger_routed)
+            ledger.back().routed = n;
+        else if (what == ledger_replayed)
+            ledger.back().replayed = n;
+        else if (what == ledger_counted)
+            ledger.back().counted = n;
+        else if (what >= 0 && what < endings && n > 0)
+            ledger.back().ended[static_cast<Ending>(what)] = n;
+    }
+}
+
 std::int64_t bounded(std::size_t limit) noexcept
 {
     return static_cast<std::int64_t>(std::min<std::size_t>(limit, 1'000'000));
@@ -106,6 +128,49 @@ Result<std::optional<RetryRow>> Store::first_of_key(const std::string& target, c
     RetryRow found = read_retry(first, target);
     first.done();
     return std::optional{std::move(found)};
+}
+
+/// By the table's own order, which no attempt changes; at most `look_max` at a time, so that no filter holds up the
+/// state's thread.
+Result<RowPage> Store::pending_rows(const DeliveryFilter& filter, const RowPosition& after, std::size_t limit)
+{
+    RowPage page;
+    page.through = after;
+    const Target* const only = filter.target.empty() ? nullptr : find(filter.target);
+    if (!filter.target.empty() && (only == nullptr || only->retries == 0)) return page;
+    if (open_) EVENTYARD_CHECK(flush_targets());  // rows take their targets' names from there
+    EVENTYARD_TRY(rows, Statement::prepare(database_, (std::string("SELECT ") + retry_columns +
+                                                       ", t.id, t.name FROM retry r NOT INDEXED"
+                                                       " CROSS JOIN target t ON t.id = r.target"
+                                                       " WHERE (seq, route, r.target) > (?,?,?)"
+                                                       " ORDER BY seq, route, r.target")
+                                                          .c_str()));
+    rows.bind(std::min(after.key.sequence, sequence_max), after.key.route, after.target);
+    constexpr int more_columns = 12;  // after those of retry_columns
+    for (std::size_t looked = 0;; ++looked) {
+        EVENTYARD_TRY(there, rows.step());
+        if (!there) return page;
+        page.more = looked == look_max || page.rows.size() >= limit;
+        if (page.more) return page;
+        page.through = {{rows.natural(0), static_cast<std::uint32_t>(rows.natural(1))}, rows.integer(more_columns)};
+        if (only != nullptr && page.through.target != only->id) continue;
+        RetryRow row = read_retry(rows, rows.text(more_columns + 1));
+        if (filter.takes(row.target, row.rule, row.event, row.received)) page.rows.push_back(std::move(row));
+    }
+}
+
+Result<std::vector<RetryRow>> Store::rows_of(const std::string& target, const std::vector<DeliveryKey>& keys)
+{
+    std::vector<RetryRow> found;
+    const Target* const known = find(target);
+    if (known == nullptr || known->retries == 0) return found;
+    Statement& get = sql_->row_of;
+    for (const DeliveryKey& key : keys) {
+        EVENTYARD_TRY(there, get.bind(key.sequence, key.route, known->id).step());
+        if (there) found.push_back(read_retry(get, target));
+        get.done();
+    }
+    return found;
 }
 
 Result<Needed> Store::needed(std::vector<NeededRange> ranges)
@@ -350,23 +415,17 @@ Result<std::vector<LedgerRow>> Store::ledger()
     EVENTYARD_TRY(rows, Statement::prepare(database_,
                                            "SELECT rule, target, what, n FROM ledger"
                                            " ORDER BY target, rule, what"));
-    for (;;) {
-        EVENTYARD_TRY(row, rows.step());
-        if (!row) return ledger;
-        if (ledger.empty() || ledger.back().target != rows.view(1) ||
-            ledger.back().rule != rows.view(0))
-            ledger.push_back({rows.text(0), rows.text(1), 0, 0, {}, 0});
-        const std::int64_t what = rows.integer(2);
-        const std::uint64_t n = natural(rows.integer(3));
-        if (what == ledger_routed)
-            ledger.back().routed = n;
-        else if (what == ledger_replayed)
-            ledger.back().replayed = n;
-        else if (what == ledger_counted)
-            ledger.back().counted = n;
-        else if (what >= 0 && what < endings && n > 0)
-            ledger.back().ended[static_cast<Ending>(what)] = n;
-    }
+    EVENTYARD_CHECK(collect_ledger(rows, ledger));
+    return ledger;
+}
+
+Result<std::vector<LedgerRow>> Store::ledger_of(const std::vector<std::string>& targets)
+{
+    if (open_) EVENTYARD_CHECK(flush_ledger());
+    std::vector<LedgerRow> ledger;
+    for (const std::string& target : targets)
+        EVENTYARD_CHECK(collect_ledger(sql_->ledger_of.bind(std::string_view(target)), ledger));
+    return ledger;
 }
 
 Result<std::vector<EventTotals>> Store::event_totals()

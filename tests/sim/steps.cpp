@@ -294,7 +294,9 @@ void World::operate()
     if (names_.empty()) return;
     const std::string name = *std::next(names_.begin(), static_cast<std::ptrdiff_t>(pick(names_.size())));
     Engine& engine = life_->line->engine();
-    switch (pick(4)) {
+    switch (pick(6)) {
+        case 4:
+        case 5: act_on_deliveries(name); break;
         case 0:
             note("pause " + name);
             coverage_.count("operator: pause");
@@ -311,6 +313,40 @@ void World::operate()
             coverage_.count("operator: retry now");
             (void)engine.retry_now(name);
     }
+}
+
+DeliveryDesk::Hooks World::delivery_hooks()
+{
+    DeliveryDesk::Hooks hooks;
+    Life& life = *life_;
+    hooks.post = [&life](std::function<void()> work) { life.control.push_back(std::move(work)); };
+    hooks.views = [&life](const std::string& target, std::function<void(std::vector<LaneView>)> done) {
+        life.line->engine().views(target, std::move(done));
+    };
+    hooks.act = [&life](const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
+                        const std::function<void(Result<Acted>)>& done) {
+        if (!life.line->engine().act(target, what, std::move(picked), done)) done(fail(Errc::not_found, "no such target"));
+    };
+    return hooks;
+}
+
+/// All of a target's, those of a rule, or what has waited for a while.
+void World::act_on_deliveries(const std::string& target)
+{
+    const DeliveryAct what = one_in(3) ? DeliveryAct::retry_now : DeliveryAct::discard;
+    const bool discards = what == DeliveryAct::discard;
+    DeliveryFilter filter;
+    filter.target = target;
+    if (one_in(2)) filter.received_before = clock_.wall() - std::chrono::seconds{pick(20)};
+    const std::size_t limit = 1 + pick(40);
+    note((discards ? "discard what waits for " : "make due what waits for ") + target);
+    life_->control.push_back([this, what, discards, filter, limit] {
+        life_->deliveries->act(what, filter, "", limit, {"an operator", "a step"}, [this, discards](const Result<DeliveriesActed>& acted) {
+            if (disk_.frozen() || !acted.has_value() || acted->done == 0) return;
+            note((discards ? "discarded " : "made due ") + std::to_string(acted->done));
+            coverage_.count(discards ? "operator: discard" : "operator: retries picked by hand");
+        });
+    });
 }
 
 void World::step()

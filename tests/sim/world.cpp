@@ -177,6 +177,8 @@ void World::start()
             table_.version = *stored;
             opened = life_->line->start(table_.specs);
             life_->started = opened.has_value();
+            if (life_->started)
+                life_->deliveries = std::make_unique<DeliveryDesk>(life_->line->journal(), life_->line->state(), delivery_hooks());
         } else {
             opened = stored.error();
         }

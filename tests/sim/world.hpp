@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "router/delivery_desk.hpp"
 #include "router/pipeline.hpp"
 #include "tests/sim/book.hpp"
 #include "tests/sim/disk.hpp"
@@ -72,6 +73,7 @@ struct Life {
     ~Life()
     {
         waits.clear();
+        deliveries.reset();
         line.reset();
     }
     SimWaits waits;
@@ -80,6 +82,7 @@ struct Life {
     SimState* state = nullptr;
     SimJournal* journal = nullptr;
     std::unique_ptr<Pipeline> line;
+    std::unique_ptr<DeliveryDesk> deliveries;
     bool started = false;
 };
 
@@ -139,6 +142,8 @@ private:
     void rot();
     void lose_state();
     void operate();
+    void act_on_deliveries(const std::string& target);
+    [[nodiscard]] DeliveryDesk::Hooks delivery_hooks();
     bool send_cursors_first(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
     bool hold_new_cursors(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
     void recycled(const std::string& from, const std::string& to);

@@ -69,6 +69,28 @@ struct StateModel {
             if (row.target == target && row.order_key == order_key && !order_key.empty()) return row;
         return std::nullopt;
     }
+    [[nodiscard]] std::vector<RetryRow> rows_of(const std::string& target, const std::vector<DeliveryKey>& keys) const
+    {
+        std::vector<RetryRow> rows;
+        for (const DeliveryKey& key : keys)
+            if (const auto found = retries.find({target, key}); found != retries.end()) rows.push_back(found->second);
+        return rows;
+    }
+    [[nodiscard]] RowPage pending_rows(const DeliveryFilter& filter, const RowPosition& after, std::size_t limit) const
+    {
+        std::map<std::tuple<DeliveryKey, std::int64_t>, RetryRow> ordered;  // targets numbered as their names sort
+        for (const auto& [at, row] : retries)
+            ordered[{row.key, std::distance(targets.begin(), targets.find(row.target)) + 1}] = row;
+        RowPage page{{}, after, false};
+        for (const auto& [at, row] : ordered) {
+            if (at <= std::tuple{after.key, after.target}) continue;
+            page.more = page.rows.size() >= limit;
+            if (page.more) break;
+            page.through = {std::get<0>(at), std::get<1>(at)};
+            if (filter.takes(row.target, row.rule, row.event, row.received)) page.rows.push_back(row);
+        }
+        return page;
+    }
     [[nodiscard]] std::vector<DeadLetter> forwards(const std::string& target, std::int64_t after,
                                                    std::size_t limit) const
     {
@@ -287,6 +309,16 @@ public:
             done(std::move(needed));
         }, nullptr);
     }
+    void pending_rows(DeliveryFilter filter, RowPosition after, std::size_t limit,
+                      std::function<void(Result<RowPage>)> done) override
+    {
+        push([=, this] { done(live_.pending_rows(filter, after, limit)); }, nullptr);
+    }
+    void rows_of(std::string target, std::vector<DeliveryKey> keys,
+                 std::function<void(Result<std::vector<RetryRow>>)> done) override
+    {
+        push([=, this] { done(live_.rows_of(target, keys)); }, nullptr);
+    }
     void retry_keys(Sequence first, Sequence last, std::string target,
                     std::function<void(Result<std::vector<DeliveryKey>>)> done) override
     {
@@ -331,6 +363,10 @@ public:
     void ledger(std::function<void(Result<std::vector<LedgerRow>>, std::vector<EventTotals>)> done) override
     {
         push([done] { done(std::vector<LedgerRow>{}, {}); }, nullptr);
+    }
+    void ledger_of(std::vector<std::string>, std::function<void(Result<std::vector<LedgerRow>>)> done) override
+    {
+        done(std::vector<LedgerRow>{});  // at once, also while batches stall
     }
     void export_copy(std::string, std::function<void(Result<void>)> done) override
     {

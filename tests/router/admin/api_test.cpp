@@ -60,6 +60,22 @@ public:
         letter.trail = {AttemptRecord{}};
         done(DeadLetterPage{{letter}, 7, filter.after_id < 7});
     }
+    void deliveries(DeliveryFilter filter, std::string after, std::size_t limit,
+                    std::function<void(Result<DeliveryPage>)> done) override
+    {
+        if (after == "junk") return done(fail(Errc::invalid, "'junk' is no next"));
+        asked = "deliveries " + filter.target + " " + filter.rule + " " + std::to_string(limit) + " " + after;
+        pending_filter = filter;
+        PendingDelivery one{"t", "r", *parse_id("019ab1f2-6c1e-7d33-9a51-0f9e8c1b2a3d"), {7, 1}, PendingDelivery::State::retry,
+                            3, WallTime{std::chrono::hours{101}}, WallTime{std::chrono::hours{99}}, true};
+        done(DeliveryPage{{one}, after.empty() ? "r:7:1:1" : ""});
+    }
+    void act_on_deliveries(DeliveryAct what, DeliveryFilter filter, std::string, std::size_t, Act act,
+                           std::function<void(Result<DeliveriesActed>)> done) override
+    {
+        asked = std::string(what == DeliveryAct::discard ? "discard " : "retry ") + filter.target + " " + act.who + " " + act.why;
+        done(DeliveriesActed{4, 1, 2, ""});
+    }
     void audit(std::function<void(Result<AuditReport>)> done) override
     {
         AuditReport report;
@@ -119,6 +135,7 @@ public:
     ReloadResult reload_result{true, "", 2};
     std::string asked;
     DeadLetterFilter last_filter;
+    DeliveryFilter pending_filter;
     RedriveJob job = [] {
         RedriveJob made;
         made.id = 4;
@@ -313,4 +330,45 @@ TEST_CASE("redriving and discarding ask for a filter, and tell who and why")
     CHECK(post("/v1/redrives/5/cancel").status == 409);
     CHECK(post("/v1/redrives/x/cancel").status == 400);
     CHECK(support::http_get(f.port, "/v1/dead-letters/redrive?all=true").status == 405);
+}
+
+TEST_CASE("pending deliveries are listed by filter and page")
+{
+    Fixture f;
+    const auto answer = support::http_get(f.port, "/v1/deliveries?target=t&rule=r&older_than=1h&limit=5");
+    REQUIRE(answer.status == 200);
+    const Json page = Json::parse(answer.body);
+    CHECK(f.backend.asked == "deliveries t r 5 ");
+    CHECK(f.backend.pending_filter.received_before == WallTime{std::chrono::hours{99}});
+    CHECK(page.at("next") == "r:7:1:1");
+    const Json& one = page.at("deliveries").at(0);
+    CHECK(one.at("id") == delivery_id(*parse_id("019ab1f2-6c1e-7d33-9a51-0f9e8c1b2a3d"), "r", "t"));
+    CHECK(one.at("event") == "019ab1f2-6c1e-7d33-9a51-0f9e8c1b2a3d");
+    CHECK(one.at("sequence") == 7);
+    CHECK(one.at("state") == "retry");
+    CHECK(one.at("attempts") == 3);
+    CHECK(one.at("due") == "1970-01-05T05:00:00.000Z");
+    CHECK(one.at("age_seconds") == 3600);
+    CHECK(one.at("redriven") == true);
+    CHECK(Json::parse(support::http_get(f.port, "/v1/deliveries?after=r:7:1:1").body).at("next").is_null());
+    CHECK(support::http_get(f.port, "/v1/deliveries?id=dlv_abc").status == 200);
+    CHECK(f.backend.pending_filter.delivery == "dlv_abc");
+    for (const char* bad : {"?limit=0", "?limit=many", "?older_than=soon", "?id=17", "?after=junk"})
+        CHECK(support::http_get(f.port, std::string("/v1/deliveries") + bad).status == 400);
+}
+
+TEST_CASE("an act on pending deliveries needs a filter, and a discard a reason")
+{
+    Fixture f;
+    const auto post = [&](const std::string& path) { return support::http_request(f.port, "POST", "/v1/deliveries/" + path, ""); };
+    CHECK(post("discard?why=x").status == 400);
+    CHECK(post("discard?target=t").status == 400);
+    CHECK(post("retry-now").status == 400);
+    CHECK(f.backend.asked.empty());
+    const auto discarded = post("discard?target=t&who=me&why=old");
+    CHECK(discarded.status == 200);
+    CHECK(f.backend.asked == "discard t me old");
+    CHECK(Json::parse(discarded.body) == Json{{"discarded", 4}, {"in_flight", 1}, {"next", nullptr}});
+    CHECK(Json::parse(post("retry-now?all=true").body) == Json{{"due_now", 4}, {"held", 2}, {"next", nullptr}});
+    CHECK(support::http_get(f.port, "/v1/deliveries/discard").status == 405);
 }

@@ -64,6 +64,25 @@ TEST_CASE("the ledger balances when routed equals ended plus pending")
     CHECK(json.at("difference") == 1);
 }
 
+TEST_CASE("a ledger of one cut has what was routed at the cut and how the targets saw it end")
+{
+    const auto row = [](const char* target, const char* rule, std::uint64_t routed, std::uint64_t delivered) {
+        LedgerRow made{rule, target, routed, 0, {}, 0};
+        if (delivered > 0) made.ended[Ending::delivered] = delivered;
+        return made;
+    };
+    TargetStatus a, b;
+    a.name = "a";
+    a.ledger = {row("a", "r", 7, 3)};  // routed: of another moment
+    b.name = "b";                      // the state did not answer
+    const auto ledger = admin::ledger_at_cut({row("a", "r", 9, 5), row("a", "s", 1, 1), row("b", "r", 4, 4)}, {a, b});
+    REQUIRE(ledger.size() == 3);
+    CHECK(ledger[0].routed == 9);
+    CHECK(ledger[0].ended.at(Ending::delivered) == 3);
+    CHECK(ledger[1].ended.empty());  // it ended after the cut
+    CHECK(ledger[2].ended.at(Ending::delivered) == 4);
+}
+
 TEST_CASE("status JSON says what is known, also when an error text is not UTF-8")
 {
     const auto json = nlohmann::json::parse(admin::status_json(sample()));

@@ -44,7 +44,7 @@ public:
         if (waits_)
             version.routes = {{"r1", "t", {}, {}, 5s, {}}, {"r2", "t", {}, {}, {}, 20s}, {"r3", "other", {}, {}, {}, {}}};
         version_ = std::make_shared<const RoutingVersion>(version);
-        limits_.window = {8 + pick(8), 1U << 20, 1 + pick(6), 1U << 20};
+        limits_.window = {8 + pick(8), 1U << 20, 1 + pick(6), 1U << 20, pick(12)};
         limits_.retries = 2 + pick(6);
         limits_.uncommitted_max = 6 + pick(20);
         settings_.breaker.failures = 3 + static_cast<std::uint32_t>(pick(4));
@@ -85,7 +85,8 @@ public:
             CHECK(ended->second.size() == 1);
             const Ending ending = ended->second.front();
             CHECK((taken_.count(key) > 0 || ending == Ending::dead_lettered || ending == Ending::damaged ||
-                   ending == Ending::expired));
+                   ending == Ending::expired || discarded_.count(key) > 0));
+            if (ending == Ending::discarded_operator) CHECK(discarded_.count(key) > 0);
             if (ending == Ending::delivered) CHECK(taken_.count(key) > 0);
         }
         for (const auto& [id, letter] : durable_.dead) {
@@ -120,6 +121,7 @@ private:
         flying_.clear();
         event_reads_.clear();
         key_reads_.clear();
+        acts_.clear();
         chunk_.reset();
         rows_.reset();
         rows_asked_ = false;
@@ -139,6 +141,7 @@ private:
         const TargetPosition& position = snapshot.targets.front();
         start.window.cursor = position.cursor;
         start.window.settled = position.settled;
+        lost_settled_ = position.settled.size();
         start.window.behind =
             log_.count_after("t", {position.cursor, UINT32_MAX}) - position.settled.size();
         start.retries = position.retries;
@@ -275,6 +278,8 @@ private:
         if (sync_needed_ > 0) --sync_needed_;
         for (auto& [read, wanted] : key_reads_)
             if (wanted > 0) --wanted;
+        for (Hand& act : acts_)
+            if (act.wanted > 0) --act.wanted;
         pump();
     }
 
@@ -282,7 +287,7 @@ private:
 
     void step(bool wild)
     {
-        switch (pick(wild ? 15 : 11)) {
+        switch (pick(wild ? 17 : 11)) {
             case 10: answer_key(wild); break;
             case 0: answer_attempt(wild); break;
             case 1: answer_attempt(wild); break;
@@ -322,6 +327,8 @@ private:
             case 11: commit(); break;
             case 12: commit(); break;
             case 13: redrive(); break;
+            case 14: ask_act(); break;
+            case 15: act(); break;
             default:
                 if (pick(12) == 0) crash();
                 else if (pick(6) == 0) lane_->retry_now(now());
@@ -372,6 +379,41 @@ private:
             lane_->redrive(now(), {row}, todo_);
             break;
         }
+        pump();
+    }
+
+    /// An operator picks some deliveries: pending, ended, twice, all the same.
+    void ask_act()
+    {
+        if (routed_.empty()) return;
+        Hand act{pick(3) == 0 ? DeliveryAct::retry_now : DeliveryAct::discard, {}, 0};
+        std::set<DeliveryKey> keys;
+        for (std::uint64_t i = 1 + pick(8); i > 0; --i)
+            keys.insert(routed_[routed_.size() - 1 - pick(std::min<std::uint64_t>(routed_.size(), 40))]);
+        for (const DeliveryKey& key : keys) act.picked.push_back({key, rule_of(key)});
+        lane_->watch_rows();
+        flush();
+        act.wanted = unsynced_.size();
+        acts_.push_back(std::move(act));
+        pump();
+    }
+
+    void act()
+    {
+        if (acts_.empty() || acts_.front().wanted > 0 || lane_->uncommitted() >= limits_.uncommitted_max) return;
+        const Hand act = std::move(acts_.front());
+        acts_.pop_front();
+        std::vector<DeliveryKey> keys;
+        for (const PickedDelivery& one : act.picked) {
+            keys.push_back(one.key);
+            if (act.what == DeliveryAct::discard) discarded_.insert(one.key);
+        }
+        const std::uint64_t pending = lane_->pending().sum();
+        const Acted acted = lane_->act(now(), act.what, act.picked, durable_.rows_of("t", keys), todo_);
+        lane_->unwatch_rows();
+        if (act.what == DeliveryAct::discard) CHECK(lane_->pending().sum() == pending - acted.done);
+        else CHECK(lane_->pending().sum() == pending);
+        CHECK(lane_->window().settled_ahead() <= std::max(limits_.window.settled_ahead, lost_settled_));
         pump();
     }
 
@@ -502,6 +544,7 @@ private:
     std::set<DeliveryKey> redriven_;              // ever
     std::set<DeliveryKey> refused_;               // with an answer of its own
     std::map<DeliveryKey, std::uint32_t> attempts_;  // that failed in this life
+    std::set<DeliveryKey> discarded_;             // somebody wanted that
     DeliveryKey last_first_{};
     bool bad_ = false;
     bool waits_ = false;
@@ -515,6 +558,13 @@ private:
     std::vector<Request> flying_;
     std::deque<EventRead> event_reads_;
     std::deque<std::pair<KeyRead, std::size_t>> key_reads_;  // and the syncs it waits for
+    struct Hand {
+        DeliveryAct what;
+        std::vector<PickedDelivery> picked;
+        std::size_t wanted;
+    };
+    std::deque<Hand> acts_;
+    std::size_t lost_settled_ = 0;                // a start had to take so many
     std::optional<LaneChunk> chunk_;
     std::optional<Schedule::Read> rows_;
     bool rows_asked_ = false, letters_asked_ = false;

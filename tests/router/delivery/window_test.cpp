@@ -309,3 +309,41 @@ TEST_CASE("a read that brings nothing new is noticed, and a failed one can be re
     CHECK(!window.stuck());
     CHECK(window.can_start());
 }
+
+TEST_CASE("what is discarded ahead of a window is met as settled, also when its commit came during the last read")
+{
+    Fixture f;
+    Window window{small(2), {}};
+    for (int i = 0; i < 8; ++i) f.offer(window, 1);  // two in memory, six on disk
+    REQUIRE_FALSE(window.following());
+    CHECK(window.find({2, 0}).place == Window::Place::waiting);
+    CHECK(window.find({3, 0}).place == Window::Place::ahead);
+    window.settle_ahead({{4, 0}, {8, 0}});
+    CHECK(window.find({4, 0}).place == Window::Place::gone);
+    CHECK(window.waiting() == 6);
+    CHECK(window.settled(f.seen()) == std::vector<DeliveryKey>{{4, 0}, {8, 0}});
+    window.settle_waiting(window.find({1, 0}).slot);
+    CHECK(window.cursor(f.seen()) == 1);
+
+    std::vector<Sequence> started;
+    while (!window.empty()) {
+        if (const auto read = window.want_read(f.seen())) {
+            if (f.seen() == 8) {
+                f.offer(window, 1);  // 9 and 10 come while 3 to 8 are read
+                f.offer(window, 1);
+                window.settle_ahead({{9, 0}});
+            }
+            CHECK(window.took(f.answer(*read), f.seen()).empty());
+        }
+        while (window.can_start()) {
+            const auto next = window.start();
+            started.push_back(next.event->sequence);
+            window.settle(next.slot);
+        }
+    }
+    CHECK(started == std::vector<Sequence>{2, 3, 5, 6, 7, 10});
+    CHECK(window.waiting() == 0);
+    CHECK(window.cursor(f.seen()) == 10);
+    CHECK(window.settled(f.seen()).empty());
+    CHECK(window.settled_ahead() == 0);
+}

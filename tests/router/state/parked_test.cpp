@@ -128,5 +128,56 @@ TEST_CASE("when a target's bucket is full again is kept until it is taken back")
     CHECK_FALSE(position(state->snapshot(), "a")->rate_full);
 }
 
+TEST_CASE("rows of every kind are listed by sequence, a page at a time, and by their keys")
+{
+    const support::TempDir dir;
+    auto state = open_state(dir.file("state.db"));
+    const auto held = RetryRow::held_due;
+    REQUIRE(put(*state, {TargetKnown{"a", "webhook", 0}, TargetKnown{"b", "webhook", 0}, failed("a", 1, "k", 50),
+                         waits("a", 3, "k", held), retrying("b", {3, 0}, 60), retrying("a", {2, 1}, 40)})
+                .has_value());
+    const auto page = [&](const DeliveryFilter& filter, const RowPosition& after, std::size_t limit) {
+        auto got = wait<RowPage>([&](auto done) { state->pending_rows(filter, after, limit, done); });
+        REQUIRE(got.has_value());
+        return *got;
+    };
+    std::vector<std::string> listed;
+    RowPosition after;
+    for (bool more = true; more;) {
+        const RowPage one = page({}, after, 3);
+        for (const RetryRow& row : one.rows) listed.push_back(row.target + std::to_string(row.key.sequence));
+        after = one.through;
+        more = one.more;
+    }
+    CHECK(listed == std::vector<std::string>{"a1", "a2", "a3", "b3"});
+    DeliveryFilter only;
+    only.target = "b";
+    CHECK(page(only, {}, 10).rows.size() == 1);
+    only.target = "nobody";
+    CHECK(page(only, {}, 10).rows.empty());
+    DeliveryFilter by_id;
+    by_id.delivery = delivery_id(page({}, {}, 1).rows[0].event, page({}, {}, 1).rows[0].rule, "a");
+    CHECK(page(by_id, {}, 10).rows.size() >= 1);
+
+    const auto rows = wait<std::vector<RetryRow>>([&](auto done) { state->rows_of("a", {{3, 0}, {9, 0}, {2, 1}}, done); });
+    REQUIRE(rows.has_value());
+    REQUIRE(rows->size() == 2);
+    CHECK((*rows)[0].held());
+    CHECK((*rows)[1].key == DeliveryKey{2, 1});
+}
+
+TEST_CASE("the ledger can be asked for of some targets")
+{
+    const support::TempDir dir;
+    auto state = open_state(dir.file("state.db"));
+    state->submit({ended("a", {1, 0}), ended("b", {1, 1}), ended("c", {1, 2})});
+    const auto rows = wait<std::vector<LedgerRow>>([&](auto done) { state->ledger_of({"a", "c", "nobody"}, done); });
+    REQUIRE(rows.has_value());
+    REQUIRE(rows->size() == 2);
+    CHECK((*rows)[0].target == "a");
+    CHECK((*rows)[1].target == "c");
+    CHECK((*rows)[1].ended.at(Ending::delivered) == 1);
+}
+
 }  // namespace
 }  // namespace eventyard::router

@@ -1,0 +1,14 @@
+// router/admin/delivery_paths.hpp — /v1/deliveries: what is pending. docs/operations.md describes it.
+#pragma once
+
+#include "router/admin/api.hpp"
+
+namespace eventyard::router::admin {
+
+// False: the path is none of these, and nothing was answered.
+bool get_deliveries(Backend& backend, const Request& request, const Respond& respond);
+bool act_on_deliveries(Backend& backend, const Request& request, const Respond& respond);
+/// Whether the path changes something.
+[[nodiscard]] bool acts_on_deliveries(const std::string& path);
+
+}  // namespace eventyard::router::admin
