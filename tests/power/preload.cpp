@@ -73,6 +73,8 @@ Tree read_tree(const std::string& root)
 
 /// The library itself is at work on this thread: its calls are its own.
 thread_local bool at_work = false;
+/// Before that an allocator may be setting itself up, and memory cannot be had for a look at its calls.
+std::atomic<bool> started{false};
 
 /// One descriptor of a file or directory below the root.
 struct Open {
@@ -214,11 +216,13 @@ private:
 __attribute__((constructor)) void start()
 {
     Power::get().start();
+    started = true;
 }
 
 int open_at(int directory, const char* path, int flags, mode_t mode)
 {
     const auto call = [&] { return static_cast<int>(::syscall(SYS_openat, directory, path, flags, mode)); };
+    if (!started) return call();
     Power& power = Power::get();
     const std::string whole = directory == AT_FDCWD || path[0] == '/' ? power.ours(path) : "";
     if (whole.empty()) return call();
@@ -290,12 +294,14 @@ int truncate_file(int fd, off_t size)
 
 void* map(void* address, std::size_t size, int protection, int flags, int fd, off_t at)
 {
+    const auto call = [&] { return reinterpret_cast<void*>(::syscall(SYS_mmap, address, size, protection, flags, fd, at)); };
+    if (!started) return call();
     Power& power = Power::get();
     if (power.ours(fd) && (flags & MAP_SHARED) != 0 && (protection & PROT_WRITE) != 0) {
         const std::lock_guard lock{power.mutex};
         power.mapped(fd);
     }
-    return reinterpret_cast<void*>(::syscall(SYS_mmap, address, size, protection, flags, fd, at));
+    return call();
 }
 
 mode_t mode_in(int flags, va_list arguments)
@@ -336,6 +342,7 @@ int openat(int directory, const char* path, int flags, ...)
 int close(int fd)
 {
     const auto call = [&] { return static_cast<int>(::syscall(SYS_close, fd)); };
+    if (!started) return call();
     Power& power = Power::get();
     if (!power.ours(fd)) return call();
     const std::lock_guard lock{power.mutex};
