@@ -92,6 +92,8 @@ void Appender::fail_active()
         if (used) {
             previous_number_ = failed->number;
             previous_first_ = failed->first;
+        } else if (failed->header.hole_first != 0) {
+            good_ = failed->header.hole_first - 1;  // the hole before it was told of in it alone
         }
     }
     if (!used) segments_.remove(failed->number);
