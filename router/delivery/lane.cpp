@@ -21,11 +21,13 @@ void Lane::configure(const LaneSettings* settings)
 {
     configured_ = settings != nullptr;
     if (!settings) return;
+    const BatchPolicy before = settings_.batch;
     settings_ = *settings;
     if (settings_.order.order == Order::strict) {
         settings_.concurrency = 1;
         settings_.batch = {};
     }
+    if (!(settings_.batch == before)) remake_ = true;
     health_.configure(settings_.breaker);
 }
 
@@ -58,7 +60,7 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
 {
     token_at_.reset();
     if (stopping_) return;
-    if (!sends() || !health_.may_start(now.steady, 0)) withdraw(now, todo);
+    if (!sends() || remake_ || !health_.may_start(now.steady, 0)) withdraw(now, todo);
     end_overdue(now, todo);
     if (now.steady >= read_not_before_) {
         todo.lane = window_.want_read(now.seen);
@@ -66,6 +68,7 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
         if (sends()) todo.forwards = forwards_.want_read(now.steady);
     }
     if (!sends() || now.steady < hold_until_) return;
+    if (gathering_ && full(batches_[*gathering_])) close_batch(*gathering_);  // by bodies that were read since
     send_ready(now, room, bucket, todo);
     while (uncommitted_ + in_flight_ < limits_.uncommitted_max && uncommitted_bytes_ < limits_.letter_bytes_max &&
            (gathering_ || (room > 0 && place(now)))) {
@@ -76,6 +79,7 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
             break;
         }
         bool attempted = true;
+        const bool gathered = gathering_.has_value();
         switch (work) {
             case Work::none: break;
             case Work::retry: attempted = start_retry(now, todo); break;
@@ -84,12 +88,11 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
             case Work::key: attempted = start_key(now, todo); break;
         }
         if (attempted && bucket) bucket->take(now.steady);
+        const bool did_not_fit = gathered && !gathering_ && !attempted;  // it begins the next batch
         if (gathering_ && full(batches_[*gathering_])) close_batch(*gathering_);
         send_ready(now, room, bucket, todo);
-        turn_ = static_cast<std::uint8_t>(work == Work::retry     ? 1
-                                          : work == Work::fresh   ? 2
-                                          : work == Work::forward ? 3
-                                                                  : 0);
+        const std::uint8_t turn = work == Work::retry ? 0 : work == Work::fresh ? 1 : work == Work::forward ? 2 : 3;
+        turn_ = did_not_fit ? turn : static_cast<std::uint8_t>((turn + 1) % 4);
     }
     if (gathering_ && now.steady >= batches_[*gathering_].since + settings_.batch.max_wait) {
         close_batch(*gathering_);

@@ -259,6 +259,7 @@ private:
     void free_batch(std::uint32_t number);
     void complete(std::uint32_t ticket);
     void leave(std::uint32_t ticket);
+    void take_out(std::uint32_t ticket);
     [[nodiscard]] bool fits(std::size_t bytes) const noexcept;
     [[nodiscard]] bool full(const Batch& batch) const noexcept;
     [[nodiscard]] std::uint32_t limit_of(const RetryRow& row) const noexcept;
@@ -304,7 +305,7 @@ private:
     void discard_fresh(const PickedDelivery& picked, std::vector<PickedDelivery>& ahead, Acted& acted, Todo& todo);
     void discard_unstarted(const PickedDelivery& picked, Todo& todo);
     void hasten(const Now& now, RetryRow row, Todo& todo);
-    [[nodiscard]] Flight* flight_of(DeliveryKey key);
+    [[nodiscard]] std::optional<std::uint32_t> flight_of(DeliveryKey key) const;
     [[nodiscard]] bool reads_key(const std::string& order_key) const;
 
     [[nodiscard]] RetryRow row_of(const Flight& flight) const;
@@ -342,6 +343,7 @@ private:
     std::vector<std::uint32_t> free_batches_;
     std::optional<std::uint32_t> gathering_;      // the batch that flights join
     std::deque<std::uint32_t> ready_;             // complete, to be sent; those without a place last
+    bool remake_ = false;                         // another batch policy: those not sent are made up anew
     std::uint32_t requests_ = 0;                  // batches that have a place among `concurrency`
     std::uint32_t in_flight_ = 0;
     std::uint32_t fresh_in_flight_ = 0, retries_in_flight_ = 0, forwards_in_flight_ = 0, unread_ = 0;

@@ -102,6 +102,21 @@ void Lane::leave(std::uint32_t ticket)
     close_flight(ticket);
 }
 
+/// Its body is there, and its request is not sent yet. The caller has ended it.
+void Lane::take_out(std::uint32_t ticket)
+{
+    const std::uint32_t number = flights_[ticket].batch;
+    Batch& batch = batches_[number];
+    batch.bytes -= size_of(flights_[ticket].event, flights_[ticket].letter);
+    const auto at = std::find(batch.flights.begin(), batch.flights.end(), ticket);
+    if (at - batch.flights.begin() < static_cast<std::ptrdiff_t>(batch.paid)) --batch.paid;
+    batch.flights.erase(at);
+    close_flight(ticket);
+    if (!batch.flights.empty()) return;
+    std::erase(ready_, number);
+    free_batch(number);
+}
+
 bool Lane::fits(std::size_t bytes) const noexcept
 {
     return !gathering_ || batches_[*gathering_].bytes == 0 ||
@@ -154,14 +169,17 @@ void Lane::send(std::uint32_t number, Todo& todo)
     todo.requests.push_back(std::move(request));
 }
 
-/// The size of a retry is not known before it is read. What is too much goes in a request of its own.
+/// The size of a retry is not known before it is read, and a reload may have made batches smaller. What is too much
+/// goes in a request of its own.
 void Lane::cut(std::uint32_t number)
 {
-    if (batches_[number].bytes <= settings_.batch.max_bytes || batches_[number].flights.size() == 1) return;
+    const std::uint32_t most = settings_.batch.max_events;
+    if (batches_[number].flights.size() == 1) return;
+    if (batches_[number].bytes <= settings_.batch.max_bytes && batches_[number].flights.size() <= most) return;
     std::size_t bytes = 0, n = 0;
     for (const std::uint32_t ticket : batches_[number].flights) {
         const std::size_t size = size_of(flights_[ticket].event, flights_[ticket].letter);
-        if (n > 0 && bytes + size > settings_.batch.max_bytes) break;
+        if (n > 0 && (n == most || bytes + size > settings_.batch.max_bytes)) break;
         bytes += size;
         ++n;
     }
@@ -208,13 +226,15 @@ void Lane::bisect(const Now& now, std::uint32_t number, Todo& todo)
     make_ready(second);
 }
 
-/// Nothing may be sent now: what waits for company, or to be sent, is as if it had not been started.
+/// Nothing may be sent now, or not in these batches: what waits for company, or to be sent, is as if it had not been
+/// started.
 void Lane::withdraw(const Now& now, Todo& todo)
 {
+    const bool all = std::exchange(remake_, false) || !sends();
     if (in_flight_ == 0) return;
     for (std::uint32_t number = 0; number < batches_.size(); ++number) {
         Batch& batch = batches_[number];
-        if (batch.sent || batch.flights.empty() || (batch.placed && batch.closed && sends())) continue;
+        if (batch.sent || batch.flights.empty() || (batch.placed && batch.closed && !all)) continue;
         std::erase(ready_, number);
         if (gathering_ == number) gathering_.reset();
         batch.closed = true;

@@ -48,8 +48,16 @@ Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> pi
     Acted acted;
     std::vector<PickedDelivery> ahead;
     for (PickedDelivery& one : picked) {
-        if (Flight* const flight = flight_of(one.key)) {
-            if (what == DeliveryAct::discard && !std::exchange(flight->doomed, true)) ++acted.in_flight;
+        if (const auto ticket = flight_of(one.key)) {
+            Flight& flight = flights_[*ticket];
+            if (what != DeliveryAct::discard) continue;
+            if (flight.event && !batches_[flight.batch].sent) {  // it waits for company, or for its turn
+                discard(now, flight, todo);
+                take_out(*ticket);
+                ++acted.done;
+            } else if (!std::exchange(flight.doomed, true)) {
+                ++acted.in_flight;
+            }
             continue;
         }
         const auto row = by_key.find(one.key);
@@ -83,11 +91,13 @@ Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> pi
     return acted;
 }
 
-Lane::Flight* Lane::flight_of(DeliveryKey key)
+std::optional<std::uint32_t> Lane::flight_of(DeliveryKey key) const
 {
-    for (Flight& flight : flights_)
-        if (flight.work != Work::none && flight.work != Work::forward && !flight.unread && key_of(flight) == key) return &flight;
-    return nullptr;
+    for (std::uint32_t ticket = 0; ticket < flights_.size(); ++ticket) {
+        const Flight& flight = flights_[ticket];
+        if (flight.work != Work::none && flight.work != Work::forward && !flight.unread && key_of(flight) == key) return ticket;
+    }
+    return std::nullopt;
 }
 
 /// The first row of the key is on its way here: nobody knows which that is.

@@ -322,3 +322,57 @@ TEST_CASE("batches are begun and ended by a reload while deliveries wait")
     CHECK(a->made <= 2);
     check_model(life.state.durable());
 }
+
+// A bug once: a retry that goes with fewer others closed the batch and gave up its turn, again and again.
+TEST_CASE("a retry that failed often has its turn beside a backlog, and the backlog goes on in batches")
+{
+    LaneSettings settings = batches(2);
+    settings.concurrency = 1;
+    settings.retry.backoff_initial = settings.retry.backoff_max = 1s;
+    settings.retry.jitter = false;
+    Bench bench{settings};
+    bench.offer(1);
+    REQUIRE(bench.pump() == Sent{{1}});
+    bench.answer({failed});  // from now on it goes alone
+    bench.pass(2s);
+    bench.offer(10);
+    std::size_t most = 0;
+    bool came = false;
+    for (int request = 0; request < 8 && !bench.lane.idle(); ++request) {
+        const Sent sent = bench.pump();
+        REQUIRE(sent.size() == 1);
+        most = std::max(most, sent[0].size());
+        if (request < 3) came = came || sent[0] == std::vector<Sequence>{1};
+        bench.answer({taken});
+    }
+    CHECK(came);
+    CHECK(most == 2);
+}
+
+TEST_CASE("what is discarded while its batch gathers is not sent")
+{
+    Bench bench{batches(10, 1U << 20, 10s)};
+    bench.offer(3);
+    REQUIRE(bench.pump().empty());
+    const Acted acted = bench.lane.act(bench.now, DeliveryAct::discard, {{{2, 0}, "r1"}}, {}, bench.todo);
+    CHECK(acted.done == 1);
+    CHECK(acted.in_flight == 0);
+    bench.pass(10s);
+    CHECK(bench.pump() == Sent{{1, 3}});
+    bench.answer({taken});
+    CHECK(bench.lane.counters().delivered == 2);
+    CHECK(bench.lane.in_flight() == 0);
+    CHECK(bench.changes<Ended>().size() == 3);
+}
+
+TEST_CASE("batches that a reload forbids are made up anew")
+{
+    Bench bench{batches(10, 1U << 20, 10s)};
+    bench.offer(5);
+    REQUIRE(bench.pump().empty());
+    LaneSettings single;
+    single.concurrency = 10;
+    bench.lane.configure(&single);
+    CHECK(bench.pump() == Sent{{1}, {2}, {3}, {4}, {5}});
+    CHECK_FALSE(bench.flying[0].batched);
+}
