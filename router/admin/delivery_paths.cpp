@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/units.hpp"
 #include "router/admin/paths.hpp"
@@ -37,6 +38,14 @@ json next_of(const std::string& next) { return next.empty() ? json() : json(next
 /// The sentence to refuse the request with, or nothing.
 std::string read_filter(const Request& request, WallTime now, DeliveryFilter& filter)
 {
+    // A misspelt filter would widen an act that cannot be undone.
+    static const std::set<std::string> known{"target", "rule", "id", "older_than", "all", "after", "limit", "who", "why"};
+    for (const auto& [key, value] : request.query) {
+        if (known.count(key) == 0)
+            return "there is no parameter '" + key + "'; there are target, rule, id, older_than, all, after, limit, who and why";
+        if (value.empty() && (key == "target" || key == "rule" || key == "id" || key == "older_than"))
+            return "'" + key + "' is empty; leave it out to ask for any";
+    }
     filter.target = query(request, "target");
     filter.rule = query(request, "rule");
     if (const std::string id = query(request, "id"); id.rfind("dlv_", 0) == 0) {
@@ -49,7 +58,7 @@ std::string read_filter(const Request& request, WallTime now, DeliveryFilter& fi
     const std::string older_than = query(request, "older_than");
     if (older_than.empty()) return {};
     const auto age = parse_duration(older_than);
-    if (!age) return "older_than must be a duration such as 90m or 7d";
+    if (!age || *age <= Duration{0}) return "older_than must be a duration such as 90m or 7d";
     filter.received_before = now - *age;
     return {};
 }
