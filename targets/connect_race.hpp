@@ -24,6 +24,7 @@ public:
         ErrorCode error;
     };
 
+    static constexpr std::size_t peers_max = 8;  // each may hold a socket until the attempt's limit
     static constexpr Duration head_start = std::chrono::milliseconds{250};
 
     ConnectRace(boost::asio::io_context& io, Make make);

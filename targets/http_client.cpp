@@ -203,7 +203,9 @@ Task<HttpClient::Failure> HttpClient::open(std::shared_ptr<Attempt> attempt)
         co_return explain(*attempt, Cause::address,
                           "address refused: " + refused + " (host '" + server_.host + "')");
     HttpFailure told;
-    for (peers = interleaved(peers); !peers.empty();) {
+    peers = interleaved(peers);
+    peers.resize(std::min(peers.size(), ConnectRace::peers_max));
+    while (!peers.empty()) {
         Failure failed = co_await connect(attempt, peers, told);
         if (!failed) co_return std::nullopt;
         if (attempt->closed || attempt->timed_out) co_return failed;

@@ -256,6 +256,12 @@ private:
     {
         Outcome outcome = whole;
         outcome.status = static_cast<int>(status);
+        if (status == unreadable_status) {
+            outcome.detail = "protocol: the answer to a batch names this delivery without a status from 200 to 599";
+            outcome.verdict = options_->retry_on.failure(Cause::protocol) ? Verdict::retry : Verdict::reject;
+            outcome.cause = Cause::protocol;
+            return outcome;
+        }
         outcome.detail = "status " + std::to_string(status) + " in the answer to a batch";
         outcome.verdict = judge({status, {}, false}, options_->retry_on, context_.clock.wall()).verdict;
         if (outcome.verdict == Verdict::pause) outcome.verdict = Verdict::reject;

@@ -130,8 +130,10 @@ std::vector<std::optional<unsigned>> batch_results(std::string_view body, std::s
         if (values[at].kind != json::Kind::object) continue;
         const json::Value* const id = document.member(at, "delivery");
         if (!id || id->kind != json::Kind::string) continue;
-        if (const auto place = places.find(id->text); place != places.end())
-            statuses[place->second] = status_of(document, at);
+        const auto place = places.find(id->text);
+        if (place == places.end()) continue;
+        auto& known = statuses[place->second];
+        if (!known || (*known >= 200 && *known < 300)) known = status_of(document, at).value_or(unreadable_status);
     }
     return statuses;
 }

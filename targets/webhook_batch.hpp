@@ -28,7 +28,9 @@ enum class BatchFormat : std::uint8_t {
 [[nodiscard]] std::string batch_id(std::span<const Delivery> deliveries);
 
 /// The statuses that an answer gives to single deliveries, in their order; none: to that one it gives none. It is
-/// [{"delivery": ID, "status": 503}, ...], or an object with that as its member `results`. Empty: any other body.
+/// [{"delivery": ID, "status": 503}, ...], or an object with that as its member `results`. Empty: any other body. Of several
+/// for one delivery the first that is no success counts.
+constexpr unsigned unreadable_status = 0;  // it names the delivery, with no status from 200 to 599
 [[nodiscard]] std::vector<std::optional<unsigned>> batch_results(std::string_view body,
                                                                  std::span<const Delivery> deliveries);
 
