@@ -40,7 +40,8 @@ Lane::Work Lane::choose(const Now& now) const noexcept
     const bool strict = settings_.order.order == Order::strict;
     const bool fresh = window_.can_start() && !parked_full() && (!strict || schedule_.waiting() == 0);
     const std::uint32_t half = std::max(1U, settings_.concurrency * settings_.batch.max_events / 2);
-    const bool retry = schedule_.due(now.steady) && (!fresh || retries_in_flight_ < half);
+    const bool retry = schedule_.due(now.steady) && (!fresh || retries_in_flight_ < half) && !(retry_waits_ && gathering_);
+    if (retry && retry_waits_) return Work::retry;
     const bool key = keys_.ready() && now.steady >= read_not_before_;
     const bool forward = forwards_.ready() && (!fresh || forwards_in_flight_ < half);
     const std::array<std::pair<Work, bool>, 4> sources{
@@ -73,7 +74,12 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
     while (uncommitted_ + in_flight_ < limits_.uncommitted_max && uncommitted_bytes_ < limits_.letter_bytes_max &&
            (gathering_ || (room > 0 && place(now)))) {
         const Work work = choose(now);
-        if (work == Work::none) break;
+        if (work == Work::none) {
+            if (!gathering_ || !retry_waits_) break;
+            close_batch(*gathering_);
+            send_ready(now, room, bucket, todo);
+            continue;
+        }
         if (bucket && !bucket->allows(now.steady)) {
             token_at_ = bucket->next();
             break;
@@ -236,9 +242,9 @@ bool Lane::attempt(const Now& now, Flight flight, Todo& todo)
 bool Lane::start_retry(const Now& now, Todo& todo)
 {
     RetryRow row = *schedule_.take(now.steady);
-    if (gathering_ && batches_[*gathering_].flights.size() >= limit_of(row)) {  // it goes with fewer others
+    retry_waits_ = gathering_ && batches_[*gathering_].flights.size() >= limit_of(row);
+    if (retry_waits_) {  // it goes with fewer others, and begins the next batch
         schedule_.put_back(std::move(row), now.steady);
-        close_batch(*gathering_);
         return false;
     }
     if (row.delayed()) --delayed_;

@@ -343,6 +343,7 @@ private:
     std::vector<std::uint32_t> free_batches_;
     std::optional<std::uint32_t> gathering_;      // the batch that flights join
     std::deque<std::uint32_t> ready_;             // complete, to be sent; those without a place last
+    bool retry_waits_ = false;                    // one that is due begins the next batch
     bool remake_ = false;                         // another batch policy: those not sent are made up anew
     std::uint32_t requests_ = 0;                  // batches that have a place among `concurrency`
     std::uint32_t in_flight_ = 0;
