@@ -176,6 +176,24 @@ void check_start(Base& base, MemoryDisk& disk, const Hit& hit, bool with_state, 
     }
 }
 
+/// A journal of so many small segments, all but the last sealed; closed again.
+std::vector<SegmentInfo> segments_of(Bench& bench, std::size_t count)
+{
+    bench.options.segment_size = 6000;
+    bench.options.spare_segments = 0;
+    Sequence last = 0;
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE(version.has_value());
+    while ((*log)->segments().infos().size() < count) {
+        REQUIRE((*log)->commit({make_unit(last + 1, 2, *version)}).has_value());
+        last += 2;
+        bench.chores(**log);
+    }
+    return (*log)->segments().infos();
+}
+
 }  // namespace
 
 TEST_CASE("every cut of every file of a journal is survived and told exactly")
@@ -224,22 +242,8 @@ TEST_CASE("every flipped byte of every file of a journal is survived and told ex
 TEST_CASE("damage on both sides of a segment that is gone is told once")
 {
     Bench bench;
-    bench.options.segment_size = 6000;
-    bench.options.spare_segments = 0;
-    Sequence last = 0;
-    std::vector<SegmentInfo> segments;
-    {
-        auto log = bench.open();
-        REQUIRE(log.has_value());
-        const auto version = (*log)->versions().store_version(two_targets());
-        REQUIRE(version.has_value());
-        while ((*log)->segments().infos().size() < 6) {
-            REQUIRE((*log)->commit({make_unit(last + 1, 2, *version)}).has_value());
-            last += 2;
-            bench.chores(**log);
-        }
-        segments = (*log)->segments().infos();
-    }
+    const std::vector<SegmentInfo> segments = segments_of(bench, 6);
+    const Sequence last = segments.back().last;
     const auto path = [&](std::size_t i) { return bench.options.directory + "/" + segments[i].name; };
     const auto cut = [&](std::size_t i, std::size_t size) {
         bench.disk->set_content(path(i), bench.disk->content(path(i)).substr(0, size));
@@ -269,22 +273,8 @@ TEST_CASE("damage on both sides of a segment that is gone is told once")
 TEST_CASE("a torn word about a footer's sync spoils no footer")
 {
     Bench bench;
-    bench.options.segment_size = 6000;
-    bench.options.spare_segments = 0;
-    Sequence last = 0;
-    std::vector<SegmentInfo> segments;
-    {
-        auto log = bench.open();
-        REQUIRE(log.has_value());
-        const auto version = (*log)->versions().store_version(two_targets());
-        REQUIRE(version.has_value());
-        while ((*log)->segments().infos().size() < 4) {
-            REQUIRE((*log)->commit({make_unit(last + 1, 2, *version)}).has_value());
-            last += 2;
-            bench.chores(**log);
-        }
-        segments = (*log)->segments().infos();
-    }
+    const std::vector<SegmentInfo> segments = segments_of(bench, 4);
+    const Sequence last = segments.back().last;
     const auto path = [&](std::size_t i) { return bench.options.directory + "/" + segments[i].name; };
     bench.disk->remove(path(1));
     const std::string sealed = bench.disk->content(path(0));
