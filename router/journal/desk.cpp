@@ -303,6 +303,17 @@ void JournalDesk::read_event(Sequence sequence, std::function<void(Result<Stored
     if (!posted) done(Result<StoredEventPtr>{fail(Errc::cancelled, "the journal is stopping")});
 }
 
+void JournalDesk::read_events(EventsRead request, std::function<void(Result<EventChunk>)> done)
+{
+    request.through = std::min(request.through, synced());
+    const bool posted = post_reader([this, request, done] {
+        auto chunk = log_->reader().read_events(request);
+        stats_.read_bytes = log_->reader().read_bytes();
+        done(std::move(chunk));
+    });
+    if (!posted) done(Result<EventChunk>{fail(Errc::cancelled, "the journal is stopping")});
+}
+
 void JournalDesk::release(std::vector<std::string> names)
 {
     (void)post_keeper([this, held = std::move(names)] {

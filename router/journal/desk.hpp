@@ -59,6 +59,7 @@ public:
     }
     void read_lane(LaneRead request, std::function<void(Result<LaneChunk>)> done) override;
     void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) override;
+    void read_events(EventsRead request, std::function<void(Result<EventChunk>)> done) override;
     void submit(CommitUnit unit) override;
     std::vector<SegmentInfo> segments() const override { return log_->segments().infos(); }
     void release(std::vector<std::string> names) override;

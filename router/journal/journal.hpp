@@ -65,6 +65,13 @@ struct LaneRead {
     std::size_t max_bytes = 1U << 20; // of bodies
 };
 
+struct EventsRead {
+    Sequence after = 0;               // exclusive
+    Sequence through = 0;             // inclusive; at most synced()
+    std::size_t max_events = 256;
+    std::size_t max_bytes = 1U << 20; // of bodies
+};
+
 struct SegmentInfo {
     std::string name;
     Sequence first = 0, last = 0;
@@ -124,6 +131,13 @@ public:
     virtual void read_lane(LaneRead request, std::function<void(Result<LaneChunk>)> done) = 0;
     /// One event by sequence, e.g. for a retry. Errc::corrupt: damaged; not_found: no longer kept.
     virtual void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) = 0;
+
+    /// Events whoever they go to, those without any delivery as well; reads as read_lane does.
+    virtual void read_events(EventsRead request, std::function<void(Result<EventChunk>)> done)
+    {
+        (void)request;
+        done(fail(Errc::unsupported, "this journal gives lanes' work only"));
+    }
 
     /// Deliveries by (rule, target) in (after, through]; from footers where they suffice. Blocks; for start.
     virtual Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally(

@@ -139,6 +139,7 @@ Result<bool> Reader::read_frames(Segment& segment, File& file, const std::vector
     std::string bytes;
     for (std::size_t i = 0; i < wanted.size();) {
         const auto lost = [&chunk](const Wanted& event) {
+            if (event.routes.empty()) chunk.damaged.push_back({{event.sequence, 0}, {}});
             for (const std::uint32_t route : event.routes)
                 chunk.damaged.push_back({{event.sequence, route}, {}});
         };
@@ -178,6 +179,7 @@ Result<bool> Reader::read_frames(Segment& segment, File& file, const std::vector
                 lost(wanted[i]);
                 continue;
             }
+            if (wanted[i].routes.empty()) chunk.items.push_back({*event, 0});
             for (const std::uint32_t route : wanted[i].routes) {
                 if (route < (*event)->routes.size())
                     chunk.items.push_back({*event, route});
@@ -224,6 +226,11 @@ Result<LaneChunk> Reader::read_lane(const LaneRead& request)
 Result<StoredEventPtr> Reader::read_event(Sequence sequence)
 {
     return settled([&] { return read_event_once(sequence); });
+}
+
+Result<EventChunk> Reader::read_events(const EventsRead& request)
+{
+    return settled([&] { return read_events_once(request); });
 }
 
 Result<Reader::Tally> Reader::tally(Sequence after, Sequence through)
@@ -309,6 +316,54 @@ Result<LaneChunk> Reader::read_lane_once(const LaneRead& request)
         if (full) break;
     }
     return chunk;
+}
+
+Result<EventChunk> Reader::read_events_once(const EventsRead& request)
+{
+    LaneChunk chunk;
+    chunk.through = request.through;
+    std::size_t events = 0;
+    std::size_t bytes = 0;
+    bool full = false;
+    for (const SegmentPtr& segment : segments_.all()) {
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last == 0 || segment->last <= request.after || segment->released) continue;
+            if (segment->first > request.through) break;
+        }
+        std::vector<Wanted> wanted;
+        std::shared_ptr<File> file;
+        const auto collect = [&](const SegmentIndex& index, const std::shared_ptr<File>& from) {
+            file = from;
+            const auto& all = index.events();
+            for (std::size_t i = index.lower_bound(request.after + 1);
+                 i < all.size() && all[i].sequence <= request.through; ++i) {
+                const IndexedEvent& event = all[i];
+                if (events > 0 && (events >= request.max_events || bytes + event.body_length > request.max_bytes)) {
+                    full = true;
+                    chunk.through = event.sequence - 1;
+                    return;
+                }
+                ++events;
+                bytes += event.body_length;
+                wanted.push_back({event.sequence, event.damaged ? 0 : event.offset, event.length, event.body_length,
+                                  event.damaged, {}});
+            }
+        };
+        EVENTYARD_TRY(there, look_into(segment, collect));
+        if (!there) continue;
+        if (!wanted.empty()) {
+            EVENTYARD_TRY(stopped,
+                          read_frames(*segment, *file, wanted, std::max<std::size_t>(request.max_bytes, 64U << 10), chunk));
+            full = full || stopped;
+        }
+        if (full) break;
+    }
+    EventChunk out;
+    out.through = chunk.through;
+    for (LaneItem& item : chunk.items) out.events.push_back(std::move(item.event));
+    for (const DamagedDelivery& damaged : chunk.damaged) out.damaged.push_back(damaged.key.sequence);
+    return out;
 }
 
 Result<StoredEventPtr> Reader::read_event_once(Sequence sequence)

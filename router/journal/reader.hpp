@@ -28,6 +28,7 @@ public:
 
     Result<LaneChunk> read_lane(const LaneRead& request);
     Result<StoredEventPtr> read_event(Sequence sequence);
+    Result<EventChunk> read_events(const EventsRead& request);
     Result<Tally> tally(Sequence after, Sequence through);
     /// Of these alone, as far as they are kept; sorts them.
     Result<Tally> tally_of(std::vector<DeliveryKey>& keys);
@@ -42,13 +43,14 @@ private:
         std::uint32_t length = 0;
         std::uint32_t body_length = 0;
         bool damaged = false;
-        std::vector<std::uint32_t> routes;  // places in the event's routes
+        std::vector<std::uint32_t> routes;  // places in the event's routes; none: the event alone is wanted
     };
 
     template <class Look>
     static auto settled(Look look) -> decltype(look());
     Result<LaneChunk> read_lane_once(const LaneRead& request);
     Result<StoredEventPtr> read_event_once(Sequence sequence);
+    Result<EventChunk> read_events_once(const EventsRead& request);
     Result<Tally> tally_once(Sequence after, Sequence through);
     Result<Tally> tally_of_once(const std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after_once(const std::string& target, DeliveryKey after);

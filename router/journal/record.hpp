@@ -86,4 +86,11 @@ struct LaneChunk {
     std::vector<DamagedDelivery> damaged;
 };
 
+/// Events whoever they go to, in order of sequence.
+struct EventChunk {
+    std::vector<StoredEventPtr> events;
+    Sequence through = 0;                // every kept event up to here is in events, in damaged, or before
+    std::vector<Sequence> damaged;       // can no longer be read
+};
+
 }  // namespace eventyard::router
