@@ -1,0 +1,109 @@
+#include "router/archive/archive.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <tuple>
+
+#include "core/log.hpp"
+
+namespace eventyard::router {
+namespace {
+
+constexpr std::string_view suffix = ".eya", unfinished = ".tmp";
+constexpr std::size_t through_size_max = 256;
+
+auto order_of(const ArchiveFilePtr& file) { return std::tie(file->footer.first, file->path); }
+
+/// "<store> <sequence>"; 0 when it is of another journal.
+Sequence read_through(std::string_view text, const Id& store)
+{
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos || text.substr(0, space) != store.text()) return 0;
+    Sequence through = 0;
+    const std::string_view digits = text.substr(space + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), through);
+    return error == std::errc{} ? through : 0;
+}
+
+}  // namespace
+
+ArchiveDraft::~ArchiveDraft()
+{
+    if (!finished_) (void)disk_.unlink(path_ + std::string{unfinished});
+}
+
+Result<BusArchive> BusArchive::open(Disk& disk, const std::string& root, const std::string& bus, const Id& store)
+{
+    BusArchive archive{disk, root + '/' + bus, bus, store};
+    EVENTYARD_CHECK(disk.make_directory(archive.directory_));
+    EVENTYARD_TRY(names, disk.list(archive.directory_));
+    for (const std::string& name : names) {
+        const std::string path = archive.directory_ + '/' + name;
+        if (name.ends_with(unfinished)) (void)disk.unlink(path);
+        if (!name.ends_with(suffix)) continue;
+        const auto look = [&]() -> Result<ArchiveFilePtr> {
+            EVENTYARD_TRY(file, disk.open(path, OpenMode::read));
+            EVENTYARD_TRY(bytes, file->size());
+            EVENTYARD_TRY(footer, read_archive_footer(*file));
+            return ArchiveFilePtr{std::make_shared<const ArchiveFile>(ArchiveFile{path, bytes, std::move(footer)})};
+        };
+        auto file = look();
+        if (file.has_value()) archive.insert(std::move(*file));
+        else log::error("archive", "an archive file cannot be read: its events cannot be replayed",
+                        {{"file", path}, {"error", file.error().what}});
+    }
+    const std::string marker = archive.directory_ + "/through";
+    if (disk.exists(marker)) {
+        EVENTYARD_TRY(text, read_file(disk, marker, through_size_max));
+        archive.through_ = read_through(text, store);
+    }
+    return archive;
+}
+
+void BusArchive::insert(ArchiveFilePtr file)
+{
+    std::erase_if(files_, [&](const ArchiveFilePtr& known) { return known->path == file->path; });
+    const auto at = std::upper_bound(files_.begin(), files_.end(), file,
+                                     [](const auto& a, const auto& b) { return order_of(a) < order_of(b); });
+    files_.insert(at, std::move(file));
+}
+
+Result<std::unique_ptr<ArchiveDraft>> BusArchive::begin(Sequence first, Sequence last)
+{
+    const std::string path = fmt::format("{}/{:020}-{:020}-{}{}", directory_, first, last, store_.text(), suffix);
+    const std::string draft = path + std::string{unfinished};
+    if (disk_->exists(draft)) EVENTYARD_CHECK(disk_->unlink(draft));
+    EVENTYARD_TRY(file, disk_->open(draft, OpenMode::create_new));
+    return std::make_unique<ArchiveDraft>(*disk_, path, std::move(file), store_, bus_);
+}
+
+Result<void> BusArchive::finish(ArchiveDraft& draft, Sequence first, Sequence last)
+{
+    EVENTYARD_CHECK(draft.writer_.seal(first, last));
+    EVENTYARD_CHECK(disk_->rename(draft.path_ + std::string{unfinished}, draft.path_));
+    draft.finished_ = true;
+    EVENTYARD_CHECK(disk_->sync_directory(directory_));
+    insert(std::make_shared<const ArchiveFile>(ArchiveFile{draft.path_, draft.writer_.bytes(), draft.writer_.footer()}));
+    return {};
+}
+
+Result<void> BusArchive::set_through(Sequence through)
+{
+    EVENTYARD_CHECK(replace_file(*disk_, directory_ + "/through", store_.text() + ' ' + std::to_string(through) + '\n'));
+    through_ = through;
+    return {};
+}
+
+Result<void> BusArchive::remove(const ArchiveFilePtr& file)
+{
+    if (disk_->exists(file->path)) {
+        EVENTYARD_CHECK(disk_->unlink(file->path));
+        EVENTYARD_CHECK(disk_->sync_directory(directory_));
+    }
+    std::erase(files_, file);
+    return {};
+}
+
+}  // namespace eventyard::router
