@@ -18,7 +18,7 @@ constexpr std::array<Setting, 8> settings{{
      "never: once it is written; a crash of the machine may lose lines counted as delivered."},
     {"envelope", "true or false", "false",
      "true writes `{\"delivery\",\"id\",\"rule\",\"bus\",\"received\",\"event\"}` instead of the bare "
-     "event."},
+     "event; a replay has `replay_of`, too."},
     {"timeout", "duration", "10s", "How long a delivery waits for the disk."},
     {"rotate.max_size", "size", "none", "Set the file aside before it grows beyond this."},
     {"rotate.every", "duration", "none",

@@ -22,6 +22,7 @@ std::string to_json_line(const Delivery& delivery, bool envelope)
     if (envelope) {
         line.push_back('{');
         append_member(line, "delivery", delivery.id);
+        if (!delivery.replay_of.empty()) append_member(line, "replay_of", delivery.replay_of);
         append_member(line, "id", event.id.text());
         append_member(line, "rule", delivery.rule);
         append_member(line, "bus", event.bus);

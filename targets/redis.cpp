@@ -39,6 +39,7 @@ struct Add {
     std::string event;
     std::string event_id;
     std::string delivery;
+    std::string replay_of;  // empty: no replay
     std::string rule;
     std::string bus;
     const char* content_type = "";
@@ -74,6 +75,7 @@ public:
                               std::string_view{add.event_id}, "delivery", std::string_view{add.delivery},
                               "rule", std::string_view{add.rule}, "bus", std::string_view{add.bus},
                               "content_type", std::string_view{add.content_type}});
+                if (!add.replay_of.empty()) words.insert(words.end(), {"replay_of", std::string_view{add.replay_of}});
                 commands.push_back(std::move(words));
             }
         }
@@ -146,7 +148,8 @@ private:
         for (const Delivery& delivery : deliveries) {
             const Event& event = delivery.event;
             job->bytes += event.body.size();
-            job->adds.push_back({event.body, event.id.text(), std::string{delivery.id}, std::string{delivery.rule},
+            job->adds.push_back({event.body, event.id.text(), std::string{delivery.id},
+                                 std::string{delivery.replay_of}, std::string{delivery.rule},
                                  event.bus, content_type(event.format)});
         }
         const RedisOptions& redis = options_->redis;

@@ -33,6 +33,7 @@ struct Delivery {
     const Event& event;
     std::uint64_t sequence = 0;
     std::uint32_t attempt = 1;   // counts from 1
+    std::string_view replay_of = {};  // the id of the delivery that this one repeats; empty: no replay
 };
 
 /// A counter or setting a target shows in status, e.g. {"fsync", "never: a power loss may lose ..."}.

@@ -10,18 +10,19 @@
 namespace eventyard::targets {
 namespace {
 
-constexpr std::string_view delivery_attribute = "eventyarddelivery";
+constexpr std::string_view delivery_attribute = "eventyarddelivery", replay_attribute = "eventyardreplayof";
 
-/// The event without the attribute that another daemon gave it; JSON names are each to be there once.
-std::string without_attribute(const std::string& body)
+/// The event without the attributes that another daemon gave it; JSON names are each to be there once.
+std::string without_attributes(const std::string& body)
 {
     json::Document document;
     json::SyntaxError error;
-    if (body.find(delivery_attribute) == std::string::npos || !document.parse(body, {}, error)) return body;
+    const bool none = body.find(delivery_attribute) == std::string::npos && body.find(replay_attribute) == std::string::npos;
+    if (none || !document.parse(body, {}, error)) return body;
     std::string out = "{";
     for (std::uint32_t at = 1; at < document.root().next; at = document.values()[at].next) {
         const json::Value& member = document.values()[at];
-        if (member.key == delivery_attribute) continue;
+        if (member.key == delivery_attribute || member.key == replay_attribute) continue;
         if (out.size() > 1) out.push_back(',');
         json::append_quoted(out, member.key);
         out.append(":").append(document.source(member));
@@ -40,7 +41,7 @@ void append_cloudevent(std::string& out, const Delivery& delivery)
 {
     const Event& event = delivery.event;
     if (event.format == EventFormat::cloudevents) {
-        const std::string body = without_attribute(event.body);
+        const std::string body = without_attributes(event.body);
         out.append(body, 0, body.rfind('}')).push_back(',');
     } else {
         out.append(R"({"specversion":"1.0",)");
@@ -52,6 +53,10 @@ void append_cloudevent(std::string& out, const Delivery& delivery)
         out.append(R"(,"datacontenttype":"application/json","data":)").append(event.body).push_back(',');
     }
     append_attribute(out, delivery_attribute, delivery.id);
+    if (!delivery.replay_of.empty()) {
+        out.push_back(',');
+        append_attribute(out, replay_attribute, delivery.replay_of);
+    }
     out.push_back('}');
 }
 

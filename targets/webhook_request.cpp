@@ -11,11 +11,11 @@ namespace eventyard::targets {
 namespace {
 
 /// Headers that belong to the protocol or to us.
-constexpr std::array<std::string_view, 15> own_headers{
+constexpr std::array<std::string_view, 16> own_headers{
     "host",       "content-length",    "transfer-encoding", "connection",        "keep-alive",
     "upgrade",    "te",                "trailer",           "expect",            "webhook-id",
     "webhook-timestamp", "webhook-signature", "eventyard-event-id", "eventyard-attempt",
-    "eventyard-batch"};
+    "eventyard-batch", "eventyard-replay-of"};
 
 bool is_token(std::string_view text)
 {
@@ -119,6 +119,7 @@ std::string request_head(const RequestHead& head, const Delivery& delivery, std:
                                  timestamp, signature);
     append_header(out, "eventyard-event-id", delivery.event.id.text());
     append_header(out, "eventyard-attempt", std::to_string(delivery.attempt));
+    if (!delivery.replay_of.empty()) append_header(out, "eventyard-replay-of", delivery.replay_of);
     end_head(out, head, bearer);
     return out;
 }

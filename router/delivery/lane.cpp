@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/ids.hpp"
 #include "core/rfc3339.hpp"
+#include "router/replay_name.hpp"
 
 namespace eventyard::router {
 
@@ -321,15 +321,18 @@ Attempt Lane::attempt_of(std::uint32_t ticket) const
         const auto copy = std::make_shared<const Copy>(
             Copy{flight.letter, Event{letter.event, letter.received, letter.format, letter.bus, letter.body}});
         attempt.id = letter.delivery_id;
-        attempt.rule = letter.rule;
+        attempt.rule = plain_rule(letter.rule);
+        attempt.replay_of = replayed_delivery_id(letter.event, letter.rule, letter.target);
         attempt.target = letter.target;
         attempt.event = std::shared_ptr<const Event>(copy, &copy->event);
         attempt.sequence = letter.key.sequence;
         return attempt;
     }
-    attempt.rule = rule_of(flight);
+    const std::string_view rule = rule_of(flight);
+    attempt.rule = plain_rule(rule);
     attempt.target = target_;
-    attempt.id = delivery_id(flight.event->event.id, attempt.rule, target_);
+    attempt.id = stored_delivery_id(flight.event->event.id, rule, target_);
+    attempt.replay_of = replayed_delivery_id(flight.event->event.id, rule, target_);
     attempt.event = std::shared_ptr<const Event>(flight.event, &flight.event->event);
     attempt.sequence = flight.event->sequence;
     attempt.number = flight.work == Work::retry ? flight.row.earlier + flight.row.attempts + 1 : 1;

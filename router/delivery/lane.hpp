@@ -83,6 +83,7 @@ struct Now {
 /// One delivery to attempt. The views live as long as `event`.
 struct Attempt {
     std::string id;                      // webhook-id
+    std::string replay_of;               // the id of the delivery that this one repeats; empty: none
     std::string_view rule;
     std::string_view target;             // of the delivery: for a dead-letter copy the one that failed
     std::shared_ptr<const Event> event;

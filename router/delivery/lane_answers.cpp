@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/ids.hpp"
+#include "router/replay_name.hpp"
 
 namespace eventyard::router {
 namespace {
@@ -240,7 +240,7 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     letter.bus = stored.event.bus;
     letter.key = key_of(flight);
     letter.event = stored.event.id;
-    letter.delivery_id = delivery_id(stored.event.id, letter.rule, target_);
+    letter.delivery_id = stored_delivery_id(stored.event.id, letter.rule, target_);
     letter.format = stored.event.format;
     letter.body = stored.event.body;
     letter.reason = reason;

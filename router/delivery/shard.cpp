@@ -241,7 +241,8 @@ targets::Task<void> Shard::attempt(std::shared_ptr<Shard> self, Entry* entry, Ru
     std::vector<targets::Delivery> deliveries;
     deliveries.reserve(what.attempts.size());
     for (const Attempt& one : what.attempts)
-        deliveries.push_back({one.id, one.rule, one.target, *one.event, one.sequence, one.number});
+        deliveries.push_back(
+            {one.id, one.rule, one.target, *one.event, one.sequence, one.number, one.replay_of});
     std::vector<targets::Outcome> outcomes;
     if (what.batched) {
         auto task = running->target->deliver_batch(deliveries);
