@@ -31,6 +31,7 @@ std::function<int()> setup_status(CLI::App& app);
 std::function<int()> setup_targets(CLI::App& app);
 std::function<int()> setup_deliveries(CLI::App& app);
 std::function<int()> setup_dead_letters(CLI::App& app);
+std::function<int()> setup_replay(CLI::App& app);
 std::function<int()> setup_audit(CLI::App& app);
 std::function<int()> setup_reload(CLI::App& app);
 std::function<int()> setup_state(CLI::App& app);

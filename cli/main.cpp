@@ -22,6 +22,7 @@ constexpr Command commands[] = {
     {"targets", "list, pause, resume, retry and release a running daemon's targets", setup_targets},
     {"deliveries", "pending deliveries: list, retry now, discard", setup_deliveries},
     {"dead-letters", "list, show, redrive, discard and export what could not be delivered", setup_dead_letters},
+    {"replay", "deliver events of the past again, or to a new rule", setup_replay},
     {"audit", "recount every delivery and hold the ledger against it", setup_audit},
     {"reload", "have a running daemon read its configuration again", setup_reload},
     {"send", "post events of files or stdin to a daemon", setup_send},

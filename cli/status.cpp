@@ -48,23 +48,25 @@ void print_targets(const json& status)
 
 void print_ledger(const json& status)
 {
-    Table table({"RULE", "TARGET", "ROUTED", "DELIVERED", "DEAD-LETTERED", "OTHER ENDINGS"});
-    std::uint64_t routed = 0, delivered = 0, dead = 0, others = 0;
+    Table table({"RULE", "TARGET", "ROUTED", "REPLAYED", "DELIVERED", "DEAD-LETTERED", "OTHER ENDINGS"});
+    std::uint64_t routed = 0, replayed = 0, delivered = 0, dead = 0, others = 0;
     for (const json& row : status.value("ledger", json::array())) {
         std::uint64_t other = 0;
         for (const char* key : {"discarded_operator", "discarded_retention", "discarded_overflow",
                                 "expired", "damaged", "lost"})
             other += row.value(key, std::uint64_t{0});
-        table.add({row.value("rule", ""), row.value("target", ""), count(row, "routed"),
+        table.add({row.value("rule", ""), row.value("target", ""), count(row, "routed"), count(row, "replayed"),
                    count(row, "delivered"), count(row, "dead_lettered"), grouped(other)});
-        routed += row.value("routed", std::uint64_t{0}) + row.value("replayed", std::uint64_t{0});
+        routed += row.value("routed", std::uint64_t{0});
+        replayed += row.value("replayed", std::uint64_t{0});
         delivered += row.value("delivered", std::uint64_t{0});
         dead += row.value("dead_lettered", std::uint64_t{0});
         others += other;
     }
     if (table.empty()) return;
     const std::uint64_t pending = status.value("pending", std::uint64_t{0});
-    std::cout << "\n" << table.text() << "\nledger: " << grouped(routed) << " routed = "
+    std::cout << "\n" << table.text() << "\nledger: " << grouped(routed) << " routed "
+              << (replayed > 0 ? "+ " + grouped(replayed) + " replayed = " : "= ")
               << grouped(delivered) << " delivered + " << grouped(dead) << " dead-lettered + "
               << grouped(others) << " otherwise ended + " << grouped(pending) << " pending: "
               << (status.value("balanced", false) ? "balanced" : "NOT BALANCED") << "\n";

@@ -22,6 +22,7 @@ std::shared_ptr<router::RouteTable> build(Settings&& settings, RuleReader& reade
         bus.number = static_cast<std::uint32_t>(version->buses.size());
         bus.unmatched = draft.unmatched;
         bus.durability = draft.durability;
+        bus.archive = draft.archive;
         version->buses.push_back(name);
         table->buses.emplace(name, std::move(bus));
     }

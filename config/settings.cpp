@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/address.hpp"
+#include "config/document.hpp"
 #include "config/files.hpp"
 #include "config/names.hpp"
 #include "config/secrets.hpp"
@@ -290,6 +291,27 @@ void SettingsReader::read_targets(Fields& fields, const targets::Untrusted* untr
     }
 }
 
+std::optional<router::ArchiveOptions> SettingsReader::read_archive(Fields& bus)
+{
+    auto fields = bus.section("archive");
+    if (!fields) return std::nullopt;
+    router::ArchiveOptions archive;
+    if (!fields->has("retention"))
+        report_.error(fields->place(), "'retention' is missing: how long events are kept; 0 for ever");
+    archive.retention = fields->duration("retention", Duration{0});
+    archive.max_bytes = fields->size("max_bytes", 0);
+    if (const Node* pattern = fields->node("pattern")) {
+        std::optional<Node> parsed;
+        if (pattern->kind == Node::Kind::string) parsed = read_embedded_json(*pattern, {}, report_);
+        const bool readable = pattern->kind != Node::Kind::string || parsed;
+        if (readable)
+            if (auto compiled = rules::compile_pattern(parsed ? *parsed : *pattern, report_))
+                archive.pattern = std::make_shared<const rules::Pattern>(std::move(*compiled));
+    }
+    fields->finish("an archive");
+    return archive;
+}
+
 void SettingsReader::read_buses(Fields& fields)
 {
     const Node* map = fields.node("buses");
@@ -301,13 +323,14 @@ void SettingsReader::read_buses(Fields& fields)
     }
     for (const Member& entry : map->members) {
         check_name(entry.key, "a bus", false, entry.key_place, report_);
-        BusDraft draft{entry.key_place, {}, {}};
+        BusDraft draft{entry.key_place, {}, {}, {}};
         if (entry.value.kind != Node::Kind::null) {  // "orders:" alone: all defaults
             Fields bus(entry.value, report_, secrets_);
             draft.unmatched = unmatched_of(bus.choice("unmatched", {"drop", "store", "refuse"}, "drop"));
             draft.durability =
                 durability_of(bus.choice("durability", {"fsync", "os", "memory"}, "fsync"));
-            refuse_later(bus, entry.value, {"archive", "dedup", "schema", "auth"});
+            draft.archive = read_archive(bus);
+            refuse_later(bus, entry.value, {"dedup", "schema", "auth"});
             bus.finish("a bus");
         }
         BusDraft& known = out_.buses[entry.key];

@@ -19,6 +19,7 @@ struct BusDraft {
     Place place;
     router::Unmatched unmatched = router::Unmatched::drop;
     router::Durability durability = router::Durability::fsync;
+    std::optional<router::ArchiveOptions> archive;
 };
 
 struct Settings {
@@ -45,6 +46,7 @@ private:
     void read_rule_globs(Fields& fields, const Document& document);
     void read_targets(Fields& fields, const targets::Untrusted* untrusted);
     void read_buses(Fields& fields);
+    [[nodiscard]] std::optional<router::ArchiveOptions> read_archive(Fields& bus);
     /// The section, unless absent or already given in another file (which is reported).
     [[nodiscard]] bool once(const Node& root, const char* key);
     using Files = std::vector<std::pair<std::string, Place>>;

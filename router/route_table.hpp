@@ -83,6 +83,13 @@ private:
     std::vector<std::uint32_t> numbers_, ends_;
 };
 
+/// Which events of a bus are kept after their delivery, and how long.
+struct ArchiveOptions {
+    Duration retention{0};                           // from receipt; zero: for ever
+    std::uint64_t max_bytes = 0;                     // of files; 0: any
+    std::shared_ptr<const rules::Pattern> pattern;   // null: every event
+};
+
 struct Bus {
     std::string name;
     std::uint32_t number = 0;                        // index into RoutingVersion::buses
@@ -91,6 +98,7 @@ struct Bus {
     NumberLists routes;                              // RuleSet index -> indices into RoutingVersion::routes
     Unmatched unmatched = Unmatched::drop;
     Durability durability = Durability::fsync;
+    std::optional<ArchiveOptions> archive;           // nothing: none
 };
 
 struct LogOptions {

@@ -16,11 +16,14 @@
 #include "core/log.hpp"
 #include "core/units.hpp"
 #include "router/admin/api.hpp"
+#include "router/archive_desk.hpp"
 #include "router/backup.hpp"
 #include "router/dead_letter_desk.hpp"
 #include "router/delivery_desk.hpp"
 #include "router/ingest/server.hpp"
+#include "router/journal/worker.hpp"
 #include "router/pipeline.hpp"
+#include "router/replay_desk.hpp"
 #include "router/reserve.hpp"
 #include "router/table_holder.hpp"
 
@@ -32,6 +35,8 @@ namespace asio = boost::asio;
 constexpr std::chrono::milliseconds totals_interval{50};
 constexpr std::chrono::milliseconds received_interval{1000};
 constexpr std::chrono::seconds release_interval{2};
+constexpr std::chrono::milliseconds past_interval{20};
+constexpr int past_steps = 16;  // of replays, before archives get their turn
 
 std::uint64_t resident_bytes()
 {
@@ -108,6 +113,10 @@ public:
         deliveries_ = std::make_unique<DeliveryDesk>(line_.journal(), line_.state(), delivery_hooks());
         backup_ = std::make_unique<BackupDesk>(disk_, clock_, line_.journal(), line_.state(), data_dir_, backup_hooks());
         put_in_effect(std::move(table));
+        archives_ = std::make_unique<ArchiveDesk>(disk_, clock_, line_.journal(), data_dir_);
+        replays_ = std::make_unique<ReplayDesk>(disk_, clock_, random_, line_.journal(), *archives_, data_dir_);
+        EVENTYARD_CHECK(replays_->start());
+        past_ = std::make_unique<Worker>([this] { tend_past(); }, past_interval);
 
         ingest_ = std::make_unique<IngestServer>(io_, line_.journal(), [this] { return table_.get(); }, clock_, random_);
         const RouteTablePtr current = table_.get();
@@ -175,6 +184,7 @@ public:
         const RouteTablePtr current = table_.get();
         const Duration grace = current ? current->process.shutdown_grace : Duration{0};
         if (ingest_ && !ingest_->stop(grace)) log::warn("ingest", "requests were cut off at the end of shutdown_grace");
+        if (past_) past_->stop();  // while the journal still answers
         line_.stop_lanes(grace);
         stop_control();
         if (freer_.joinable()) freer_.join();
@@ -199,7 +209,7 @@ public:
         const auto whole = [this, cut] {
             if (!cut->targets || !cut->routed) return;
             admin::StatusReport report = look();
-            report.ledger = admin::ledger_at_cut(std::move(*cut->routed), *cut->targets);
+            report.ledger = admin::with_replays(admin::ledger_at_cut(std::move(*cut->routed), *cut->targets));
             report.targets = std::move(*cut->targets);
             report.events = std::move(cut->events);
             cut->done(std::move(report));
@@ -318,6 +328,12 @@ public:
     {
         desk_->discard(std::move(filter), dry_run, std::move(act), std::move(done));
     }
+    Result<ReplayJob> replay(ReplayRequest request, const Act& act) override
+    {
+        return replays_->replay(*table_.get(), std::move(request), act);
+    }
+    Result<ReplayJob> cancel_replay(std::int64_t id) override { return replays_->cancel(id); }
+    [[nodiscard]] std::vector<ReplayJob> replays() override { return replays_->replays(); }
     void backup(std::function<void(Result<BackupMade>)> done) override { backup_->start(std::move(done)); }
     void export_state(std::function<void(Result<std::string>)> done) override
     {
@@ -449,7 +465,7 @@ private:
             }
             if (now - release_at_ >= release_interval) {
                 release_at_ = now;
-                line_.release_segments();
+                line_.release_segments(archives_->through(*table_.get()));
                 reserve_->tick(line_.state().stats().failing);
             }
             desk_->tick(table_.get()->process.dead_letters);
@@ -471,6 +487,14 @@ private:
             ::malloc_trim(0);  // reading a table leaves as much free memory in pieces as it takes itself
             freeing_ = false;
         });
+    }
+
+    /// On the thread of the past: archives and replays, which read and write files for as long as that takes.
+    void tend_past()
+    {
+        const RouteTablePtr table = table_.get();
+        archives_->tick(*table);
+        for (int steps = 0; steps < past_steps && replays_->tick(table); ++steps) continue;
     }
 
     void hand_over_received()
@@ -549,6 +573,7 @@ private:
                           journal.segments, journal.disk_bytes, journal.lane_reads, journal.read_bytes,
                           journal.accepting, line_.journal().recovery()};
         const State::Stats& state = line_.state().stats();
+        report.archives = archives_->status();
         report.state = {state.batches, state.changes, state.queued, state.wal_bytes, state.settled_unsynced,
                         state.failing, line_.state().report()};
         return report;
@@ -581,6 +606,9 @@ private:
     std::unique_ptr<DeadLetterDesk> desk_;
     std::unique_ptr<DeliveryDesk> deliveries_;
     std::unique_ptr<BackupDesk> backup_;
+    std::unique_ptr<ArchiveDesk> archives_;
+    std::unique_ptr<ReplayDesk> replays_;
+    std::unique_ptr<Worker> past_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 
     std::atomic<bool> freeing_{false};

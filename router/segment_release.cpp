@@ -30,13 +30,13 @@ struct SegmentRelease::Rounds : std::enable_shared_from_this<Rounds> {
     std::atomic<bool> busy{false};
     std::map<std::string, std::pair<std::uint64_t, Counts>> known;  // by segment, with its size then
 
-    void start()
+    void start(Sequence archived)
     {
         if (busy.exchange(true)) return;
         std::vector<SegmentInfo> sealed;
         std::vector<NeededRange> ranges;
         for (SegmentInfo& segment : journal.segments()) {
-            if (!segment.sealed || segment.last < segment.first) continue;
+            if (!segment.sealed || segment.last < segment.first || segment.last > archived) continue;
             ranges.push_back({segment.first, segment.last, 0});
             sealed.push_back(std::move(segment));
         }
@@ -184,7 +184,7 @@ SegmentRelease::SegmentRelease(Journal& journal, State& state, ReleaseOptions op
 
 SegmentRelease::~SegmentRelease() = default;
 
-void SegmentRelease::tick() { rounds_->start(); }
+void SegmentRelease::tick(Sequence archived) { rounds_->start(archived); }
 
 bool SegmentRelease::hold() { return !rounds_->busy.exchange(true); }
 

@@ -34,7 +34,8 @@ public:
     SegmentRelease& operator=(const SegmentRelease&) = delete;
 
     /// Starts a round unless one is under way or they are held. A round rewrites one segment at most.
-    void tick();
+    /// @param archived  segments beyond it are left as they are
+    void tick(Sequence archived = UINT64_MAX);
     /// Nothing is released or rewritten until let_go(). False: a round is under way, ask again.
     [[nodiscard]] bool hold();
     void let_go();

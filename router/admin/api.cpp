@@ -6,6 +6,7 @@
 #include "router/admin/dead_letter_paths.hpp"
 #include "router/admin/delivery_paths.hpp"
 #include "router/admin/paths.hpp"
+#include "router/admin/replay_paths.hpp"
 
 namespace eventyard::router::admin {
 namespace {
@@ -61,7 +62,9 @@ void get(Backend& backend, const Request& request, const Respond& respond)
         return backend.audit([respond](const Result<AuditReport>& report) {
             respond(report.has_value() ? Answer{200, audit_json(*report)} : failure(report.error()));
         });
-    if (get_deliveries(backend, request, respond) || get_dead_letters(backend, request, respond)) return;
+    if (get_deliveries(backend, request, respond) || get_dead_letters(backend, request, respond) ||
+        get_replays(backend, request, respond))
+        return;
     respond(error_answer(404, "no such path '" + path + "'"));
 }
 
@@ -81,7 +84,9 @@ void post(Backend& backend, const Request& request, const Respond& respond)
             respond({200, dump({{"path", made->path}, {"store", manifest.store.text()}, {"segments", manifest.segments.size()},
                                 {"journal_bytes", manifest.bytes}, {"last_sequence", manifest.last}})});
         });
-    if (act_on_deliveries(backend, request, respond) || act_on_dead_letters(backend, request, respond)) return;
+    if (act_on_deliveries(backend, request, respond) || act_on_dead_letters(backend, request, respond) ||
+        act_on_replays(backend, request, respond))
+        return;
     const std::string targets = "/v1/targets/";
     const auto slash = path.rfind('/');
     if (path.rfind(targets, 0) == 0 && slash > targets.size())
@@ -94,7 +99,7 @@ void post(Backend& backend, const Request& request, const Respond& respond)
 bool is_act(const std::string& path)
 {
     return path == "/v1/reload" || path == "/v1/state/export" || path == "/v1/backup" || path.rfind("/v1/targets/", 0) == 0 ||
-           acts_on_deliveries(path) || acts_on_dead_letters(path);
+           acts_on_deliveries(path) || acts_on_dead_letters(path) || acts_on_replays(path);
 }
 
 }  // namespace
@@ -104,10 +109,11 @@ Handler make_handler(Backend& backend)
     return [&backend](Request request, Respond respond) {
         const bool acts = is_act(request.path);
         const bool reads = request.method == "GET" || request.method == "HEAD";
-        if (reads && !acts) return get(backend, request, respond);
+        const bool both = request.path == replays_path;  // lists them, or begins one
+        if (reads && (!acts || both)) return get(backend, request, respond);
         if (request.method == "POST" && acts) return post(backend, request, respond);
         Answer refused = error_answer(405, "'" + request.path + "' does not take " + request.method);
-        refused.allow = acts ? "POST" : "GET, HEAD";
+        refused.allow = both ? "GET, HEAD, POST" : acts ? "POST" : "GET, HEAD";
         respond(std::move(refused));
     };
 }

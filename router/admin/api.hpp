@@ -6,6 +6,8 @@
 //     GET  /v1/deliveries · POST /v1/deliveries/discard · /v1/deliveries/retry-now
 //     GET  /v1/dead-letters · /v1/dead-letters/groups · /v1/dead-letters/{id} · /v1/redrives[/{id}]
 //     POST /v1/dead-letters/redrive · /v1/dead-letters/discard · /v1/redrives/{id}/cancel
+//     GET  /v1/replays[/{id}]
+//     POST /v1/replays · /v1/replays/{id}/cancel
 //     POST /v1/state/export · /v1/backup
 #pragma once
 
@@ -17,6 +19,7 @@
 #include "router/admin/status.hpp"
 #include "router/audit.hpp"
 #include "router/backup.hpp"
+#include "router/archive/replay.hpp"
 #include "router/delivery_desk.hpp"
 #include "router/router.hpp"
 #include "router/state/state.hpp"
@@ -57,6 +60,10 @@ public:
                          std::function<void(Result<std::uint64_t>)> done) = 0;
     virtual void dead_letter(std::int64_t id,
                              std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) = 0;
+    // See ReplayDesk.
+    virtual Result<ReplayJob> replay(ReplayRequest request, const Act& act) = 0;
+    virtual Result<ReplayJob> cancel_replay(std::int64_t id) = 0;
+    [[nodiscard]] virtual std::vector<ReplayJob> replays() = 0;
     /// See BackupDesk. Called, as everything, on the server's thread.
     virtual void backup(std::function<void(Result<BackupMade>)> done) = 0;
     /// Writes a consistent copy of state.db below the data directory; gives its path.

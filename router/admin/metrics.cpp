@@ -108,6 +108,16 @@ void journal_metrics(Exposition& page, const JournalStatus& journal)
     page.gauge("eventyard_journal_damaged_events", "Synced events the last start could not read.", {}, number(journal.recovery.damaged.size()));
 }
 
+void archive_metrics(Exposition& page, const ArchiveStatus& archive)
+{
+    const std::string& bus = archive.bus;
+    page.gauge("eventyard_archive_events", "Archived events.", {{"bus", bus}}, number(archive.events));
+    page.gauge("eventyard_archive_bytes", "Bytes of archive files.", {{"bus", bus}}, number(archive.bytes));
+    page.gauge("eventyard_archive_through_sequence", "Everything up to here is archived.", {{"bus", bus}}, number(archive.through));
+    page.counter("eventyard_archive_removed_total", "Events that retention removed.", {{"bus", bus}}, number(archive.removed));
+    page.gauge("eventyard_archive_failing", "1 while segments cannot be archived and are kept.", {{"bus", bus}}, archive.error.empty() ? 0 : 1);
+}
+
 void state_metrics(Exposition& page, const StateStatus& state)
 {
     page.counter("eventyard_state_batches_total", "Transactions of state.db.", {}, number(state.batches));
@@ -158,9 +168,10 @@ void ledger_metrics(Exposition& page, const StatusReport& report)
 {
     const Balance sums = balance(report);
     page.counter("eventyard_ledger_routed_total", "Deliveries promised.", {}, number(sums.routed));
+    page.counter("eventyard_ledger_replayed_total", "Deliveries promised by replays.", {}, number(sums.replayed));
     page.counter("eventyard_ledger_ended_total", "Deliveries that ended, in whatever way.", {}, number(sums.ended));
     page.gauge("eventyard_ledger_pending", "Deliveries not ended, counted.", {}, number(sums.pending));
-    page.gauge("eventyard_ledger_balanced", "1 when routed = ended + pending.", {}, sums.holds() ? 1 : 0);
+    page.gauge("eventyard_ledger_balanced", "1 when routed + replayed = ended + pending.", {}, sums.holds() ? 1 : 0);
 }
 
 }  // namespace
@@ -172,6 +183,7 @@ std::string metrics_text(const StatusReport& report)
     ingest_metrics(page, report);
     for (const BusStatus& bus : report.buses) rule_metrics(page, bus);
     journal_metrics(page, report.journal);
+    for (const ArchiveStatus& archive : report.archives) archive_metrics(page, archive);
     state_metrics(page, report.state);
     for (const TargetStatus& target : report.targets) target_metrics(page, target);
     ledger_metrics(page, report);

@@ -3,6 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "router/replay_name.hpp"
+
 namespace eventyard::router::admin {
 namespace {
 
@@ -184,11 +186,31 @@ std::vector<LedgerRow> ledger_at_cut(std::vector<LedgerRow> routed, const std::v
     return routed;
 }
 
+std::vector<LedgerRow> with_replays(std::vector<LedgerRow> rows)
+{
+    std::map<std::pair<std::string, std::string>, LedgerRow> joined;
+    for (LedgerRow& row : rows) {
+        const bool replay = parse_replay_name(row.rule).has_value();
+        const std::string rule{plain_rule(row.rule)};
+        LedgerRow& to = joined[{rule, row.target}];
+        to.rule = rule;
+        to.target = row.target;
+        (replay ? to.replayed : to.routed) += row.routed;
+        to.replayed += row.replayed;
+        to.counted += replay ? 0 : row.counted;
+        for (const auto& [ending, count] : row.ended) to.ended[ending] += count;
+    }
+    rows.clear();
+    for (auto& [key, row] : joined) rows.push_back(std::move(row));
+    return rows;
+}
+
 Balance balance(const StatusReport& report)
 {
     Balance sum;
     for (const LedgerRow& row : report.ledger) {
-        sum.routed += row.routed + row.replayed;
+        sum.routed += row.routed;
+        sum.replayed += row.replayed;
         for (const auto& [ending, count] : row.ended) sum.ended += count;
     }
     for (const TargetStatus& target : report.targets) sum.pending += target.pending.sum();
@@ -213,7 +235,7 @@ std::string status_json(const StatusReport& report)
              {"resident_bytes", report.resident_bytes},
              {"pending", sums.pending},
              {"balanced", sums.holds()},
-             {"difference", static_cast<std::int64_t>(sums.routed) -
+             {"difference", static_cast<std::int64_t>(sums.routed + sums.replayed) -
                                 static_cast<std::int64_t>(sums.ended + sums.pending)},
              {"journal", to_json(report.journal)},
              {"state", to_json(report.state)}};
@@ -223,6 +245,16 @@ std::string status_json(const StatusReport& report)
     for (const TargetStatus& target : report.targets) out["targets"].push_back(to_json(target, report.now));
     out["ledger"] = json::array();
     for (const LedgerRow& row : report.ledger) out["ledger"].push_back(to_json(row));
+    out["archives"] = json::array();
+    for (const ArchiveStatus& archive : report.archives)
+        out["archives"].push_back({{"bus", archive.bus},
+                                   {"through", archive.through},
+                                   {"oldest", archive.oldest},
+                                   {"files", archive.files},
+                                   {"events", archive.events},
+                                   {"bytes", archive.bytes},
+                                   {"removed", archive.removed},
+                                   {"error", archive.error}});
     out["events"] = json::array();
     for (const EventTotals& row : report.events)
         out["events"].push_back({{"bus", row.bus},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/time.hpp"
+#include "router/archive/archive.hpp"
 #include "router/delivery/target_status.hpp"
 #include "router/ingest/match_meter.hpp"
 #include "router/journal/journal.hpp"
@@ -67,6 +68,7 @@ struct StatusReport {
     std::vector<EventTotals> events;
     IngestStatus ingest;
     JournalStatus journal;
+    std::vector<ArchiveStatus> archives;
     StateStatus state;
 };
 
@@ -75,9 +77,11 @@ struct StatusReport {
 
 /// The ledger summed over rules: routed + replayed = every ending + pending must hold.
 struct Balance {
-    std::uint64_t routed = 0, ended = 0, pending = 0;
-    [[nodiscard]] bool holds() const noexcept { return routed == ended + pending; }
+    std::uint64_t routed = 0, replayed = 0, ended = 0, pending = 0;
+    [[nodiscard]] bool holds() const noexcept { return routed + replayed == ended + pending; }
 };
+/// Rows of replays (see replay_name.hpp) joined to those of their rules: what they routed is `replayed` there.
+[[nodiscard]] std::vector<LedgerRow> with_replays(std::vector<LedgerRow> rows);
 [[nodiscard]] Balance balance(const StatusReport& report);
 
 /// For GET /v1/status; described in docs/http-api.md.

@@ -54,7 +54,7 @@ public:
         outcome.id = new_event_id(now_, random_);
         outcome.deliveries = static_cast<std::uint32_t>(routes.size());
         outcome.line = item.line;
-        if (routes.empty() && bus_.unmatched == Unmatched::drop) return;
+        if (routes.empty() && bus_.unmatched == Unmatched::drop && !archived(item)) return;
 
         auto stored = std::make_shared<StoredEvent>();
         stored->event.id = outcome.id;
@@ -78,6 +78,12 @@ public:
     }
 
 private:
+    /// An archive keeps what matches nothing, too.
+    [[nodiscard]] bool archived(const Candidate& item) const
+    {
+        return bus_.archive && (!bus_.archive->pattern || rules::matches(*bus_.archive->pattern, item.document));
+    }
+
     const RouteTable& table_;
     const Bus& bus_;
     std::string& body_;

@@ -30,7 +30,7 @@ listen: {qqqqqqqqqqqq: 1}
 limits: {qqqqqqqqqqqq: 1}
 journal: {qqqqqqqqqqqq: 1}
 log: {qqqqqqqqqqqq: 1}
-buses: {b: {qqqqqqqqqqqq: 1}}
+buses: {b: {qqqqqqqqqqqq: 1, archive: {retention: 1d, qqqqqqqqqqqq: 1}}}
 targets:
   t:
     file: {path: /tmp/t}

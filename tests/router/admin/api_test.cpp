@@ -122,6 +122,31 @@ public:
         letter.body = "{}";
         done(letter, {AttemptRecord{{}, 503, "status", "HTTP 503", "busy", std::chrono::milliseconds{12}}});
     }
+    Result<ReplayJob> replay(ReplayRequest request, const Act& act) override
+    {
+        asked = "replay " + request.bus + " " + std::to_string(request.first) + ".." + std::to_string(request.last) + " " +
+                request.rule + " " + act.who;
+        if (request.target == "gone") return fail(Errc::not_found, "no target 'gone'");
+        ReplayJob made;
+        made.id = 4;
+        made.request = std::move(request);
+        made.routes = {{{"paid", "hook"}, 5}};
+        return made;
+    }
+    Result<ReplayJob> cancel_replay(std::int64_t id) override
+    {
+        if (id != 4) return fail(Errc::conflict, "has ended");
+        ReplayJob ended;
+        ended.id = 4;
+        ended.state = ReplayState::cancelled;
+        return ended;
+    }
+    [[nodiscard]] std::vector<ReplayJob> replays() override
+    {
+        ReplayJob one;
+        one.id = 4;
+        return {one};
+    }
     void backup(std::function<void(Result<BackupMade>)> done) override
     {
         done(BackupMade{"/data/backups/one", {Id{}, "2026", "0", 7, {"a.seg", "b.seg"}, 100}});
@@ -187,6 +212,31 @@ TEST_CASE("the admin listener answers each of its paths")
         f.port, "POST /v1/reload HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         std::chrono::seconds{5});
     CHECK(expects.rfind("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK", 0) == 0);
+}
+
+TEST_CASE("replays are begun, shown and ended over the admin listener")
+{
+    Fixture f;
+    const auto made = support::http_post(
+        f.port, "/v1/replays?bus=b&first=3&last=9&rule=paid&from=2026-11-24T00:00:00%2B02:00&dry_run=true&who=me", "");
+    CHECK(made.status == 200);
+    const Json job = Json::parse(made.body);
+    CHECK(f.backend.asked == "replay b 3..9 paid me");
+    CHECK(job.at("id") == 4);
+    CHECK(job.at("dry_run") == true);
+    CHECK(job.at("per_second") == 1000);
+    CHECK(job.at("from") == "2026-11-23T22:00:00.000Z");
+    CHECK(job.at("routes").at(0).at("deliveries") == 5);
+    for (const char* bad : {"first=0", "last=x", "from=yesterday", "per_second=-1"})
+        CHECK(support::http_post(f.port, std::string("/v1/replays?") + bad, "").status == 400);
+    CHECK(support::http_post(f.port, "/v1/replays?target=gone", "").status == 404);
+    CHECK(Json::parse(support::http_get(f.port, "/v1/replays").body).at("replays").size() == 1);
+    CHECK(support::http_get(f.port, "/v1/replays/4").status == 200);
+    CHECK(support::http_get(f.port, "/v1/replays/5").status == 404);
+    CHECK(support::http_get(f.port, "/v1/replays/x").status == 400);
+    CHECK(Json::parse(support::http_post(f.port, "/v1/replays/4/cancel", "").body).at("state") == "cancelled");
+    CHECK(support::http_post(f.port, "/v1/replays/5/cancel", "").status == 409);
+    CHECK(support::http_request(f.port, "DELETE", "/v1/replays", "").header("allow") == "GET, HEAD, POST");
 }
 
 TEST_CASE("what is no request is refused with a sentence, then the connection ends")

@@ -50,6 +50,30 @@ StatusReport sample()
 
 }  // namespace
 
+TEST_CASE("what replays routed is joined to the row of its rule, as replayed")
+{
+    LedgerRow own, replay, other;
+    own.rule = "paid";
+    own.target = replay.target = other.target = "orders";
+    own.routed = 20;
+    own.ended = {{Ending::delivered, 20}};
+    replay.rule = "replay:1.0badcafe:paid";
+    replay.routed = 5;
+    replay.ended = {{Ending::delivered, 3}, {Ending::expired, 2}};
+    other.rule = "replay:2.0badcafe:same:new";
+    other.routed = 7;
+    const auto rows = admin::with_replays({own, replay, other});
+    REQUIRE(rows.size() == 2);
+    CHECK(rows[0].rule == "new");
+    CHECK(rows[0].routed == 0);
+    CHECK(rows[0].replayed == 7);
+    CHECK(rows[1].rule == "paid");
+    CHECK(rows[1].routed == 20);
+    CHECK(rows[1].replayed == 5);
+    CHECK(rows[1].ended.at(Ending::delivered) == 23);
+    CHECK(rows[1].ended.at(Ending::expired) == 2);
+}
+
 TEST_CASE("the ledger balances when routed equals ended plus pending")
 {
     StatusReport report = sample();
