@@ -28,9 +28,11 @@ void print_targets(const json& status)
     const bool forwards = std::any_of(targets.begin(), targets.end(), [](const json& target) {
         return target.value("forwarded", std::uint64_t{0}) > 0;
     });
+    const bool forecasts = std::any_of(targets.begin(), targets.end(), [](const json& target) { return !forecast_text(target).empty(); });
     std::vector<std::string> head{"TARGET",    "KIND",    "STATE",        "PENDING", "IN FLIGHT",
                                   "DELIVERED", "RETRIED", "DEAD-LETTERED"};
     if (forwards) head.push_back("TAKEN FOR OTHERS");
+    if (forecasts) head.push_back("FORECAST");
     head.push_back("LAST ERROR");
     Table table(std::move(head));
     for (const json& target : targets) {
@@ -40,6 +42,7 @@ void print_targets(const json& status)
                                      count(pending, "in_flight"),  count(target, "delivered"),
                                      count(target, "retried"),     count(target, "dead_lettered")};
         if (forwards) row.push_back(count(target, "forwarded"));
+        if (forecasts) row.push_back(forecast_text(target));
         row.push_back(last_error_text(target));
         table.add(std::move(row));
     }

@@ -35,13 +35,13 @@ int list(const AdminOptions& admin)
         std::cout << targets.dump(2) << "\n";
         return 0;
     }
-    Table table({"TARGET", "KIND", "STATE", "ADDRESS", "PENDING", "LAST ERROR"});
+    Table table({"TARGET", "KIND", "STATE", "ADDRESS", "PENDING", "FORECAST", "LAST ERROR"});
     for (const auto& target : targets) {
         table.add({target.value("name", ""), target.value("kind", ""), state_text(target),
                    target.value("address", ""),
                    grouped(target.value("pending", nlohmann::json::object())
                                .value("total", std::uint64_t{0})),
-                   last_error_text(target)});
+                   forecast_text(target), last_error_text(target)});
     }
     std::cout << table.text();
     return 0;

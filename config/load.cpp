@@ -52,6 +52,7 @@ std::shared_ptr<router::RouteTable> build(Settings&& settings, RuleReader& reade
         bus.rules_built = made.took + (clock.steady() - start);
     }
     table->version = std::move(version);
+    table->find_budgets();
     return table;
 }
 

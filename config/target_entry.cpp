@@ -86,6 +86,27 @@ router::BreakerPolicy read_breaker(Fields& target)
     return policy;
 }
 
+router::Budget read_budget(Fields& target, const std::string& name, bool untrusted)
+{
+    router::Budget budget;
+    auto section = target.section("budget");
+    if (!section) return budget;
+    if (!section->has("bytes")) section->error("bytes", "'bytes' is missing: a size such as 10GiB");
+    budget.bytes = section->size("bytes", 1ULL << 30, 64ULL << 10, 1ULL << 50);
+    if (section->choice("overflow", {"dead_letter_oldest", "refuse_new"}, "dead_letter_oldest") == "refuse_new") {
+        budget.overflow = router::Overflow::refuse_new;
+        budget.gate = std::make_shared<router::Gate>();
+        budget.gate->target = name;
+        budget.gate->bytes = budget.bytes;
+        if (untrusted)
+            section->error("overflow", "'overflow: refuse_new' has no place in a file included with 'untrusted: true': it would "
+                                       "refuse events of others");
+    }
+    budget.dead_letters = section->size("dead_letters", budget.bytes, 64ULL << 10, 1ULL << 50);
+    section->finish("a budget");
+    return budget;
+}
+
 router::OrderPolicy read_order(Fields& target)
 {
     router::OrderPolicy policy;
@@ -189,6 +210,7 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
     draft.spec.rate = read_rate_limit(fields);
     draft.spec.batch = read_batch(fields);
     draft.spec.breaker = read_breaker(fields);
+    draft.spec.budget = read_budget(fields, entry.key, untrusted != nullptr);
     draft.spec.order = read_order(fields);
     if (draft.spec.batch.any() && draft.spec.order.order == router::Order::strict)
         fields.error("batch", "'batch' does not go with 'order: {by: strict}', which sends one delivery at a time");

@@ -91,7 +91,8 @@ struct DeadLetterDesk::Desk : std::enable_shared_from_this<Desk> {
     }
 
     /// Walks over everything that matches. `visit` gets a page and calls the function it is given for the next.
-    using Page = Result<DeadLetterPage>;
+    using Budgets = std::map<std::string, std::uint64_t>;
+using Page = Result<DeadLetterPage>;
     void walk(DeadLetterFilter filter, std::function<void(const Page&, std::function<void()> next)> visit)
     {
         state.dead_letters(filter, here<Page>([this, filter, visit](Page page) mutable {
@@ -295,48 +296,75 @@ struct DeadLetterDesk::Desk : std::enable_shared_from_this<Desk> {
 
     // --- Retention -----------------------------------------------------------------------------------
 
-    void retain(const DeadLetterRetention& retention)
+    void retain(const DeadLetterRetention& retention, const Budgets& budgets)
     {
         const SteadyTime now = clock.steady();
         if (retaining || now < retention_at) return;
-        if (retention.max_age <= Duration{0} && retention.max_bytes == 0) return;
+        const bool sizes = retention.max_bytes > 0 || !budgets.empty();
+        if (retention.max_age <= Duration{0} && !sizes) return;
         retaining = true;
         retention_at = now + retention_interval;
-        if (retention.max_bytes == 0) return remove_oldest(retention, 0);
+        if (!sizes) return remove_oldest({{}, retention.max_age, 0});
         state.dead_letter_groups({}, here<Result<std::vector<DeadLetterGroup>>>(
-                                         [this, retention](const Result<std::vector<DeadLetterGroup>>& all) {
-                                             std::uint64_t bytes = 0;
+                                         [this, retention, budgets](const Result<std::vector<DeadLetterGroup>>& all) {
+                                             std::map<std::string, std::uint64_t> bytes;
                                              if (all.has_value())
-                                                 for (const DeadLetterGroup& group : *all) bytes += group.bytes;
-                                             remove_oldest(retention, bytes - std::min(bytes, retention.max_bytes));
+                                                 for (const DeadLetterGroup& group : *all) bytes[group.target] += group.bytes;
+                                             remove_oldest(next_removal(retention, budgets, bytes));
                                          }));
     }
 
+    struct Removal {
+        std::string target;               // beyond its own budget; empty: of all
+        Duration max_age{0};
+        std::uint64_t excess = 0;         // bytes
+    };
+
+    /// One target's budget at a time; retention is looked at again at once after it.
+    static Removal next_removal(const DeadLetterRetention& retention, const Budgets& budgets,
+                                const std::map<std::string, std::uint64_t>& bytes)
+    {
+        std::uint64_t sum = 0;
+        for (const auto& [target, its] : bytes) {
+            sum += its;
+            const auto budget = budgets.find(target);
+            if (budget != budgets.end() && its > budget->second) return {target, Duration{0}, its - budget->second};
+        }
+        return {{}, retention.max_age, retention.max_bytes == 0 ? 0 : sum - std::min(sum, retention.max_bytes)};
+    }
+
     /// Ids rise with the time of death, so the oldest come first. A page at a time; the next tick() goes on.
-    void remove_oldest(const DeadLetterRetention& retention, std::uint64_t excess)
+    void remove_oldest(Removal removal)
     {
         DeadLetterFilter filter;
         filter.limit = page_size;
-        filter.bodies = excess > 0;
-        state.dead_letters(filter, here<Page>([this, retention, excess](const Page& page) {
+        filter.bodies = removal.excess > 0;
+        filter.target = removal.target;
+        state.dead_letters(filter, here<Page>([this, removal = std::move(removal)](const Page& page) {
             retaining = false;
             if (!page.has_value()) return;
+            const bool of_budget = !removal.target.empty();
+            const Ending ending = of_budget ? Ending::discarded_overflow : Ending::discarded_retention;
             std::vector<Change> changes;
             std::uint64_t bytes = 0, too_old = 0;
             WallTime last{};
             for (const DeadLetter& letter : page->letters) {
-                const bool old = retention.max_age > Duration{0} &&
-                                 ages.age(letter.dead, clock.steady(), clock.wall()) >= retention.max_age;
-                if (!old && bytes >= excess) break;
+                const bool old = removal.max_age > Duration{0} &&
+                                 ages.age(letter.dead, clock.steady(), clock.wall()) >= removal.max_age;
+                if (!old && bytes >= removal.excess) break;
                 too_old += old ? 1 : 0;
                 bytes += letter.body.size();
                 last = letter.dead;
-                changes.emplace_back(DeadLetterDiscarded{letter.id, Ending::discarded_retention});
+                changes.emplace_back(DeadLetterDiscarded{letter.id, ending});
             }
             if (changes.empty()) return;
-            log::warn("dead-letters", "discarded by dead_letters.max_age or max_bytes",
-                      {{"letters", changes.size()}, {"too_old", too_old}, {"dead_until", to_rfc3339(last)}});
-            if (changes.size() == page->letters.size() && page->more) retention_at = {};
+            if (of_budget)
+                log::error("dead-letters", "discarded: more dead letters than budget.dead_letters of the target",
+                           {{"target", removal.target}, {"letters", changes.size()}, {"bytes", bytes}, {"dead_until", to_rfc3339(last)}});
+            else
+                log::warn("dead-letters", "discarded by dead_letters.max_age or max_bytes",
+                          {{"letters", changes.size()}, {"too_old", too_old}, {"dead_until", to_rfc3339(last)}});
+            if (of_budget || (changes.size() == page->letters.size() && page->more)) retention_at = {};
             state.submit(std::move(changes));
         }));
     }
@@ -364,11 +392,11 @@ void DeadLetterDesk::start()
         }));
 }
 
-void DeadLetterDesk::tick(const DeadLetterRetention& retention)
+void DeadLetterDesk::tick(const DeadLetterRetention& retention, const std::map<std::string, std::uint64_t>& budgets)
 {
     for (auto& [id, one] : desk_->jobs)
         if (one.job.active()) desk_->step(one);
-    desk_->retain(retention);
+    desk_->retain(retention, budgets);
 }
 
 void DeadLetterDesk::redrive(DeadLetterFilter filter, double per_second, Act act,

@@ -6,13 +6,14 @@
 // of how far the redrive has come only afterwards, so a crash hands none over twice and skips none.
 //
 // Retention removes the oldest letters beyond a stated age or volume; each is counted as
-// discarded_retention and told in the log. The state decides between two acts on one letter.
+// discarded_retention and told in the log; those beyond their target's budget as discarded_overflow. The state decides between two acts on one letter.
 //
 // Made, called and destroyed on one thread, to which answers of the state and the lanes are posted.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,7 +49,8 @@ public:
     /// Reads the redrives of earlier lives; those under way go on with the next tick().
     void start();
     /// Several times a second.
-    void tick(const DeadLetterRetention& retention);
+    /// @param budgets  bytes of bodies by target, see Budget::dead_letters
+    void tick(const DeadLetterRetention& retention, const std::map<std::string, std::uint64_t>& budgets = {});
 
     /// Answers when the redrive is durable. Errc::not_found: no letter matches.
     void redrive(DeadLetterFilter filter, double per_second, Act act, std::function<void(Result<RedriveJob>)> done);

@@ -343,8 +343,12 @@ Result<bool> ReplayDesk::gather(ReplayJob& job, Run& run, const RouteTable& tabl
         bus.rules.match(run.document, run.rules);
         std::vector<std::uint32_t> routes;
         for (const std::uint32_t rule : run.rules)
-            for (const std::uint32_t at : bus.routes[rule])
-                if (run.mapped[at] >= 0) routes.push_back(static_cast<std::uint32_t>(run.mapped[at]));
+            for (const std::uint32_t at : bus.routes[rule]) {
+                if (run.mapped[at] < 0) continue;
+                if (const Gate* gate = request.dry_run ? nullptr : table.closed_gate({&at, 1}))
+                    return fail(Errc::unavailable, "the target '" + gate->target + "' is over its budget and refuses what is new");
+                routes.push_back(static_cast<std::uint32_t>(run.mapped[at]));
+            }
         if (routes.empty()) continue;
         if (routes.size() > table.limits.matches)
             return fail(Errc::too_large, fmt::format("event {} would make {} deliveries, more than limits.matches",

@@ -15,4 +15,19 @@ std::shared_ptr<const RuleDetails> RouteTable::details(const Rule& rule) const
         RuleDetails{{}, std::make_shared<const Node>(std::move(*source)), std::move(*pattern), {}});
 }
 
+void RouteTable::find_budgets()
+{
+    gates.clear();
+    dead_letter_budgets.clear();
+    for (const auto& [name, spec] : targets)
+        if (spec.budget.bytes > 0) dead_letter_budgets[name] = spec.budget.dead_letters;
+    const auto& routes = version->routes;
+    for (std::uint32_t i = 0; i < routes.size(); ++i) {
+        const auto target = targets.find(routes[i].target);
+        if (target == targets.end() || !target->second.budget.gate) continue;
+        gates.resize(routes.size());
+        gates[i] = target->second.budget.gate;
+    }
+}
+
 }  // namespace eventyard::router

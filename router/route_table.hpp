@@ -135,6 +135,19 @@ struct RouteTable {
     /// Not stored yet when config builds it; the router replaces it by the stored one (with its
     /// number) before the table takes effect.
     RoutingVersionPtr version;
+    /// By route of the version, null for most; empty when no target refuses what is beyond its budget.
+    std::vector<std::shared_ptr<const Gate>> gates;
+    std::map<std::string, std::uint64_t> dead_letter_budgets;  // by target, of those that have a budget
+    /// Fills these two.
+    void find_budgets();
+    /// The first of these routes whose target refuses now; null: none.
+    [[nodiscard]] const Gate* closed_gate(std::span<const std::uint32_t> routes) const noexcept
+    {
+        if (gates.empty()) return nullptr;
+        for (const std::uint32_t route : routes)
+            if (gates[route] && gates[route]->closed.load(std::memory_order_relaxed)) return gates[route].get();
+        return nullptr;
+    }
     /// Of a rule of this table. Those of a rule that is only a pattern are made anew on every call.
     [[nodiscard]] std::shared_ptr<const RuleDetails> details(const Rule& rule) const;
     std::uint64_t generation = 0;                     // 1, 2, ...: given by the router

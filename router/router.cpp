@@ -458,6 +458,7 @@ private:
         totals_timer_.async_wait([this](const boost::system::error_code& cancelled) {
             if (cancelled) return;
             const SteadyTime now = clock_.steady();
+            const RouteTablePtr table = table_.get();
             line_.hand_over_totals();
             if (now - received_at_ >= received_interval) {
                 received_at_ = now;
@@ -465,10 +466,10 @@ private:
             }
             if (now - release_at_ >= release_interval) {
                 release_at_ = now;
-                line_.release_segments(archives_->through(*table_.get()));
+                line_.release_segments(archives_->through(*table));
                 reserve_->tick(line_.state().stats().failing);
             }
-            desk_->tick(table_.get()->process.dead_letters);
+            desk_->tick(table->process.dead_letters, table->dead_letter_budgets);
             backup_->tick();
             free_old_tables();
             arm_totals();

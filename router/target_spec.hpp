@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/time.hpp"
+#include "router/budget.hpp"
 #include "targets/registry.hpp"
 
 namespace eventyard::router {
@@ -74,6 +75,7 @@ struct TargetSpec {
     BatchPolicy batch;
     BreakerPolicy breaker;
     OrderPolicy order;
+    Budget budget;
     std::string dead_letter_target;               // empty: only the built-in store
     std::string renamed_from;                     // takes over that name's cursor and pending work
     bool adopt_pending = false;                   // its kind may change while deliveries are pending

@@ -158,6 +158,20 @@ void target_metrics(Exposition& page, const TargetStatus& target)
     page.counter("eventyard_target_delivered_total", "Deliveries the target took.", {{"target", name}}, number(counters.delivered));
     page.counter("eventyard_target_retried_total", "Attempts after the first.", {{"target", name}}, number(counters.retried));
     page.counter("eventyard_target_dead_lettered_total", "Deliveries given up.", {{"target", name}}, number(counters.dead_lettered));
+    page.counter("eventyard_target_overflowed_total", "Of them: beyond the target's budget.", {{"target", name}}, number(counters.overflowed));
+    if (target.budget.bytes > 0) {
+        page.gauge("eventyard_target_budget_bytes", "Bytes that may wait for the target.", {{"target", name}}, number(target.budget.bytes));
+        page.gauge("eventyard_target_over_budget", "1 while more than that waits.", {{"target", name}}, target.over_budget ? 1 : 0);
+        if (target.budget_used)
+            page.gauge("eventyard_target_budget_used_bytes", "Bytes that wait, at most.", {{"target", name}}, number(*target.budget_used));
+    }
+    const auto forecast = [&](const char* metric, const char* help, std::optional<Duration> time) {
+        if (time) page.gauge(metric, help, {{"target", name}}, seconds(*time));
+    };
+    forecast("eventyard_target_drains_in_seconds", "Until nothing waits, at the pace of the last half minute; absent: not at that pace.",
+             target.forecast.drains_in);
+    forecast("eventyard_target_given_up_in_seconds", "Until the oldest that waits ends undelivered, by its age or the budget.",
+             target.forecast.given_up_in);
     page.gauge("eventyard_target_consecutive_failures", "Failed attempts since the last success.", {{"target", name}}, target.consecutive_failures);
     page.histogram("eventyard_target_attempt_seconds", "Duration of attempts.", {{"target", name}},
                    {LatencyHistogram::bounds.begin(), LatencyHistogram::bounds.end()},

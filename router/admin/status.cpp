@@ -15,6 +15,20 @@ constexpr Ending endings[] = {Ending::delivered,           Ending::dead_lettered
                               Ending::discarded_overflow,  Ending::expired,
                               Ending::damaged,             Ending::lost};
 
+json to_json(const Forecast& forecast)
+{
+    const auto seconds = [](std::optional<Duration> time) {
+        return time ? json(std::chrono::duration<double>(*time).count()) : json(nullptr);
+    };
+    json out{{"drains_in_seconds", seconds(forecast.drains_in)}, {"given_up_in_seconds", seconds(forecast.given_up_in)}};
+    if (forecast.given_up_in) out["given_up_by"] = text_of(forecast.given_up_by);
+    if (forecast.rates) {
+        out["came_per_second"] = forecast.rates->came;
+        out["ended_per_second"] = forecast.rates->ended;
+    }
+    return out;
+}
+
 json to_json(const TargetStatus& target, WallTime now)
 {
     json out{{"name", target.name},
@@ -53,6 +67,14 @@ json to_json(const TargetStatus& target, WallTime now)
         out["order"] = {{"parked_keys", target.parked_keys},
                         {"keys_on_hold", target.keys_on_hold},
                         {"stopped", target.parked_full}};
+    if (target.budget.bytes > 0)
+        out["budget"] = {{"bytes", target.budget.bytes},
+                         {"used", target.budget_used ? json(*target.budget_used) : json(nullptr)},
+                         {"over", target.over_budget},
+                         {"overflow", text_of(target.budget.overflow)},
+                         {"overflowed", target.counters.overflowed},
+                         {"dead_letters", target.budget.dead_letters}};
+    out["forecast"] = to_json(target.forecast);
     if (!target.drains_to.empty()) out["drains_to"] = target.drains_to;
     if (!target.counters.last_error.empty()) {
         out["last_error"] = target.counters.last_error;

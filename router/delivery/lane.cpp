@@ -20,7 +20,7 @@ Lane::Lane(LaneStart start, LaneLimits limits, Random& random)
 void Lane::configure(const LaneSettings* settings)
 {
     configured_ = settings != nullptr;
-    if (!settings) return;
+    if (!settings) return budget_.configure({});  // an orphan gets nothing new
     const BatchPolicy before = settings_.batch;
     settings_ = *settings;
     if (settings_.order.order == Order::strict) {
@@ -29,6 +29,7 @@ void Lane::configure(const LaneSettings* settings)
     }
     if (!(settings_.batch == before)) remake_ = true;
     health_.configure(settings_.breaker);
+    budget_.configure(settings_.budget);
 }
 
 // --- Starting ---------------------------------------------------------------------------------------
@@ -61,8 +62,10 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
 {
     token_at_.reset();
     if (stopping_) return;
+    pace_.note(now.steady, came_, pending().sum());
     if (!sends() || remake_ || !health_.may_start(now.steady, 0)) withdraw(now, todo);
     end_overdue(now, todo);
+    if (settings_.budget.bytes > 0) tend_budget(now, todo);
     if (now.steady >= read_not_before_) {
         todo.lane = window_.want_read(now.seen);
         todo.rows = schedule_.want_read();
@@ -71,7 +74,7 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
     if (!sends() || now.steady < hold_until_) return;
     if (gathering_ && full(batches_[*gathering_])) close_batch(*gathering_);  // by bodies that were read since
     send_ready(now, room, bucket, todo);
-    while (uncommitted_ + in_flight_ < limits_.uncommitted_max && uncommitted_bytes_ < limits_.letter_bytes_max &&
+    while (room_for_letters() &&
            (gathering_ || (room > 0 && place(now)))) {
         const Work work = choose(now);
         if (work == Work::none) {
@@ -414,6 +417,7 @@ void Lane::redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo)
         if (watchers_ > 0) touched_.insert(row.key);
         todo.changes.emplace_back(Redriven{row});
         schedule_.add(std::move(row), now.steady);
+        ++came_;
         ++uncommitted_;
         ++unflushed_.count;
     }
@@ -436,6 +440,7 @@ std::optional<SteadyTime> Lane::wake_at(const Now& now) const
     };
     if (read_not_before_ != SteadyTime{}) at(read_not_before_);
     at(overdue_at_);
+    if (settings_.budget.bytes > 0) at(budget_.wake_at());
     if (!sends()) return wake;
     at(token_at_);
     if (gathering_) at(batches_[*gathering_].since + settings_.batch.max_wait);
@@ -456,6 +461,31 @@ Pending Lane::pending() const noexcept
     return {window_.waiting() + keys_.waiting(),
             static_cast<std::uint64_t>(fresh_in_flight_) + retries_in_flight_ - unread_,
             schedule_.waiting() - delayed_, delayed_, held_};
+}
+
+Forecast Lane::outlook(const Now& now) const
+{
+    Outlook outlook;
+    outlook.pending = pending().sum();
+    outlook.rates = pace_.rates(now.steady, came_, outlook.pending);
+    outlook.used = budget_.used();
+    outlook.budget = budget_.budget().bytes;
+    std::optional<WallTime> received;
+    std::uint32_t route = 0;
+    if (const StoredEvent* const first = window_.oldest(route)) {
+        received = first->event.received;
+        const RouteExtras* const extras = first->version->routes.extras(first->routes[route]);
+        if (extras && extras->expire_after > Duration{0})
+            outlook.expiry = extras->expire_after - ages_.age(*received, now.steady, now.wall);
+    }
+    if (const RetryRow* const row = schedule_.oldest(); row && (!received || row->received < *received)) {
+        received = row->received;
+        outlook.expiry.reset();
+        if (row->expires != WallTime::max())
+            outlook.expiry = row->expires - row->received - ages_.age(row->received, now.steady, now.wall);
+    }
+    if (received && configured_) outlook.max_age = settings_.retry.max_age - ages_.age(*received, now.steady, now.wall);
+    return forecast(outlook);
 }
 
 Breaker Lane::breaker() const noexcept

@@ -28,6 +28,8 @@
 #include <string_view>
 #include <vector>
 
+#include "router/delivery/budget_meter.hpp"
+#include "router/delivery/forecast.hpp"
 #include "router/delivery/forwards.hpp"
 #include "router/delivery/hands_on.hpp"
 #include "router/delivery/health.hpp"
@@ -59,6 +61,7 @@ struct LaneSettings {
     BreakerPolicy breaker;
     OrderPolicy order;
     BatchPolicy batch;
+    Budget budget;
 };
 
 struct LaneStart {
@@ -102,7 +105,7 @@ struct Request {
 struct Note {
     enum class What : std::uint8_t {
         failing, recovered, dead_lettered, expired, paused, stopped_itself, resumed, read_failed, damaged,
-        key_held, keys_released, parked_full,
+        key_held, keys_released, parked_full, over_budget, within_budget,
     };
     What what;
     std::uint64_t count = 0;             // occurrences the line stands for
@@ -121,6 +124,13 @@ struct KeyRead {
     std::string order_key;
 };
 
+/// How much waits is wanted.
+struct BudgetRead {
+    DeliveryKey after;                   // the lane's position
+    std::uint64_t rows = 0;
+    std::uint64_t limit = 0;
+};
+
 /// Settlements on their way to the state.
 struct Settled {
     std::uint64_t count = 0;
@@ -134,6 +144,7 @@ struct Todo {
     std::vector<EventRead> events;             // Journal::read_event, State::dead_letter -> on_event()
     std::vector<KeyRead> keys;                 // State::first_of_key after all changes -> on_key()
     std::optional<Window::Read> lane;          // Journal::read_lane -> on_chunk()
+    std::optional<BudgetRead> budget;          // Journal::excess -> on_excess()
     std::optional<Schedule::Read> rows;        // State::next_retries after all changes -> on_rows()
     std::optional<Forwards::Read> forwards;    // State::forwards after all changes -> on_forwards()
     std::vector<std::string> to_forward;       // dead-letter targets: look() when `changes` are durable
@@ -150,12 +161,18 @@ public:
     void configure(const LaneSettings* settings);
     void set_window_bytes(std::size_t bytes) noexcept { window_.set_bytes(bytes); }
 
-    void offer(const StoredEventPtr& event, std::uint32_t route) { window_.offer(event, route); }
+    void offer(const StoredEventPtr& event, std::uint32_t route)
+    {
+        budget_.came(event->event.body.size());
+        ++came_;
+        window_.offer(event, route);
+    }
     void on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo);
     /// @param served  there is a Target to attempt it with; false: a reload has just taken it away
     void on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo);
     void on_key(const Now& now, std::uint32_t ticket, Result<std::optional<RetryRow>> row, Todo& todo);
     void on_rows(const Now& now, Result<std::vector<RetryRow>> rows);
+    void on_excess(const Now& now, const Result<Excess>& excess, Todo& todo);
     void on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters);
     /// @param outcomes  one for each attempt of the request, in order, or a single one for the request as a whole
     void on_outcomes(const Now& now, std::uint32_t ticket, std::vector<targets::Outcome> outcomes, Todo& todo);
@@ -211,7 +228,9 @@ public:
     /// So many keys are parked that nothing new starts.
     [[nodiscard]] bool parked_full() const noexcept;
     [[nodiscard]] Pending pending() const noexcept;
+    [[nodiscard]] Forecast outlook(const Now& now) const;
     [[nodiscard]] const LaneCounters& counters() const noexcept { return counters_; }
+    [[nodiscard]] const BudgetMeter& budget() const noexcept { return budget_; }
     [[nodiscard]] const Window& window() const noexcept { return window_; }
     [[nodiscard]] const Schedule& schedule() const noexcept { return schedule_; }
 
@@ -222,7 +241,8 @@ private:
         std::uint32_t batch = 0;           // its number
         bool unread = false;               // its row is being read
         std::string order_key;             // empty: it keeps no order
-        bool aged = false;                 // a retry that is to end without an attempt
+        bool aged = false;                 // a retry that is to end without an attempt, if the target is still down
+        bool overflows = false;            // a retry that is to end without an attempt
         bool doomed = false;               // an operator discarded it: ends, unless this attempt succeeds
         std::uint64_t slot = 0;
         std::uint32_t route = 0;
@@ -291,6 +311,15 @@ private:
     void end_overdue_rows(const Now& now, Todo& todo);
     [[nodiscard]] bool expired(const Now& now, WallTime received, WallTime expires) const noexcept;
     void expire(const Now& now, Flight& flight, Todo& todo);
+    void tend_budget(const Now& now, Todo& todo);
+    void end_overflow(const Now& now, Todo& todo);
+    bool end_overflow_fresh(const Now& now, Todo& todo);
+    void overflow(const Now& now, Flight& flight, Todo& todo);
+    void read_to_end(const Now& now, RetryRow row, bool overflows, Todo& todo);
+    [[nodiscard]] bool room_for_letters() const noexcept
+    {
+        return uncommitted_ + in_flight_ < limits_.uncommitted_max && uncommitted_bytes_ < limits_.letter_bytes_max;
+    }
 
     // Order, in lane_order.cpp.
     [[nodiscard]] const OrderKey& path_of(const std::string& text);
@@ -298,6 +327,7 @@ private:
     bool in_turn(const Flight& flight, Todo& todo);
     void hold_row(const Flight& flight, Todo& todo);
     void hold_all(const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo);
+    void hold_key(const Now& now, const std::string& key, Todo& todo);
     void after_end(const Now& now, const Flight& flight, Ending ending, Todo& todo);
 
     // Hands on, in lane_hands_on.cpp.
@@ -336,6 +366,9 @@ private:
     std::map<std::string, OrderKey> paths_;       // parsed, by their text
     json::Document scratch_;
     Health health_;
+    BudgetMeter budget_;
+    Pace pace_;
+    std::uint64_t came_ = 0;                      // deliveries, since the start
     std::string paused_;
     bool stopping_ = false;
     std::vector<Flight> flights_;
@@ -360,7 +393,7 @@ private:
     std::optional<SteadyTime> token_at_;   // the bucket is empty until then
     std::optional<SteadyTime> overdue_at_; // something may end without an attempt then
     std::optional<targets::Outcome> last_failure_;  // of a target that looks down
-    LogThrottle failing_log_, dead_log_, read_log_, expired_log_, key_log_, full_log_;
+    LogThrottle failing_log_, dead_log_, read_log_, expired_log_, key_log_, full_log_, budget_log_;
     bool failing_noted_ = false;
     LaneCounters counters_;
 };

@@ -76,6 +76,12 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
         leave(ticket);
         return;
     }
+    if (readable && flight.overflows && configured_ && !stopping_) {
+        flight.event = std::move(*event);
+        overflow(now, flight, todo);
+        leave(ticket);
+        return;
+    }
     const bool may_send = served && !orphaned() && !stopping_;
     if (readable && may_send) {
         flight.event = std::move(*event);
@@ -145,6 +151,24 @@ void Lane::on_rows(const Now& now, Result<std::vector<RetryRow>> rows)
     }
     schedule_.read_failed();
     read_not_before_ = now.steady + pause_after_failed_read;
+}
+
+void Lane::on_excess(const Now& now, const Result<Excess>& excess, Todo& todo)
+{
+    if (!excess.has_value()) {
+        budget_.failed(now.steady);
+        if (const auto count = read_log_.count(now.steady))
+            todo.notes.push_back({Note::What::read_failed, count, excess.error().what});
+        return;
+    }
+    const bool before = budget_.over();
+    budget_.measured(now.steady, *excess, schedule_.waiting() + held_);
+    if (budget_.over()) {
+        if (const auto count = budget_log_.count(now.steady))
+            todo.notes.push_back({Note::What::over_budget, *budget_.used(), std::to_string(settings_.budget.bytes)});
+    } else if (before) {
+        todo.notes.push_back({Note::What::within_budget, 0, {}});
+    }
 }
 
 void Lane::on_forwards(const Now& now, Result<std::vector<DeadLetter>> letters)
@@ -261,7 +285,7 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     uncommitted_bytes_ += letter.body.size();
     unflushed_.letter_bytes += letter.body.size();
     std::optional<AttemptRecord> attempt;
-    if (attempts > 0 && !flight.aged) attempt = record_of(now.wall, outcome);
+    if (attempts > 0 && !flight.aged && !flight.overflows) attempt = record_of(now.wall, outcome);
     end(now, flight, Ending::dead_lettered, std::move(letter), std::move(attempt), todo);
 }
 

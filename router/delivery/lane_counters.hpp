@@ -55,6 +55,7 @@ struct LaneCounters {
     std::uint64_t failed = 0;         // attempts
     std::uint64_t retried = 0;        // attempts after the first
     std::uint64_t dead_lettered = 0;
+    std::uint64_t overflowed = 0;     // of them: beyond the target's budget
     std::uint64_t expired = 0;
     std::uint64_t damaged = 0;        // could not be read any more
     std::uint64_t lost = 0;           // not kept any more when their retry came

@@ -71,11 +71,16 @@ void Lane::after_end(const Now& now, const Flight& flight, Ending ending, Todo& 
     const std::string& key = flight.order_key;
     if (holds && settings_.order.order == Order::key) {
         hold_all(key, keys_.park(key), todo);
-        keys_.hold(key);
-        todo.changes.emplace_back(KeyHeld{target_, key, true});
-        if (const auto count = key_log_.count(now.steady)) todo.notes.push_back({Note::What::key_held, count, key});
+        hold_key(now, key, todo);
     }
     keys_.ended(key);
+}
+
+void Lane::hold_key(const Now& now, const std::string& key, Todo& todo)
+{
+    keys_.hold(key);
+    todo.changes.emplace_back(KeyHeld{target_, key, true});
+    if (const auto count = key_log_.count(now.steady)) todo.notes.push_back({Note::What::key_held, count, key});
 }
 
 std::size_t Lane::release_keys(const std::string& order_key, Todo& todo)

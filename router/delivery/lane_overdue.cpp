@@ -1,14 +1,19 @@
-// What ends without another attempt, because it is too old: deliveries that expired by their rule, and, of a target
-// that is down or paused, those that have waited for max_age.
+// What ends without another attempt, because it is too old: deliveries that expired by their rule, of a target
+// that is down or paused those that have waited for max_age, and the oldest of what is beyond the target's budget.
 //
 // Of a target that works, a delivery is looked at when its turn comes. Here is what would not have its turn:
 // a target that looks down gets one probe at a time, which would never reach the end of a long backlog, and a
 // paused or orphaned one gets nothing. An orphan's policy is gone with its configuration, so only what its
 // rules said (expire_after) ends its deliveries. A window's worth ends, then the state comes first: dead
 // letters on their way there stay bounded.
+//
+// A budget says how much may wait, whatever state the target is in. Its oldest deliveries end: rows that are in memory
+// when rows alone are too much, and what the window gives up to the sequence the journal has told. Of an order key that
+// is parked the newer end first: those it parked wait for their turn, as rows.
 #include <algorithm>
 #include <utility>
 
+#include "core/units.hpp"
 #include "router/delivery/lane.hpp"
 
 namespace eventyard::router {
@@ -86,16 +91,84 @@ void Lane::end_overdue_rows(const Now& now, Todo& todo)
     const std::size_t places = settings_.concurrency - std::min(settings_.concurrency, requests_);
     for (RetryRow& row : schedule_.take_if(places, [&](const RetryRow& one) {
              return ages_.age(one.received, now.steady, now.wall) >= settings_.retry.max_age;
-         })) {
-        if (row.delayed()) --delayed_;
-        gather(now);  // each alone: it is no attempt, as things are
-        const std::uint32_t ticket = open_flight(now, Work::retry);
-        close_batch(*gathering_);
-        Flight& flight = flights_[ticket];
-        flight.aged = true;
-        take_row(std::move(row), flight);
-        todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
+         }))
+        read_to_end(now, std::move(row), false, todo);
+}
+
+/// A dead letter needs the body.
+void Lane::read_to_end(const Now& now, RetryRow row, bool overflows, Todo& todo)
+{
+    if (row.delayed()) --delayed_;
+    gather(now);  // each alone: it is no attempt, as things are
+    const std::uint32_t ticket = open_flight(now, Work::retry);
+    close_batch(*gathering_);
+    Flight& flight = flights_[ticket];
+    flight.aged = !overflows;
+    flight.overflows = overflows;
+    take_row(std::move(row), flight);
+    todo.events.push_back({ticket, flight.row.key.sequence, flight.row.letter});
+}
+
+// --- Beyond the budget ------------------------------------------------------------------------------
+
+void Lane::tend_budget(const Now& now, Todo& todo)
+{
+    if (!configured_) return;
+    if (pending().sum() == 0) {
+        if (budget_.over()) todo.notes.push_back({Note::What::within_budget, 0, {}});
+        budget_.emptied();
+        return;
     }
+    end_overflow(now, todo);
+    if (budget_.want_measure(now.steady))
+        todo.budget = BudgetRead{{window_.cursor(now.seen), UINT32_MAX}, schedule_.waiting() + held_, settings_.budget.bytes};
+}
+
+void Lane::end_overflow(const Now& now, Todo& todo)
+{
+    const std::size_t places = gathering_ ? 0 : settings_.concurrency - std::min(settings_.concurrency, requests_);
+    if (budget_.rows_over() > 0 && places > 0) {
+        const std::size_t most = std::min<std::uint64_t>(places, budget_.rows_over());
+        for (RetryRow& row : schedule_.take_if(most, [](const RetryRow& one) { return one.letter == 0; })) {
+            budget_.ended_row();
+            read_to_end(now, std::move(row), true, todo);
+        }
+    }
+    while (budget_.over_through() > 0 && room_for_letters() && window_.can_start())
+        if (!end_overflow_fresh(now, todo)) budget_.ended_through();
+}
+
+/// The next of the window. False: it stays.
+bool Lane::end_overflow_fresh(const Now& now, Todo& todo)
+{
+    Flight flight = take_fresh();
+    if (flight.event->sequence > budget_.over_through()) {
+        window_.give_back(flight.slot);
+        return false;
+    }
+    if (settings_.order.order == Order::key) flight.order_key = order_key_of(*flight.event, flight.route);
+    if (!flight.order_key.empty()) {
+        switch (keys_.arrive(flight.order_key)) {
+            case KeyOrder::Turn::first: break;
+            case KeyOrder::Turn::behind: keys_.wait(flight.order_key, {flight.slot, flight.route, flight.event}); return true;
+            case KeyOrder::Turn::hold:  // as a row it would be no less
+                if (settings_.order.hold) hold_key(now, flight.order_key, todo);
+                flight.order_key.clear();
+                break;
+        }
+    }
+    const RetryRow row = row_of(flight);
+    if (expired(now, row.received, row.expires)) expire(now, flight, todo);
+    else overflow(now, flight, todo);
+    return true;
+}
+
+void Lane::overflow(const Now& now, Flight& flight, Todo& todo)
+{
+    targets::Outcome outcome;
+    outcome.detail = "more than the budget of " + format_size(settings_.budget.bytes) + " waited for the target";
+    ++counters_.overflowed;
+    dead_letter(now, flight, "overflow", flight.row.attempts, outcome, todo);
 }
 
 }  // namespace eventyard::router

@@ -73,6 +73,14 @@ bool Schedule::due(SteadyTime now) const noexcept
     return !by_due_.empty() && by_due_.begin()->first <= now;
 }
 
+const RetryRow* Schedule::oldest() const noexcept
+{
+    const RetryRow* oldest = nullptr;
+    for (const auto& [key, entry] : entries_)
+        if (!oldest || entry.row.received < oldest->received) oldest = &entry.row;
+    return oldest;
+}
+
 std::optional<SteadyTime> Schedule::next_due() const noexcept
 {
     if (by_due_.empty()) return std::nullopt;

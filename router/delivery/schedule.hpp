@@ -59,6 +59,8 @@ public:
 
     [[nodiscard]] bool due(SteadyTime now) const noexcept;
     [[nodiscard]] std::optional<SteadyTime> next_due() const noexcept;
+    /// Of those in memory the one that counts its age from the earliest time; null: none.
+    [[nodiscard]] const RetryRow* oldest() const noexcept;
     /// Retries that wait, here or in the state; what was taken is not among them.
     [[nodiscard]] std::uint64_t waiting() const noexcept
     {

@@ -189,6 +189,14 @@ void Shard::perform(Entry& entry)
                 });
             });
     }
+    if (const auto read = std::exchange(todo_.budget, std::nullopt)) {
+        place_.journal.excess({entry.lane.target(), read->after, read->rows, read->limit}, [self, &entry](Result<Excess> excess) {
+            self->post([&entry, excess = std::move(excess)](Shard& shard) {
+                entry.lane.on_excess(shard.now(), excess, shard.todo_);
+                shard.pump(entry);
+            });
+        });
+    }
     if (const auto read = std::exchange(todo_.rows, std::nullopt)) {
         flush([self, &entry, read = *read] {  // on the state's thread, everything before is durable
             self->place_.state.next_retries(

@@ -143,6 +143,10 @@ void Shard::status(std::function<void(std::vector<TargetStatus>)> done)
             status.rate = entry->running->bucket.limit();
             status.rate_waits = std::max(Duration{0}, entry->running->bucket.next() - at.steady);
         }
+        status.budget = lane.budget().budget();
+        if (status.budget.bytes > 0) status.budget_used = lane.budget().used();
+        status.over_budget = lane.budget().over();
+        status.forecast = lane.outlook(at);
         status.counters = lane.counters();
         names.push_back(name);
         all.push_back(std::move(status));
@@ -188,6 +192,15 @@ void Shard::note(const Entry& entry, const Note& line) const
         case Note::What::parked_full:
             log::error("delivery", "nothing new is sent: too many order keys wait behind a failed delivery",
                        {{"target", target}, {"parked", line.detail}});
+            return;
+        case Note::What::over_budget:
+            log::error("delivery", "more waits for the target than its budget",
+                       {{"target", target}, {"bytes", line.count}, {"budget", line.detail},
+                        {"overflow", entry.lane.budget().budget().overflow == Overflow::refuse_new ? "events for it are refused"
+                                                                                                  : "the oldest are dead-lettered"}});
+            return;
+        case Note::What::within_budget:
+            log::info("delivery", "what waits for the target is within its budget", {{"target", target}});
             return;
         case Note::What::paused:
             log::info("delivery", "target is paused", {{"target", target}, {"reason", line.detail}});

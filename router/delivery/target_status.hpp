@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "router/budget.hpp"
+#include "router/delivery/forecast.hpp"
 #include "router/delivery/lane_counters.hpp"
 #include "router/journal/record.hpp"
 #include "router/state/state.hpp"
@@ -44,6 +46,10 @@ struct TargetStatus {
     bool parked_full = false;          // so many that nothing new is sent
     RateLimit rate;
     Duration rate_waits{0};            // until the next attempt may start
+    Budget budget;
+    std::optional<std::uint64_t> budget_used; // bytes that wait, at most; none: there is no budget, or it was not measured yet
+    bool over_budget = false;
+    Forecast forecast;
     LaneCounters counters;
     /// How its deliveries had ended when all of this was so: whatever was routed by events up to `seen` is among them
     /// or pending. None: the state could not tell.

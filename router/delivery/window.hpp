@@ -97,6 +97,13 @@ public:
     /// Neither settled nor in flight: here and on disk.
     [[nodiscard]] std::uint64_t waiting() const noexcept { return unstarted_ + behind_; }
     [[nodiscard]] std::size_t held() const noexcept { return slots_.size(); }
+    /// The first that is not settled, of those in memory; null: none.
+    [[nodiscard]] const StoredEvent* oldest(std::uint32_t& route) const noexcept
+    {
+        if (slots_.empty()) return nullptr;
+        route = slots_.front().key.route;
+        return slots_.front().event.get();
+    }
     [[nodiscard]] std::size_t held_bytes() const noexcept { return bytes_; }
 
 private:

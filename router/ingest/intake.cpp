@@ -50,6 +50,17 @@ public:
             refusal.line = item.line;
             return refuse(std::move(refusal));
         }
+        if (const Gate* gate = table_.closed_gate(routes)) {
+            Refusal refusal;
+            refusal.status = 503;
+            refusal.code = "over_budget";
+            refusal.message = fmt::format("more than its budget waits for the target '{}', which refuses what is new until it has drained", gate->target);
+            refusal.config = "budget.bytes";
+            refusal.limit = gate->bytes;
+            refusal.retry_after = 10;
+            refusal.line = item.line;
+            return refuse(std::move(refusal));
+        }
         ItemOutcome& outcome = intake_.items.emplace_back();
         outcome.id = new_event_id(now_, random_);
         outcome.deliveries = static_cast<std::uint32_t>(routes.size());

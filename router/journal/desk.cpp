@@ -291,6 +291,12 @@ void JournalDesk::read_lane(LaneRead request, std::function<void(Result<LaneChun
     if (!posted) done(Result<LaneChunk>{fail(Errc::cancelled, "the journal is stopping")});
 }
 
+void JournalDesk::excess(ExcessRead request, std::function<void(Result<Excess>)> done)
+{
+    const bool posted = post_reader([this, request = std::move(request), done] { done(log_->reader().excess(request)); });
+    if (!posted) done(Result<Excess>{fail(Errc::cancelled, "the journal is stopping")});
+}
+
 void JournalDesk::read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done)
 {
     const bool posted = post_reader([this, sequence, done] {

@@ -58,6 +58,7 @@ public:
         return log_->versions().store_version(version);
     }
     void read_lane(LaneRead request, std::function<void(Result<LaneChunk>)> done) override;
+    void excess(ExcessRead request, std::function<void(Result<Excess>)> done) override;
     void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) override;
     void read_events(EventsRead request, std::function<void(Result<EventChunk>)> done) override;
     void submit(CommitUnit unit) override;

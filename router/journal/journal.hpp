@@ -72,6 +72,20 @@ struct EventsRead {
     std::size_t max_bytes = 1U << 20; // of bodies
 };
 
+struct ExcessRead {
+    std::string target;
+    DeliveryKey after;                // its position
+    std::uint64_t rows = 0;           // deliveries below that are not over
+    std::uint64_t limit = 0;          // bytes
+};
+
+/// What a target would have to give up, the oldest first, to keep within a limit.
+struct Excess {
+    std::uint64_t rows_bytes = 0;     // of the rows, each taken for as large as the target's deliveries are on average
+    std::uint64_t bytes = 0;          // of all bodies above the position
+    Sequence through = 0;             // what stands up to here is beyond the limit; 0: nothing above the position is
+};
+
 struct SegmentInfo {
     std::string name;
     Sequence first = 0, last = 0;
@@ -137,6 +151,14 @@ public:
     {
         (void)request;
         done(fail(Errc::unsupported, "this journal gives lanes' work only"));
+    }
+
+    /// How much waits for a target, beside a limit. From footers but for two or three segments. Calls back on the
+    /// reader thread.
+    virtual void excess(ExcessRead request, std::function<void(Result<Excess>)> done)
+    {
+        (void)request;
+        done(fail(Errc::unsupported, "this journal does not know sizes"));
     }
 
     /// Deliveries by (rule, target) in (after, through]; from footers where they suffice. Blocks; for start.

@@ -249,6 +249,11 @@ Result<std::uint64_t> Reader::count_after(const std::string& target, DeliveryKey
     return settled([&] { return count_after_once(target, after); });
 }
 
+Result<Excess> Reader::excess(const ExcessRead& request)
+{
+    return settled([&] { return excess_once(request); });
+}
+
 Result<LaneChunk> Reader::read_lane_once(const LaneRead& request)
 {
     LaneChunk chunk;
@@ -473,7 +478,7 @@ Result<std::uint64_t> Reader::count_after_once(const std::string& target, Delive
                 const auto at = segment->targets.find(target);
                 if (at == segment->targets.end()) continue;
                 if (segment->first > after.sequence) {
-                    sum += at->second;
+                    sum += at->second.deliveries;
                     continue;
                 }
             }
@@ -488,6 +493,77 @@ Result<std::uint64_t> Reader::count_after_once(const std::string& target, Delive
         EVENTYARD_CHECK(look_into(segment, count));
     }
     return sum;
+}
+
+/// From the newest back, so that only the segment where the limit is passed, the one with the position and the one
+/// that is written to are looked into.
+Result<Excess> Reader::excess_once(const ExcessRead& request)
+{
+    Excess excess;
+    const auto segments = segments_.all();
+    if (request.rows > 0) {
+        EVENTYARD_TRY(mean, mean_size(segments, request.target));
+        excess.rows_bytes = static_cast<std::uint64_t>(mean * static_cast<double>(request.rows));
+    }
+    const std::uint64_t limit = request.limit - std::min(request.limit, excess.rows_bytes);
+    const Sequence after = request.after.sequence;
+    for (auto at = segments.rbegin(); at != segments.rend(); ++at) {
+        const SegmentPtr& segment = *at;
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last == 0 || segment->released) continue;
+            if (segment->last < after) break;
+            if (segment->sealed) {
+                const auto share = segment->targets.find(request.target);
+                if (share == segment->targets.end()) continue;
+                const std::uint64_t sum = excess.bytes + share->second.bytes;
+                if (segment->first > after && (sum <= limit || excess.through != 0)) {
+                    excess.bytes = sum;
+                    continue;
+                }
+            }
+        }
+        const auto add = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
+            const std::vector<bool> pairs = pairs_of(index, request.target);
+            std::vector<std::uint32_t> routes;
+            const auto& events = index.events();
+            for (std::size_t i = events.size(); i-- > 0 && events[i].sequence >= after;) {
+                if (!goes_to(index, events[i], pairs, request.after, routes)) continue;
+                excess.bytes += routes.size() * events[i].body_length;
+                if (excess.through == 0 && excess.bytes > limit) excess.through = events[i].sequence;
+            }
+        };
+        EVENTYARD_CHECK(look_into(segment, add));
+    }
+    return excess;
+}
+
+/// Bytes of a delivery to the target, on average over what is kept; 0: there is none.
+Result<double> Reader::mean_size(const std::vector<SegmentPtr>& segments, const std::string& target)
+{
+    Segment::Share all;
+    for (const SegmentPtr& segment : segments) {
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last == 0 || segment->released) continue;
+            if (segment->sealed) {
+                const auto share = segment->targets.find(target);
+                if (share == segment->targets.end()) continue;
+                all.deliveries += share->second.deliveries;
+                all.bytes += share->second.bytes;
+                continue;
+            }
+        }
+        const auto add = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
+            for (const RouteCount& route : index.summary().routes)
+                if (route.target == target) {
+                    all.deliveries += route.count;
+                    all.bytes += route.bytes;
+                }
+        };
+        EVENTYARD_CHECK(look_into(segment, add));
+    }
+    return all.deliveries > 0 ? static_cast<double>(all.bytes) / static_cast<double>(all.deliveries) : 0.0;
 }
 
 }  // namespace eventyard::router

@@ -33,6 +33,7 @@ public:
     /// Of these alone, as far as they are kept; sorts them.
     Result<Tally> tally_of(std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after);
+    Result<Excess> excess(const ExcessRead& request);
     [[nodiscard]] std::uint64_t read_bytes() const noexcept { return read_bytes_; }
 
 private:
@@ -54,6 +55,8 @@ private:
     Result<Tally> tally_once(Sequence after, Sequence through);
     Result<Tally> tally_of_once(const std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after_once(const std::string& target, DeliveryKey after);
+    Result<Excess> excess_once(const ExcessRead& request);
+    Result<double> mean_size(const std::vector<SegmentPtr>& segments, const std::string& target);
     template <class Visit>
     Result<void> with_index(Segment& segment, Visit visit);
     template <class Visit>

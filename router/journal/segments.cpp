@@ -8,7 +8,11 @@ void Segment::become_sealed(const SegmentSummary& summary, std::uint64_t file_by
 {
     targets.clear();
     for (const RouteCount& route : summary.routes)
-        if (route.count > 0) targets[route.target] += route.count;
+        if (route.count > 0) {
+            Share& share = targets[route.target];
+            share.deliveries += route.count;
+            share.bytes += route.bytes;
+        }
     versions = summary.versions;
     events = summary.events;
     first = summary.first;

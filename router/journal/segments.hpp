@@ -39,7 +39,11 @@ struct Segment {
     std::uint64_t bytes = 0;             // of the file
     Sequence first = 0, last = 0;        // last 0: nothing in it yet
     std::uint64_t events = 0;
-    std::map<std::string, std::uint64_t, std::less<>> targets;  // sealed: deliveries a target
+    struct Share {
+        std::uint64_t deliveries = 0;
+        std::uint64_t bytes = 0;         // of their bodies
+    };
+    std::map<std::string, Share, std::less<>> targets;  // sealed: by target
     std::vector<std::uint64_t> versions;                        // sealed
 
     /// Takes what stays in memory of a sealed segment. Call with the mutex held.

@@ -40,6 +40,7 @@ targets:
     rate_limit: {per_second: 1, qqqqqqqqqqqq: 1}
     circuit_breaker: {qqqqqqqqqqqq: 1}
     batch: {qqqqqqqqqqqq: 1}
+    budget: {bytes: 1MiB, qqqqqqqqqqqq: 1}
     order: {by: key, key: a, qqqqqqqqqqqq: 1}
   u: {file: {path: /tmp/u}}
 )");
@@ -60,7 +61,7 @@ targets:
             keys.insert(key);
         }
     }
-    CHECK(sections == 19);
+    CHECK(sections == 21);
     CHECK(keys.size() > 40);
     const std::string page = support::read_text(std::string(EVENTYARD_SOURCE_DIR) + "/docs/configuration.md");
     for (const std::string& key : keys) {

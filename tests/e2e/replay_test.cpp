@@ -179,14 +179,14 @@ TEST_CASE("the archive keeps what its pattern asks for, also what no rule matche
 {
     TempDir directory;
     Daemon daemon{directory};
-    daemon.configure(settings(directory, "{retention: 30d, max_bytes: 1, pattern: {source: [replay.test]}}"), R"(rules:
+    daemon.configure(settings(directory, "{retention: 30d, max_bytes: 1KiB, pattern: {source: [replay.test]}}"), R"(rules:
   - name: none
     pattern: {source: [other.test]}
     targets: [first]
 )");
     daemon.start();
     post(daemon, 1, 2000);
-    // Stored because of the archive, archived, and removed: a file is larger than a byte.
+    // Stored because of the archive, archived, and removed: a file is larger than a kilobyte.
     CHECK(eventually([&] { return daemon.status().at("journal").at("last") == 2000 && archive_of(daemon).at("removed") > 0 && archive_of(daemon).at("files") == 0; }));
     CHECK(daemon.terminate().code == 0);
 }

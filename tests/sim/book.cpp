@@ -279,6 +279,10 @@ void Book::handed_over(const std::vector<Change>& changes)
                 violated("delivery " + what + " is counted as " + text_of(ended->ending) + ", but nothing happened to it");
         }
         if (ended->ending == Ending::dead_lettered) {
+            if (ended->dead_letter && ended->dead_letter->reason == "overflow") {
+                coverage_.count("budget: a delivery beyond it was dead-lettered");
+                if (!budgets.contains(ended->target)) violated("dead letter " + what + " is beyond a budget that nobody gave");
+            }
             if (!ended->dead_letter || ended->dead_letter->body != place->event->stored->event.body)
                 violated("dead letter " + what + " lacks its body");
             else

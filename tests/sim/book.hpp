@@ -56,6 +56,7 @@ public:
 
     /// How targets keep order, by name; what is not here keeps none.
     std::map<std::string, Order> order;
+    std::set<std::string> budgets;           // targets that had a budget once
     std::set<std::string> unordered;  // but no more
     /// Of an event, as the world makes its bodies; empty: none.
     [[nodiscard]] static std::string key_of(const eventyard::Event& event);

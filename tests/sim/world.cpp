@@ -103,6 +103,10 @@ TargetSpec World::spec_of(const std::string& name)
         spec.batch = {2 + static_cast<std::uint32_t>(pick(batch_max - 1)), 50 + pick(1000),
                       one_in(3) ? Duration{std::chrono::milliseconds{pick(3000)}} : Duration{0}};
     if (one_in(4)) spec.rate = {1.0 + static_cast<double>(pick(50)), 1 + static_cast<std::uint32_t>(pick(5))};
+    if (one_in(5)) {
+        spec.budget.bytes = 300 + pick(3000);
+        book_.budgets.insert(name);
+    }
     names_.insert(name);
     return spec;
 }

@@ -55,9 +55,9 @@ public:
             }
         }
     }
-    void tick(const DeadLetterRetention& retention = {})
+    void tick(const DeadLetterRetention& retention = {}, const std::map<std::string, std::uint64_t>& budgets = {})
     {
-        desk.tick(retention);
+        desk.tick(retention, budgets);
         settle();
     }
     Result<RedriveJob> redrive(DeadLetterFilter filter, double per_second = 100)
@@ -317,6 +317,26 @@ TEST_CASE("retention by volume removes the oldest bodies")
     const auto left = letters(*f.state);
     REQUIRE(left.size() == 50);
     CHECK(left.front().id == 51);
+}
+
+TEST_CASE("a target's own budget removes its oldest bodies, counted apart, before those of all")
+{
+    Fixture f;
+    fill(*f.state, 100, "a");  // 7 bytes each
+    fill(*f.state, 100, "b", 101);
+    fill(*f.state, 100, "c", 201);
+    Office office(*f.state, f.clock);
+    const std::map<std::string, std::uint64_t> budgets{{"a", 70}, {"b", 350}, {"unknown", 1}};
+    for (int i = 0; i < 3; ++i) office.tick({.max_bytes = 1050}, budgets);  // one a tick, at once
+    CHECK(letters(*f.state, {.target = "a"}).size() == 0);
+    const auto b = letters(*f.state, {.target = "b"});
+    REQUIRE(b.size() == 50);
+    CHECK(b.front().id == 151);
+    CHECK(letters(*f.state, {.target = "c"}).size() == 100);
+    CHECK(row_of(ledger(*f.state), "rule", "a")->ended.at(Ending::discarded_overflow) == 90);
+    CHECK(row_of(ledger(*f.state), "rule", "a")->ended.at(Ending::discarded_retention) == 10);
+    CHECK(row_of(ledger(*f.state), "rule", "b")->ended.at(Ending::discarded_overflow) == 50);
+    CHECK(row_of(ledger(*f.state), "rule", "c")->ended.count(Ending::discarded_overflow) == 0);
 }
 
 TEST_CASE("groups by rule or age are counted over the letters that match")

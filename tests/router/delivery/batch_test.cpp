@@ -1,5 +1,5 @@
 // Deliveries that go out together: how a batch is made up, refused, taken apart and tried again.
-#include "tests/router/delivery/engine_fixture.hpp"
+#include "tests/router/delivery/lane_bench.hpp"
 
 using namespace eventyard;
 using namespace eventyard::router;
@@ -10,75 +10,6 @@ using targets::Verdict;
 
 namespace {
 
-const Outcome taken{Verdict::delivered, Cause::none, 200, "HTTP 200", {}, {}, 5ms};
-const Outcome refused{Verdict::reject, Cause::status, 422, "HTTP 422", "no", {}, 5ms};
-const Outcome failed{Verdict::retry, Cause::status, 503, "HTTP 503", "no", {}, 5ms};
-
-/// A lane and the requests it makes.
-struct Bench {
-    explicit Bench(LaneSettings chosen = {}) : settings(chosen), lane({"t", {}, 0, 0, 0, {}, 0, {}, false, {}}, LaneLimits{}, random)
-    {
-        lane.configure(&settings);
-    }
-    void offer(std::size_t count, const std::string& body = "{}")
-    {
-        for (std::size_t i = 0; i < count; ++i) {
-            const auto event = make_event(routing, {0}, random, now.wall, body);
-            event->sequence = ++now.seen;
-            lane.offer(event, 0);
-            events.push_back(event);
-        }
-    }
-    /// What goes out now, by sequence.
-    std::vector<std::vector<Sequence>> pump(std::uint32_t room = 100)
-    {
-        lane.pump(now, room, todo, &bucket);
-        while (!todo.events.empty()) {
-            for (const EventRead& read : std::exchange(todo.events, {}))
-                lane.on_event(now, read.ticket, true, events[read.sequence - 1], todo);
-            lane.pump(now, room, todo, &bucket);
-        }
-        std::vector<std::vector<Sequence>> sizes;
-        for (Request& request : std::exchange(todo.requests, {})) {
-            std::vector<Sequence> sequences;
-            for (const Attempt& attempt : request.attempts) sequences.push_back(attempt.sequence);
-            sizes.push_back(sequences);
-            flying.push_back(std::move(request));
-        }
-        return sizes;
-    }
-    /// Answers the oldest request.
-    void answer(std::vector<Outcome> outcomes)
-    {
-        const Request request = std::move(flying.front());
-        flying.erase(flying.begin());
-        lane.on_outcomes(now, request.ticket, std::move(outcomes), todo);
-    }
-    void pass(Duration time)
-    {
-        now.steady += time;
-        now.wall += time;
-    }
-    template <class Change>
-    std::vector<Change> changes() const
-    {
-        std::vector<Change> found;
-        for (const auto& change : todo.changes)
-            if (const auto* one = std::get_if<Change>(&change)) found.push_back(*one);
-        return found;
-    }
-
-    SeededRandom random{7};
-    LaneSettings settings;
-    RoutingVersionPtr routing = version(1, {"t"});
-    Now now{SteadyTime{1h}, WallTime{500'000h}, 0};
-    std::vector<StoredEventPtr> events;
-    TokenBucket bucket;
-    Lane lane;
-    Todo todo;
-    std::vector<Request> flying;
-};
-
 LaneSettings batches(std::uint32_t max_events, std::size_t max_bytes = 1U << 20, Duration max_wait = Duration{0})
 {
     LaneSettings settings;
@@ -86,8 +17,6 @@ LaneSettings batches(std::uint32_t max_events, std::size_t max_bytes = 1U << 20,
     settings.concurrency = 2;
     return settings;
 }
-
-using Sent = std::vector<std::vector<Sequence>>;
 
 }  // namespace
 

@@ -68,3 +68,40 @@ TEST_CASE("what was committed is read back by each target, in order, across segm
         CHECK((*log)->reader().read_event(before + 101).error().code == Errc::not_found);
     }
 }
+
+TEST_CASE("what a target must give up to keep within a limit is found by the index")
+{
+    Bench bench;
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE(version.has_value());
+    fill(**log, bench, *version, 1, 200);
+    REQUIRE((*log)->segments().all().size() > 5);
+    const std::string targets[] = {"webhook", "archive", "pager"};
+    for (std::uint32_t t = 0; t < 3; ++t)
+        for (const DeliveryKey after : {DeliveryKey{0, UINT32_MAX}, DeliveryKey{57, UINT32_MAX}, DeliveryKey{200, UINT32_MAX}})
+            for (const std::uint64_t limit : {0U, 100U, 1500U, 9000U, 20'000U, 1'000'000U}) {
+                Excess wanted;
+                const std::uint64_t rows = 3;
+                std::uint64_t all = 0, deliveries = 0;
+                for (std::uint64_t n = 1; n <= 200; ++n)
+                    for (const std::uint32_t route : routes_of(n)) {
+                        all += route == t ? body_of(n).size() : 0;
+                        deliveries += route == t ? 1 : 0;
+                    }
+                wanted.rows_bytes = static_cast<std::uint64_t>(static_cast<double>(all) / static_cast<double>(deliveries) * rows);
+                const std::uint64_t left = limit - std::min(limit, wanted.rows_bytes);
+                for (std::uint64_t n = 200; n > after.sequence; --n) {
+                    const auto routes = routes_of(n);
+                    if (std::find(routes.begin(), routes.end(), t) == routes.end()) continue;
+                    wanted.bytes += body_of(n).size();
+                    if (wanted.through == 0 && wanted.bytes > left) wanted.through = n;
+                }
+                const auto excess = (*log)->reader().excess({targets[t], after, rows, limit});
+                REQUIRE(excess.has_value());
+                CHECK(excess->rows_bytes == wanted.rows_bytes);
+                CHECK(excess->bytes == wanted.bytes);
+                CHECK(excess->through == wanted.through);
+            }
+}

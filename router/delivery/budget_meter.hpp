@@ -1,0 +1,62 @@
+// router/delivery/budget_meter.hpp — how much waits for one target, beside its budget.
+//
+// What is behind the target's position is not added up delivery by delivery: the journal's footers tell it
+// (Journal::excess). Until asked again, what came since is added to what it was, and what ended is not taken off: so
+// the sum is never too low, and the journal is asked only when the sum is above the budget, at most once a
+// second. Rows (retries, delayed, held by a key) count at the average size of the target's deliveries. Pure; one
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/time.hpp"
+#include "router/budget.hpp"
+#include "router/journal/journal.hpp"
+
+namespace eventyard::router {
+
+class BudgetMeter {
+public:
+    /// @param budget  without a limit: nothing is measured
+    void configure(const Budget& budget);
+    [[nodiscard]] const Budget& budget() const noexcept { return budget_; }
+
+    /// A delivery of so many bytes came.
+    void came(std::size_t bytes) noexcept { came_ += bytes; }
+    /// Nothing is pending.
+    void emptied() noexcept;
+    /// The journal is to be asked now; then nothing until measured() or failed().
+    [[nodiscard]] bool want_measure(SteadyTime now) noexcept;
+    void measured(SteadyTime now, const Excess& excess, std::uint64_t rows);
+    void failed(SteadyTime now) noexcept;
+    [[nodiscard]] std::optional<SteadyTime> wake_at() const noexcept;
+
+    /// Bytes that wait, at most; none: not known yet.
+    [[nodiscard]] std::optional<std::uint64_t> used() const noexcept;
+    /// As last measured.
+    [[nodiscard]] bool over() const noexcept { return over_; }
+
+    /// What is to end: deliveries above the position up to here; 0: none.
+    [[nodiscard]] Sequence over_through() const noexcept { return through_; }
+    void ended_through() noexcept { through_ = 0; }
+    /// So many rows.
+    [[nodiscard]] std::uint64_t rows_over() const noexcept { return rows_over_; }
+    void ended_row() noexcept { --rows_over_; }
+
+private:
+    void set_over(bool over) noexcept;
+
+    Budget budget_;
+    bool known_ = false;
+    std::uint64_t used_ = 0;               // when it was measured
+    std::uint64_t came_ = 0;               // since then
+    std::uint64_t came_when_asked_ = 0;
+    bool asked_ = false;
+    bool over_ = false;
+    SteadyTime not_before_{};
+    Sequence through_ = 0;
+    std::uint64_t rows_over_ = 0;
+};
+
+}  // namespace eventyard::router
