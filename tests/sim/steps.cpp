@@ -259,6 +259,8 @@ void World::reload()
         wanted.specs.push_back(spec_of(name));
         what = "brings back " + name;
     }
+    for (const TargetSpec& spec : wanted.specs)
+        if (spec.budget.bytes > 0 && !spec.renamed_from.empty()) book_.budgets.insert(spec.renamed_from);
     for (TargetSpec& spec : wanted.specs)
         if (!spec.dead_letter_target.empty() &&
             std::none_of(wanted.specs.begin(), wanted.specs.end(),

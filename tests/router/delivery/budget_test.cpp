@@ -126,8 +126,11 @@ TEST_CASE("rows that are too much alone end as well")
     Bench bench{settings};
     bench.offer(4, kilobyte);
     CHECK(bench.pump().size() == 4);
+    bench.todo.budget.reset();
+    bench.lane.on_excess(bench.now, Excess{0, 4'000, 2}, bench.todo);  // under way: they end as they end
     for (int i = 0; i < 4; ++i) bench.answer({failed});
     CHECK(bench.lane.pending().retry == 4);
+    bench.pass(1s);
     bench.pump();
     REQUIRE(bench.todo.budget);
     CHECK(bench.todo.budget->rows == 4);
