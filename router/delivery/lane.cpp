@@ -484,7 +484,7 @@ Forecast Lane::outlook(const Now& now) const
         if (row->expires != WallTime::max())
             outlook.expiry = row->expires - row->received - ages_.age(row->received, now.steady, now.wall);
     }
-    if (received && configured_) outlook.max_age = settings_.retry.max_age - ages_.age(*received, now.steady, now.wall);
+    if (received && configured_ && (health_.open() || !paused_.empty())) outlook.max_age = settings_.retry.max_age - ages_.age(*received, now.steady, now.wall);
     return forecast(outlook);
 }
 
