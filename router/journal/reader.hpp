@@ -33,6 +33,8 @@ public:
     /// Of these alone, as far as they are kept; sorts them.
     Result<Tally> tally_of(std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after);
+    /// Closes files that have been unlinked or replaced: the disk may have their blocks back.
+    void close_replaced();
     [[nodiscard]] std::uint64_t read_bytes() const noexcept { return read_bytes_; }
 
 private:
@@ -64,8 +66,6 @@ private:
                              std::size_t max_piece, LaneChunk& chunk);
     bool given_up(File& file, Sequence sequence);
     Result<void> name_rules(const SegmentPtr& segment, std::vector<DamagedDelivery>& damaged, std::size_t from);
-    Result<StoredEventPtr> decode(std::string_view frame, const Segment& segment,
-                                  std::uint64_t offset, Sequence sequence);
 
     Disk& disk_;
     SegmentSet& segments_;
