@@ -26,7 +26,7 @@ bool DeadLetterFilter::takes(const DeadLetter& letter) const noexcept
         return wanted.empty() || wanted == value;
     };
     return letter.group != 0 && letter.id > after_id && (until_id == 0 || letter.id <= until_id) &&
-           (group == 0 || letter.group == group) && (dead_from == WallTime{} || letter.dead >= dead_from) &&
+           (group == 0 || letter.group == group) && (event.is_nil() || letter.event == event) && (dead_from == WallTime{} || letter.dead >= dead_from) &&
            (dead_before == WallTime{} || letter.dead < dead_before) && is(target, letter.target) &&
            is(rule, letter.rule) && is(reason, letter.reason) && is(cause, letter.cause) &&
            (ids.empty() || std::binary_search(ids.begin(), ids.end(), letter.id));

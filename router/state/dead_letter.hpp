@@ -62,6 +62,7 @@ struct DeadLetterFilter {
     std::string target{}, rule{}, reason{}, cause{};
     std::int64_t group = 0;
     WallTime dead_from{}, dead_before{};  // at or after; before
+    Id event{};                           // nil: any
     std::vector<std::int64_t> ids{};      // ascending
     std::int64_t after_id = 0;            // exclusive
     std::int64_t until_id = 0;            // inclusive; 0: no end
