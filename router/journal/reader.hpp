@@ -33,9 +33,9 @@ public:
     /// Of these alone, as far as they are kept; sorts them.
     Result<Tally> tally_of(std::vector<DeliveryKey>& keys);
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after);
+    [[nodiscard]] std::uint64_t read_bytes() const noexcept { return read_bytes_; }
     /// Closes files that have been unlinked or replaced: the disk may have their blocks back.
     void close_replaced();
-    [[nodiscard]] std::uint64_t read_bytes() const noexcept { return read_bytes_; }
 
 private:
     /// One event that a lane wants.
