@@ -32,6 +32,7 @@ std::function<int()> setup_targets(CLI::App& app);
 std::function<int()> setup_deliveries(CLI::App& app);
 std::function<int()> setup_dead_letters(CLI::App& app);
 std::function<int()> setup_replay(CLI::App& app);
+std::function<int()> setup_erase(CLI::App& app);
 std::function<int()> setup_audit(CLI::App& app);
 std::function<int()> setup_reload(CLI::App& app);
 std::function<int()> setup_state(CLI::App& app);

@@ -57,6 +57,8 @@ constexpr std::size_t label_width = 23;
 constexpr std::size_t cell_max = 60;
 
 /// 0 says that there was no answer to have one.
+bool erased(const json& letter) { return letter.value("format", "") == "erased"; }
+
 std::string status_word(int status) { return status == 0 ? "-" : std::to_string(status); }
 
 /// One line of at most `cell_max` characters.
@@ -130,7 +132,7 @@ int list_singles(const Options& options)
     Table table({"ID", "DEAD SINCE", "TARGET", "RULE", "REASON", "ATTEMPTS", "STATUS", "LAST ERROR"});
     for (const json& letter : letters)
         table.add({std::to_string(letter.value("id", 0)), short_time(letter, "dead"), letter.value("target", ""),
-                   letter.value("rule", ""), letter.value("reason", ""), std::to_string(letter.value("attempts", 0)),
+                   letter.value("rule", ""), letter.value("reason", "") + (erased(letter) ? ", erased" : ""), std::to_string(letter.value("attempts", 0)),
                    status_word(letter.value("last_status", 0)), cell(letter.value("last_detail", ""))});
     std::cout << (table.empty() ? "no dead letters\n" : table.text());
     if (!next.is_null()) std::cout << "more: --after " << next.get<std::int64_t>() << "\n";
@@ -149,6 +151,7 @@ int show(const Options& options)
             continue;
         }
         const json letter = answer->json();
+        if (erased(letter)) std::cout << "erased: of its event and of what the target answered nothing is left\n";
         if (letter.value("redriven", false)) std::cout << "redriven: this delivery is pending again\n";
         for (const auto& [key, label] : letter_lines) {
             const auto value = letter.find(key);

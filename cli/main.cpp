@@ -23,6 +23,7 @@ constexpr Command commands[] = {
     {"deliveries", "pending deliveries: list, retry now, discard", setup_deliveries},
     {"dead-letters", "list, show, redrive, discard and export what could not be delivered", setup_dead_letters},
     {"replay", "deliver events of the past again, or to a new rule", setup_replay},
+    {"erase", "forget one event: its body leaves journal, archive and dead letters", setup_erase},
     {"audit", "recount every delivery and hold the ledger against it", setup_audit},
     {"reload", "have a running daemon read its configuration again", setup_reload},
     {"send", "post events of files or stdin to a daemon", setup_send},

@@ -29,6 +29,7 @@ std::string in_words(const json& job)
     std::string text = fmt::format("redrive {} is {}: {} of {} redriven", job.value("id", 0), job.value("state", ""),
                                    grouped(count(job, "redriven")), counted(count(job, "total"), "dead letter"));
     if (count(job, "skipped") > 0) text += ", " + grouped(count(job, "skipped")) + " skipped";
+    if (count(job, "erased") > 0) text += ", " + grouped(count(job, "erased")) + " erased";
     const std::string message = job.value("message", "");
     return message.empty() ? text : text + "; " + message;
 }

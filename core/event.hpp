@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "core/ids.hpp"
 
@@ -11,7 +12,11 @@ namespace eventyard {
 enum class EventFormat : std::uint8_t {
     json = 0,         // the object as posted, byte for byte
     cloudevents = 1,  // CloudEvents 1.0 in the JSON format, whichever mode it arrived in
+    erased = 2,       // somebody had its body erased; what is left is not sent to anybody
 };
+
+/// The body of an event that was erased.
+constexpr std::string_view erased_body = R"({"eventyard":"erased"})";
 
 /// Immutable once accepted.
 struct Event {
@@ -21,6 +26,8 @@ struct Event {
     std::string bus;
     std::string body;         // one JSON object
 };
+
+[[nodiscard]] inline bool is_erased(const Event& event) noexcept { return event.format == EventFormat::erased; }
 
 /// The media type a target announces for `format`.
 [[nodiscard]] constexpr const char* content_type(EventFormat format) noexcept

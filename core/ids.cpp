@@ -58,6 +58,13 @@ Id new_event_id(WallTime now, Random& random) noexcept
     return id;
 }
 
+WallTime time_of(const Id& event) noexcept
+{
+    std::int64_t ms = 0;
+    for (std::size_t i = 0; i < 6; ++i) ms = ms << 8 | event.bytes[i];
+    return WallTime{std::chrono::milliseconds{ms % (INT64_MAX / 1'000'000)}};
+}
+
 std::string delivery_id(const Id& event, std::string_view rule, std::string_view target)
 {
     std::string input;

@@ -27,6 +27,8 @@ struct Id {
 
 [[nodiscard]] std::optional<Id> parse_id(std::string_view text);
 [[nodiscard]] Id new_event_id(WallTime now, Random& random) noexcept;
+/// The time that an id from new_event_id() was given, cut to milliseconds; of another id, any.
+[[nodiscard]] WallTime time_of(const Id& event) noexcept;
 [[nodiscard]] Id random_id(Random& random) noexcept;
 
 /// The `webhook-id`: "dlv_" and 26 characters of base32 (Crockford, lower case): 128 bits of

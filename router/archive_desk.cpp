@@ -108,7 +108,7 @@ Result<void> ArchiveDesk::copy(const RouteTable& table, const SegmentInfo& segme
         EVENTYARD_TRY(chunk, read_events(journal_, read));
         for (const StoredEventPtr& event : chunk.events) {
             const std::string& bus = event->event.bus;
-            if (!wanted.contains(bus) || is_replayed(*event)) continue;
+            if (!wanted.contains(bus) || is_replayed(*event) || is_erased(event->event)) continue;
             if (const auto& pattern = table.buses.find(bus)->second.archive->pattern) {
                 json::SyntaxError error;
                 if (!document_.parse(event->event.body, any_depth, error) || !rules::matches(*pattern, document_)) continue;
@@ -124,6 +124,21 @@ Result<void> ArchiveDesk::copy(const RouteTable& table, const SegmentInfo& segme
     }
     for (auto& [bus, draft] : drafts) EVENTYARD_CHECK(archives_.at(bus).finish(*draft, segment.first, segment.last));
     return {};
+}
+
+Result<ArchiveDesk::ErasedFiles> ArchiveDesk::erase(const Id& event)
+{
+    ErasedFiles erased;
+    for (auto& [bus, archive] : archives_) {
+        for (const ArchiveFilePtr& file : std::vector<ArchiveFilePtr>{archive.files()}) {
+            const auto held = archive.erase(file, event);
+            if (held.has_value()) erased.files += *held ? 1 : 0;
+            else if (held.error().code == Errc::corrupt) erased.unread.push_back(file->path);
+            else return held.error();
+        }
+        show(bus);
+    }
+    return erased;
 }
 
 void ArchiveDesk::retain(const Bus& bus, BusArchive& archive)

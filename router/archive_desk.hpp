@@ -35,6 +35,13 @@ public:
     /// At short intervals. Archives one segment at most.
     void tick(const RouteTable& table);
 
+    /// Leaves the event's body out of all files that hold it, durably. Where tick() comes.
+    struct ErasedFiles {
+        std::uint64_t files = 0;
+        std::vector<std::string> unread;  // may hold it, but their blocks are damaged
+    };
+    Result<ErasedFiles> erase(const Id& event);
+
     /// Every bus that the table archives has all events up to here; UINT64_MAX when it archives none.
     [[nodiscard]] Sequence through(const RouteTable& table) const;
     [[nodiscard]] Sequence through(const std::string& bus) const;

@@ -156,9 +156,10 @@ using Page = Result<DeadLetterPage>;
     void hand_over(Running& one, DeadLetterPage page)
     {
         std::map<std::string, std::vector<RetryRow>> rows;
-        std::uint64_t skipped = 0;
+        std::uint64_t skipped = 0, erased = 0;
         for (const DeadLetter& letter : page.letters) {
-            if (hooks.served(letter.target)) rows[letter.target].push_back(row_of(letter));
+            if (letter.format == EventFormat::erased) ++erased;
+            else if (hooks.served(letter.target)) rows[letter.target].push_back(row_of(letter));
             else ++skipped;
         }
         struct Gathering {
@@ -169,12 +170,14 @@ using Page = Result<DeadLetterPage>;
         const auto all = std::make_shared<Gathering>();
         all->missing = rows.size() + 1;
         const auto one_done = here<Result<void>>(
-            [this, all, id = one.job.id, through = page.through, more = page.more, skipped](const Result<void>& durable) {
+            [this, all, id = one.job.id, through = page.through, more = page.more, skipped, erased](const Result<void>& durable) {
                 if (!durable.has_value()) all->failed = durable.error().what;
                 if (--all->missing > 0) return;
                 Running& job = jobs.at(id);
                 if (!all->failed.empty()) return later(job, all->failed);
-                advance(job, std::move(all->keys), through, more, skipped);
+                job.job.skipped += skipped;
+                job.job.erased += erased;
+                advance(job, std::move(all->keys), through, more);
             });
         for (auto& [target, of] : rows) {
             for (const RetryRow& row : of) all->keys.push_back({target, row.key});
@@ -184,13 +187,12 @@ using Page = Result<DeadLetterPage>;
     }
 
     /// All of the page is durable in its lanes.
-    void advance(Running& one, std::vector<TrialKey> keys, std::int64_t through, bool more, std::uint64_t skipped)
+    void advance(Running& one, std::vector<TrialKey> keys, std::int64_t through, bool more)
     {
         RedriveJob& job = one.job;
         one.busy = false;
         one.tokens -= static_cast<double>(keys.size());
         job.redriven += keys.size();
-        job.skipped += skipped;
         job.filter.after_id = through;
         job.message.clear();
         if (!job.active()) return note(one);  // cancelled meanwhile
@@ -205,8 +207,11 @@ using Page = Result<DeadLetterPage>;
 
     static std::string skipped_text(const RedriveJob& job)
     {
-        if (job.skipped == 0) return {};
-        return std::to_string(job.skipped) + " stay dead: their targets are not configured any more";
+        std::string text;
+        if (job.skipped > 0) text = std::to_string(job.skipped) + " stay dead: their targets are not configured any more";
+        if (job.erased > 0)
+            text += (text.empty() ? "" : "; ") + std::to_string(job.erased) + " stay dead: their events were erased";
+        return text;
     }
 
     void look_at_trial(Running& one)

@@ -177,6 +177,8 @@ void ReplayDesk::forget_old()
     }
 }
 
+void ReplayDesk::read_anew() { runs_.clear(); }
+
 bool ReplayDesk::tick(const RouteTablePtr& table)
 {
     std::vector<ReplayJob> due;
@@ -329,7 +331,7 @@ Result<bool> ReplayDesk::gather(ReplayJob& job, Run& run, const RouteTable& tabl
         run.looked = one.sequence;
         const WallTime received = one.event.received;
         if ((request.from != WallTime{} && received < request.from) ||
-            (request.before != WallTime{} && received >= request.before))
+            (request.before != WallTime{} && received >= request.before) || is_erased(one.event))
             continue;
         ++run.read;
         job.earliest = job.earliest == WallTime{} ? received : std::min(job.earliest, received);

@@ -41,6 +41,9 @@ public:
     /// At short intervals: some work on the replay under way and on each dry run. True: there is more at once.
     bool tick(const RouteTablePtr& table);
 
+    /// Nothing that was read of the past stays in memory: what is under way reads on from where it is. Where tick() comes.
+    void read_anew();
+
     /// Answers when the replay is durable. Errc::not_found: no such bus, rule or target.
     Result<ReplayJob> replay(const RouteTable& table, ReplayRequest request, const Act& act);
     /// What is in the journal by then is delivered.

@@ -20,6 +20,7 @@
 #include "router/backup.hpp"
 #include "router/dead_letter_desk.hpp"
 #include "router/delivery_desk.hpp"
+#include "router/erase_desk.hpp"
 #include "router/ingest/server.hpp"
 #include "router/journal/worker.hpp"
 #include "router/pipeline.hpp"
@@ -116,6 +117,7 @@ public:
         archives_ = std::make_unique<ArchiveDesk>(disk_, clock_, line_.journal(), data_dir_);
         replays_ = std::make_unique<ReplayDesk>(disk_, clock_, random_, line_.journal(), *archives_, data_dir_);
         EVENTYARD_CHECK(replays_->start());
+        eraser_ = std::make_unique<EraseDesk>(disk_, line_.journal(), line_.state(), *archives_, data_dir_, erase_hooks());
         past_ = std::make_unique<Worker>([this] { tend_past(); }, past_interval);
 
         ingest_ = std::make_unique<IngestServer>(io_, line_.journal(), [this] { return table_.get(); }, clock_, random_);
@@ -334,6 +336,11 @@ public:
     }
     Result<ReplayJob> cancel_replay(std::int64_t id) override { return replays_->cancel(id); }
     [[nodiscard]] std::vector<ReplayJob> replays() override { return replays_->replays(); }
+    void erase(Id event, Act act, std::function<void(Result<Erased>)> done) override
+    {
+        const bool posted = past_->post([this, event, act = std::move(act), done] { done(eraser_->erase(event, act)); });
+        if (!posted) done(fail(Errc::cancelled, "the daemon stops"));
+    }
     void backup(std::function<void(Result<BackupMade>)> done) override { backup_->start(std::move(done)); }
     void export_state(std::function<void(Result<std::string>)> done) override
     {
@@ -429,6 +436,25 @@ private:
             if (!lock) return done(reloading().error());
             if (!line_.engine().act(target, what, std::move(picked), done)) done(known(target, false).error());
         };
+        return hooks;
+    }
+
+    /// All of it on the thread of the past, which no reload waits for.
+    EraseDesk::Hooks erase_hooks()
+    {
+        EraseDesk::Hooks hooks;
+        hooks.stopping = [this] { return !ready_; };
+        hooks.hold = [this] { return line_.hold_segments(); };
+        hooks.let_go = [this] { line_.let_segments_go(); };
+        hooks.discard = [this](const std::string& target, std::vector<PickedDelivery> picked,
+                               const std::function<void(Result<Acted>)>& done) {
+            const std::lock_guard lock{engine_mutex_};
+            if (!line_.engine().act(target, DeliveryAct::discard, std::move(picked), done)) done(known(target, false).error());
+        };
+        hooks.drop_copies = [this](const Id& event, std::function<void()> done) {
+            line_.engine().drop_copies(event, std::move(done));
+        };
+        hooks.read_anew = [this] { replays_->read_anew(); };
         return hooks;
     }
 
@@ -609,6 +635,7 @@ private:
     std::unique_ptr<BackupDesk> backup_;
     std::unique_ptr<ArchiveDesk> archives_;
     std::unique_ptr<ReplayDesk> replays_;
+    std::unique_ptr<EraseDesk> eraser_;
     std::unique_ptr<Worker> past_;
     std::vector<std::atomic<bool>> pings_;  // asked, not answered yet
 

@@ -5,6 +5,7 @@
 #include "router/admin/audit_json.hpp"
 #include "router/admin/dead_letter_paths.hpp"
 #include "router/admin/delivery_paths.hpp"
+#include "router/admin/event_paths.hpp"
 #include "router/admin/paths.hpp"
 #include "router/admin/replay_paths.hpp"
 
@@ -85,7 +86,7 @@ void post(Backend& backend, const Request& request, const Respond& respond)
                                 {"journal_bytes", manifest.bytes}, {"last_sequence", manifest.last}})});
         });
     if (act_on_deliveries(backend, request, respond) || act_on_dead_letters(backend, request, respond) ||
-        act_on_replays(backend, request, respond))
+        act_on_replays(backend, request, respond) || act_on_events(backend, request, respond))
         return;
     const std::string targets = "/v1/targets/";
     const auto slash = path.rfind('/');
@@ -99,7 +100,8 @@ void post(Backend& backend, const Request& request, const Respond& respond)
 bool is_act(const std::string& path)
 {
     return path == "/v1/reload" || path == "/v1/state/export" || path == "/v1/backup" || path.rfind("/v1/targets/", 0) == 0 ||
-           acts_on_deliveries(path) || acts_on_dead_letters(path) || acts_on_replays(path);
+           acts_on_deliveries(path) || acts_on_dead_letters(path) || acts_on_replays(path) ||
+           acts_on_events(path);
 }
 
 }  // namespace

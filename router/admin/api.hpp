@@ -8,6 +8,7 @@
 //     POST /v1/dead-letters/redrive · /v1/dead-letters/discard · /v1/redrives/{id}/cancel
 //     GET  /v1/replays[/{id}]
 //     POST /v1/replays · /v1/replays/{id}/cancel
+//     POST /v1/events/{id}/erase
 //     POST /v1/state/export · /v1/backup
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "router/backup.hpp"
 #include "router/archive/replay.hpp"
 #include "router/delivery_desk.hpp"
+#include "router/erase_desk.hpp"
 #include "router/router.hpp"
 #include "router/state/state.hpp"
 
@@ -64,6 +66,8 @@ public:
     virtual Result<ReplayJob> replay(ReplayRequest request, const Act& act) = 0;
     virtual Result<ReplayJob> cancel_replay(std::int64_t id) = 0;
     [[nodiscard]] virtual std::vector<ReplayJob> replays() = 0;
+    /// See EraseDesk.
+    virtual void erase(Id event, Act act, std::function<void(Result<Erased>)> done) = 0;
     /// See BackupDesk. Called, as everything, on the server's thread.
     virtual void backup(std::function<void(Result<BackupMade>)> done) = 0;
     /// Writes a consistent copy of state.db below the data directory; gives its path.

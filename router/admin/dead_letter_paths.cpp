@@ -19,6 +19,16 @@ constexpr std::int64_t limit_max = 1000;
 constexpr std::size_t ids_max = 1000;
 constexpr double per_second_default = 100, per_second_max = 100'000;
 
+const char* text_of(EventFormat format)
+{
+    switch (format) {
+        case EventFormat::cloudevents: return "cloudevents";
+        case EventFormat::erased: return "erased";
+        case EventFormat::json: break;
+    }
+    return "json";
+}
+
 json to_json(const AttemptRecord& attempt)
 {
     json out{{"at", to_rfc3339(attempt.at)},
@@ -46,7 +56,7 @@ json to_json(const DeadLetter& letter)
              {"sequence", letter.key.sequence},
              {"event", letter.event.text()},
              {"delivery_id", letter.delivery_id},
-             {"format", letter.format == EventFormat::cloudevents ? "cloudevents" : "json"},
+             {"format", text_of(letter.format)},
              {"reason", letter.reason},
              {"cause", letter.cause},
              {"last_status", letter.last_status},
@@ -92,6 +102,7 @@ json to_json(const RedriveJob& job)
             {"total", job.total},
             {"redriven", job.redriven},
             {"skipped", job.skipped},
+            {"erased", job.erased},
             {"trial", job.trial.size()},
             {"message", job.message},
             {"who", job.who},

@@ -72,11 +72,53 @@ void BusArchive::insert(ArchiveFilePtr file)
 
 Result<std::unique_ptr<ArchiveDraft>> BusArchive::begin(Sequence first, Sequence last)
 {
-    const std::string path = fmt::format("{}/{:020}-{:020}-{}{}", directory_, first, last, store_.text(), suffix);
+    return begin(fmt::format("{}/{:020}-{:020}-{}{}", directory_, first, last, store_.text(), suffix), store_);
+}
+
+Result<std::unique_ptr<ArchiveDraft>> BusArchive::begin(std::string path, const Id& store)
+{
     const std::string draft = path + std::string{unfinished};
     if (disk_->exists(draft)) EVENTYARD_CHECK(disk_->unlink(draft));
     EVENTYARD_TRY(file, disk_->open(draft, OpenMode::create_new));
-    return std::make_unique<ArchiveDraft>(*disk_, path, std::move(file), store_, bus_);
+    return std::make_unique<ArchiveDraft>(*disk_, std::move(path), std::move(file), store, bus_);
+}
+
+Result<bool> BusArchive::erase(const ArchiveFilePtr& file, const Id& event)
+{
+    const ArchiveFooter& footer = file->footer;
+    EVENTYARD_TRY(source, disk_->open(file->path, OpenMode::read));
+    // An id says when the event was received: only the blocks of that moment are looked into.
+    const WallTime from = time_of(event), before = from + std::chrono::milliseconds{1};
+    bool found = false, whole = false;
+    for (std::size_t i = 0; i < footer.blocks.size(); ++i) {
+        if (footer.blocks[i].to < from || footer.blocks[i].from >= before) continue;
+        EVENTYARD_TRY(events, read_archive_block(*source, footer, i));
+        for (const ArchivedEvent& one : events) {
+            if (one.event.id != event) continue;
+            found = true;
+            whole = whole || !is_erased(one.event);
+        }
+    }
+    if (!whole) return found;
+    EVENTYARD_TRY(draft, begin(file->path, footer.store));
+    for (std::size_t i = 0; i < footer.blocks.size(); ++i) {
+        auto events = read_archive_block(*source, footer, i);
+        if (!events.has_value() && events.error().code != Errc::corrupt) return events.error();
+        if (!events.has_value()) {
+            log::error("archive", "archived events that cannot be read are left out of the file",
+                       {{"file", file->path}, {"events", footer.blocks[i].events}, {"error", events.error().what}});
+            continue;
+        }
+        for (ArchivedEvent& one : *events) {
+            if (one.event.id == event) {
+                one.event.format = EventFormat::erased;
+                one.event.body = erased_body;
+            }
+            EVENTYARD_CHECK(draft->add(one.sequence, one.event));
+        }
+    }
+    EVENTYARD_CHECK(finish(*draft, footer.first, footer.last));
+    return true;
 }
 
 Result<void> BusArchive::finish(ArchiveDraft& draft, Sequence first, Sequence last)

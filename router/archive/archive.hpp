@@ -63,6 +63,10 @@ public:
 
     Result<std::unique_ptr<ArchiveDraft>> begin(Sequence first, Sequence last);
     Result<void> finish(ArchiveDraft& draft, Sequence first, Sequence last);
+    /// Rewrites the file without the event's body, if it holds it; whether it does. Errc::corrupt: a block that might
+    /// hold it cannot be read. Of other blocks that cannot be read nothing is left.
+    /// @param file  one of files()
+    Result<bool> erase(const ArchiveFilePtr& file, const Id& event);
     /// Durable.
     Result<void> set_through(Sequence through);
     [[nodiscard]] Sequence through() const noexcept { return through_; }
@@ -76,6 +80,7 @@ private:
         : disk_(&disk), directory_(std::move(directory)), bus_(std::move(bus)), store_(store)
     {
     }
+    Result<std::unique_ptr<ArchiveDraft>> begin(std::string path, const Id& store);
     void insert(ArchiveFilePtr file);
 
     Disk* disk_;

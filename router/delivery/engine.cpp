@@ -429,6 +429,16 @@ bool Engine::act(const std::string& target, DeliveryAct what, std::vector<Picked
     return shard != nullptr;
 }
 
+void Engine::drop_copies(const Id& event, std::function<void()> done) const
+{
+    const auto missing = std::make_shared<std::atomic<std::size_t>>(shards_.size());
+    for (const auto& shard : shards_)
+        shard->post([event, missing, done](Shard& self) {
+            self.drop_copies(event);
+            if (--*missing == 0) done();
+        });
+}
+
 void Engine::look_at(const LaneLook& look) const
 {
     for (const auto& shard : shards_) shard->look_at(look);

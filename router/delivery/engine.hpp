@@ -101,6 +101,9 @@ public:
     [[nodiscard]] bool act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
                            std::function<void(Result<Acted>)> done);
 
+    /// See Lane::drop_copies(). `done` runs on an I/O thread.
+    void drop_copies(const Id& event, std::function<void()> done) const;
+
     /// Gathers over all threads; sorted by name. Calls back on a thread of the state. See Pipeline::between_commits().
     void status(std::function<void(std::vector<TargetStatus>)> done) const;
 

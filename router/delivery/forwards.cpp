@@ -67,6 +67,17 @@ void Forwards::ended(bool failed, const RetryPolicy& policy, SteadyTime now, dou
     } else {
         took_one_ = true;
     }
+    end_pass(policy, now, draw);
+}
+
+void Forwards::drop(const Id& event, const RetryPolicy& policy, SteadyTime now, double draw)
+{
+    if (std::erase_if(page_, [&](const Letter& letter) { return letter->event == event; }) > 0) end_pass(policy, now, draw);
+}
+
+/// Once nothing that was read is left.
+void Forwards::end_pass(const RetryPolicy& policy, SteadyTime now, double draw)
+{
     if (!page_.empty() || in_flight_ > 0) return;
     if (failed_one_) {
         passes_ = took_one_ ? 1 : passes_ + 1;

@@ -39,6 +39,8 @@ public:
     void ended(bool failed, const RetryPolicy& policy, SteadyTime now, double draw);
     /// The attempt did not count.
     void put_back(Letter letter);
+    /// Of this event none is tried any more, of those that were read.
+    void drop(const Id& event, const RetryPolicy& policy, SteadyTime now, double draw);
     void hurry(SteadyTime now) noexcept;
 
     [[nodiscard]] std::optional<SteadyTime> wake_at() const noexcept { return next_pass_; }

@@ -177,6 +177,10 @@ bool Lane::start_fresh(const Now& now, Todo& todo)
 /// A delivery of the window whose turn it is.
 bool Lane::start_waiting(const Now& now, Flight flight, Todo& todo)
 {
+    if (is_erased(flight.event->event)) {
+        discard(now, flight, todo);
+        return false;
+    }
     if (extras_of(flight) != nullptr) {  // few have any: the others cost nothing here
         const RetryRow row = row_of(flight);
         if (expired(now, row.received, row.expires)) {

@@ -198,6 +198,10 @@ public:
     [[nodiscard]] Acted act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> picked,
                             std::vector<RetryRow> rows, Todo& todo);
 
+    /// Its dead letters that this target takes for others are not sent any more. Once the state knows it as erased: they
+    /// are not read again then.
+    void drop_copies(const Now& now, const Id& event, Todo& todo);
+
     /// No attempt starts any more; those in flight end.
     void stop(const Now& now, Todo& todo);
 

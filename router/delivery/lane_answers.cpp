@@ -62,7 +62,7 @@ void Lane::on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo)
 void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo)
 {
     Flight& flight = flights_[ticket];
-    if (flight.doomed) {
+    if (flight.doomed || (event.has_value() && is_erased((*event)->event))) {
         discard(now, flight, todo);
         leave(ticket);
         return;

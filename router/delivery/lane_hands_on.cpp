@@ -111,6 +111,22 @@ bool Lane::reads_key(const std::string& order_key) const
 void Lane::discard(const Now& now, Flight& flight, Todo& todo)
 {
     end(now, flight, Ending::discarded_operator, std::nullopt, std::nullopt, todo);
+    if (flight.work == Work::forward) forwards_.ended(false, settings_.retry, now.steady, 0);
+}
+
+void Lane::drop_copies(const Now& now, const Id& event, Todo& todo)
+{
+    forwards_.drop(event, settings_.retry, now.steady, 0);
+    for (std::uint32_t ticket = 0; ticket < flights_.size(); ++ticket) {
+        Flight& flight = flights_[ticket];
+        if (flight.work != Work::forward || flight.letter->event != event) continue;
+        if (batches_[flight.batch].sent) {
+            flight.doomed = true;
+            continue;
+        }
+        discard(now, flight, todo);
+        take_out(ticket);
+    }
 }
 
 void Lane::discard_row(const Now& now, RetryRow row, Todo& todo)

@@ -54,6 +54,10 @@ void Lane::end_overdue(const Now& now, Todo& todo)
 bool Lane::end_overdue_fresh(const Now& now, Todo& todo)
 {
     Flight flight = take_fresh();
+    if (is_erased(flight.event->event)) {
+        discard(now, flight, todo);
+        return true;
+    }
     const RetryRow row = row_of(flight);
     const bool over = expired(now, row.received, row.expires);
     const bool aged = configured_ && (last_failure_ || !paused_.empty()) &&

@@ -79,6 +79,7 @@ public:
                       const std::function<void(std::size_t)>& done);
     void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
     [[nodiscard]] std::vector<LaneView> views(const std::string& target);
+    void drop_copies(const Id& event);
     void act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
              std::function<void(Result<Acted>)> done);
     void stop(Duration grace, std::function<void()> done);

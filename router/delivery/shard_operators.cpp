@@ -100,6 +100,14 @@ void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedD
     });
 }
 
+void Shard::drop_copies(const Id& event)
+{
+    for (const auto& [name, entry] : entries_) {
+        entry->lane.drop_copies(now(), event, todo_);
+        pump(*entry);
+    }
+}
+
 void Shard::look_at(const LaneLook& look) const
 {
     for (const auto& [name, entry] : entries_) look(entry->lane, seen_, todo_.changes);

@@ -115,6 +115,16 @@ Result<void> Appender::roll()
     return {};
 }
 
+Result<void> Appender::clear_tail(bool roll)
+{
+    if (!active_) return {};
+    if (roll && offset_ > segment_data_start) return this->roll();
+    auto cut = active_->file->truncate(offset_);
+    if (cut.has_value()) cut = active_->file->sync_all();
+    if (!cut.has_value()) fail_active();
+    return cut;
+}
+
 Result<void> Appender::ready(std::uint64_t block_max)
 {
     if (!active_) return open_next(true);

@@ -37,6 +37,11 @@ public:
     /// An error means "outcome unknown".
     Result<void> write(const std::vector<CommitUnit>& units, bool sync);
 
+    /// The segment being written gets no more events, if it has any, and the file of the one that does holds nothing
+    /// else: recycled, it would hold the bodies of a former life.
+    /// @param roll  false: it goes on, and only what stands behind its last block goes
+    Result<void> clear_tail(bool roll);
+
     [[nodiscard]] Sequence last() const noexcept { return last_; }      // given
     [[nodiscard]] Sequence synced() const noexcept { return synced_; }  // on disk
     void set_reserved(Sequence reserved) noexcept { reserved_ = reserved; }

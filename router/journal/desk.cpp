@@ -115,8 +115,21 @@ void JournalDesk::ask_for_reservation()
     reserver(wanted);
 }
 
+/// False: there was nothing to do.
+bool JournalDesk::run_between()
+{
+    std::deque<Job> jobs;
+    {
+        const std::lock_guard lock{mutex_};
+        jobs.swap(between_);
+    }
+    for (const Job& job : jobs) job();
+    return !jobs.empty();
+}
+
 bool JournalDesk::write_turn()
 {
+    if (run_between()) return true;
     ask_for_reservation();
     std::vector<CommitUnit> batch;
     if (!take_batch(batch)) return false;
@@ -182,6 +195,7 @@ void JournalDesk::end_writing()
         queue_.clear();
     }
     refuse(rest, fail(Errc::cancelled, "the journal stopped before numbers were reserved"));
+    (void)run_between();
     (void)log_->appender().sync();
     disk_synced_ = log_->appender().synced();
 }
@@ -338,6 +352,46 @@ void JournalDesk::rewrite(std::string name,
         if (done) done(std::move(result));
     });
     if (!posted && done) done(Result<void>{fail(Errc::cancelled, "the journal is stopping")});
+}
+
+void JournalDesk::find(Id event, std::function<void(Result<std::vector<StoredEventPtr>>)> done)
+{
+    const bool posted = post_keeper([this, event, done] { done(log_->keeper().find(event)); });
+    if (!posted) done(fail(Errc::cancelled, "the journal is stopping"));
+}
+
+/// First what waits to be used again goes, then what the segment being written may hold of it; so from there on it is
+/// in sealed segments only.
+void JournalDesk::erase(Id event, std::function<void(Result<std::uint64_t>)> done)
+{
+    const bool posted = post_keeper([this, event, done] {
+        if (auto cleared = log_->keeper().clear_spares(); !cleared.has_value()) return done(cleared.error());
+        const bool roll = log_->keeper().in_open_segment(event);
+        {
+            const std::lock_guard lock{mutex_};
+            between_.push_back([this, event, done, roll] {
+                if (auto cut = log_->appender().clear_tail(roll); !cut.has_value()) return done(cut.error());
+                erase_sealed(event, done);
+            });
+        }
+        wake_writer();
+    });
+    if (!posted) done(fail(Errc::cancelled, "the journal is stopping"));
+}
+
+void JournalDesk::erase_sealed(const Id& event, const std::function<void(Result<std::uint64_t>)>& done)
+{
+    const bool posted = post_keeper([this, event, done] {
+        chores();  // seals what has just been ended
+        const auto erased = log_->keeper().erase(event);
+        count_segments();
+        const bool told = post_reader([this, done, erased] {
+            log_->reader().close_replaced();
+            done(erased);
+        });
+        if (!told) done(erased);
+    });
+    if (!posted) done(fail(Errc::cancelled, "the journal is stopping"));
 }
 
 void JournalDesk::copy_to(std::string directory, std::function<void(Result<JournalCopy>)> done)

@@ -66,6 +66,8 @@ public:
     void release(std::vector<std::string> names) override;
     void rewrite(std::string name, std::function<bool(const StoredEvent&, std::uint32_t)> keep,
                  std::function<void(Result<void>)> done) override;
+    void find(Id event, std::function<void(Result<std::vector<StoredEventPtr>>)> done) override;
+    void erase(Id event, std::function<void(Result<std::uint64_t>)> done) override;
     void copy_to(std::string directory, std::function<void(Result<JournalCopy>)> done) override;
     const Stats& stats() const noexcept override { return stats_; }
 
@@ -97,6 +99,8 @@ protected:
     [[nodiscard]] const Log& log() const noexcept { return *log_; }
 
 private:
+    bool run_between();
+    void erase_sealed(const Id& event, const std::function<void(Result<std::uint64_t>)>& done);
     bool take_batch(std::vector<CommitUnit>& batch);
     void ask_for_reservation();
     void commit(std::vector<CommitUnit>& batch);
@@ -115,6 +119,7 @@ private:
     mutable std::mutex mutex_;  // guards what follows, up to the blank line
     std::deque<CommitUnit> queue_;
     std::size_t queued_bytes_ = 0;
+    std::deque<Job> between_;  // what the writer does between two commits
     bool stopping_ = false;
     std::function<void(CommitBatchPtr)> listener_;
     std::function<void(Sequence)> reserver_;

@@ -182,6 +182,21 @@ public:
                          std::function<bool(const StoredEvent&, std::uint32_t route)> keep,
                          std::function<void(Result<void>)> done) = 0;
 
+    /// Every event with this id that is kept: the accepted one, and those that replays made of it.
+    virtual void find(Id event, std::function<void(Result<std::vector<StoredEventPtr>>)> done)
+    {
+        (void)event;
+        done(fail(Errc::unsupported, "this journal finds no events by id"));
+    }
+    /// Leaves of these events all but the bodies, durably, in files that nothing else of them is in either: the segment
+    /// being written is ended if need be, and files of former segments that wait to be used again are removed. How many
+    /// events had it. Segments must not be released meanwhile. What was read before may still hold the body.
+    virtual void erase(Id event, std::function<void(Result<std::uint64_t>)> done)
+    {
+        (void)event;
+        done(fail(Errc::unsupported, "this journal erases nothing"));
+    }
+
     /// Gives every segment a second name in `directory`, which must not exist, or copies it where the file
     /// system gives none; of segments that are written to, what was committed so far. All of it is synced.
     /// Segments the caller needs must not be released meanwhile.

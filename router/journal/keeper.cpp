@@ -4,7 +4,6 @@
 #include <iterator>
 
 #include "core/log.hpp"
-#include "router/journal/load.hpp"
 #include "router/journal/rewrite.hpp"
 #include "router/journal/scan.hpp"
 
@@ -92,7 +91,8 @@ void Keeper::release(const std::vector<std::string>& names)
 }
 
 Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const SegmentIndex& index,
-                             const std::function<bool(const StoredEvent&, std::uint32_t)>& keep)
+                             const std::function<bool(const StoredEvent&, std::uint32_t)>& keep,
+                             const std::vector<Sequence>& erased)
 {
     SegmentHeader header;
     {
@@ -130,6 +130,7 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
         item.first = item.last = event.sequence;
         item.offset = event.offset;
         item.size = event.length;
+        item.erase = std::binary_search(erased.begin(), erased.end(), event.sequence);
         bool wanted = !keep;
         for (std::uint32_t i = 0; i < event.routes_count; ++i) {
             const std::uint32_t pair = index.routes()[event.routes_first + i];

@@ -1,4 +1,4 @@
-// router/journal/keeper.hpp — what need not cost a commit its time: sealing, recycling, rewriting.
+// router/journal/keeper.hpp — what need not cost a commit its time: sealing, recycling, rewriting, erasing.
 //
 // Not thread-safe: one thread at a time; appender and reader may work beside it. Blocks.
 #pragma once
@@ -9,6 +9,7 @@
 
 #include "core/disk.hpp"
 #include "router/journal/journal.hpp"
+#include "router/journal/load.hpp"
 #include "router/journal/segments.hpp"
 #include "router/journal/spares.hpp"
 #include "router/journal/versions.hpp"
@@ -31,15 +32,34 @@ public:
     void release(const std::vector<std::string>& names);
     Result<void> rewrite(const std::string& name,
                          const std::function<bool(const StoredEvent&, std::uint32_t route)>& keep);
+    /// See Journal::find. Reads indexes, and the frames whose ids have the same hash. In keeper_erase.cpp, as what follows.
+    Result<std::vector<StoredEventPtr>> find(const Id& event);
+    /// Whether the event is in a segment that is still written to.
+    [[nodiscard]] bool in_open_segment(const Id& event) const;
+    /// No file that is no segment yet holds anything of a former life.
+    Result<void> clear_spares() { return spares_.clear(); }
+    /// Rewrites the sealed segments that hold the event; how many events that are. Errc::unavailable: one is not sealed.
+    Result<std::uint64_t> erase(const Id& event);
     /// See Journal::copy_to. No segment is sealed, released or rewritten while this runs.
     Result<JournalCopy> copy_to(const std::string& directory);
     /// Prepares the next segment and spares within `room` bytes; without room gives spares up.
     void prepare(std::uint64_t room);
 
 private:
+    /// Where an event with the sought id lies.
+    struct Place {
+        SegmentPtr segment;
+        LoadedSegment loaded;  // the index: of a sealed segment only
+        Sequence sequence = 0;
+        std::uint64_t offset = 0;
+        std::string frame;
+    };
     void remove_file(Segment& segment);
+    /// @param erased  ascending: sequences whose bodies are left behind
     Result<void> replace(const SegmentPtr& segment, File& source, const SegmentIndex& index,
-                         const std::function<bool(const StoredEvent&, std::uint32_t)>& keep);
+                         const std::function<bool(const StoredEvent&, std::uint32_t)>& keep,
+                         const std::vector<Sequence>& erased = {});
+    Result<std::vector<Place>> places_of(const Id& event);
 
     Disk& disk_;
     SegmentSet& segments_;

@@ -114,4 +114,24 @@ Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versi
     return loaded;
 }
 
+Result<StoredEventPtr> decode_stored(std::string_view frame, std::uint32_t seed, Sequence sequence, Versions& versions)
+{
+    EVENTYARD_TRY(read, decode_event(frame, seed, sequence));
+    EVENTYARD_TRY(version, versions.look_up(read.meta.version));
+    if (!version)
+        return fail(Errc::corrupt, "the routing version " + std::to_string(read.meta.version) +
+                                       " of event " + std::to_string(sequence) + " is lost");
+    auto stored = std::make_shared<StoredEvent>();
+    stored->event.id = read.meta.id;
+    stored->event.received = read.meta.received;
+    stored->event.format = read.meta.format;
+    if (read.meta.bus < version->buses.size()) stored->event.bus = version->buses[read.meta.bus];
+    stored->event.body = std::move(read.body);
+    stored->version = std::move(version);
+    stored->routes = std::move(read.meta.routes);
+    stored->bus = read.meta.bus;
+    stored->sequence = sequence;
+    return StoredEventPtr{std::move(stored)};
+}
+
 }  // namespace eventyard::router

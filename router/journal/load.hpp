@@ -23,4 +23,8 @@ Result<SegmentIndex> read_index(File& file, std::uint64_t size, const FrameSeed&
 Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versions& versions,
                                    Segment& segment);
 
+/// One event's frame as lanes get it. Errc::corrupt: it, or its routing version, is damaged.
+/// @param seed  FrameSeed::at(offset of the frame)
+Result<StoredEventPtr> decode_stored(std::string_view frame, std::uint32_t seed, Sequence sequence, Versions& versions);
+
 }  // namespace eventyard::router

@@ -53,7 +53,7 @@ Result<LoadedSegment> Reader::load(const SegmentPtr& segment)
         bool gone = false;
         {
             const std::lock_guard lock{at->segment->mutex};
-            gone = at->segment->released;
+            gone = at->segment->released || at->segment->replaced;
         }
         if (count > 0 && (gone || bytes > cache_bytes_max || count >= cache_segments_max))
             at = cache_.erase(at);
@@ -62,6 +62,14 @@ Result<LoadedSegment> Reader::load(const SegmentPtr& segment)
         ++count;
     }
     return loaded;
+}
+
+void Reader::close_replaced()
+{
+    std::erase_if(cache_, [](const Cached& one) {
+        const std::lock_guard lock{one.segment->mutex};
+        return one.segment->released || one.segment->replaced;
+    });
 }
 
 /// Calls visit(index, file) with the segment's index, wherever it is.
@@ -95,27 +103,6 @@ Result<bool> Reader::look_into(const SegmentPtr& segment, Visit visit)
     }
     visit(*loaded->index, loaded->file);
     return true;
-}
-
-Result<StoredEventPtr> Reader::decode(std::string_view frame, const Segment& segment,
-                                      std::uint64_t offset, Sequence sequence)
-{
-    EVENTYARD_TRY(read, decode_event(frame, segment.seed.at(offset), sequence));
-    EVENTYARD_TRY(version, versions_.look_up(read.meta.version));
-    if (!version)
-        return fail(Errc::corrupt, "the routing version " + std::to_string(read.meta.version) +
-                                       " of event " + std::to_string(sequence) + " is lost");
-    auto stored = std::make_shared<StoredEvent>();
-    stored->event.id = read.meta.id;
-    stored->event.received = read.meta.received;
-    stored->event.format = read.meta.format;
-    if (read.meta.bus < version->buses.size()) stored->event.bus = version->buses[read.meta.bus];
-    stored->event.body = std::move(read.body);
-    stored->version = std::move(version);
-    stored->routes = std::move(read.meta.routes);
-    stored->bus = read.meta.bus;
-    stored->sequence = sequence;
-    return StoredEventPtr{std::move(stored)};
 }
 
 /// On a disk that gives nothing, nothing is lost yet.
@@ -173,7 +160,7 @@ Result<bool> Reader::read_frames(Segment& segment, File& file, const std::vector
                 at <= bytes.size() ? std::string_view{bytes}.substr(static_cast<std::size_t>(at),
                                                                     wanted[i].length)
                                    : std::string_view{};
-            auto event = decode(frame, segment, wanted[i].offset, wanted[i].sequence);
+            auto event = decode_stored(frame, segment.seed.at(wanted[i].offset), wanted[i].sequence, versions_);
             if (!event.has_value() && event.error().code == Errc::io) return stop_before(wanted[i].sequence);
             if (!event.has_value()) {
                 lost(wanted[i]);
@@ -404,7 +391,7 @@ Result<StoredEventPtr> Reader::read_event_once(Sequence sequence)
             bytes.clear();
         }
         read_bytes_ += bytes.size();
-        return decode(bytes, *segment, found.offset, sequence);
+        return decode_stored(bytes, segment->seed.at(found.offset), sequence, versions_);
     }
     return fail(Errc::not_found, "event " + std::to_string(sequence) + " is not kept");
 }

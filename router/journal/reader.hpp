@@ -35,6 +35,8 @@ public:
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after);
     Result<Excess> excess(const ExcessRead& request);
     [[nodiscard]] std::uint64_t read_bytes() const noexcept { return read_bytes_; }
+    /// Closes files that have been unlinked or replaced: the disk may have their blocks back.
+    void close_replaced();
 
 private:
     /// One event that a lane wants.
@@ -67,8 +69,6 @@ private:
                              std::size_t max_piece, LaneChunk& chunk);
     bool given_up(File& file, Sequence sequence);
     Result<void> name_rules(const SegmentPtr& segment, std::vector<DamagedDelivery>& damaged, std::size_t from);
-    Result<StoredEventPtr> decode(std::string_view frame, const Segment& segment,
-                                  std::uint64_t offset, Sequence sequence);
 
     Disk& disk_;
     SegmentSet& segments_;

@@ -58,6 +58,10 @@ Result<Rewritten> fill(File& file, File& source, const SegmentHeader& header,
                     result.damaged.push_back(item.first);
                     break;
                 }
+                if (item.erase) {
+                    read->meta.format = EventFormat::erased;
+                    read->body = erased_body;
+                }
                 const std::uint64_t at = out.offset();
                 out.frames().event(item.first, read->header.unit_index, read->header.unit_size,
                                    read->meta, read->body);

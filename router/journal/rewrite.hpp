@@ -23,6 +23,7 @@ struct RewriteItem {
     std::uint64_t size = 0;
     std::vector<std::pair<std::string, std::string>> names;  // (rule, target), should it be damaged
     std::vector<std::uint32_t> dropped;      // places in the event's routes nobody needs
+    bool erase = false;                      // event: its body is left behind
     GapReason reason = GapReason::none;      // gap
 };
 

@@ -141,6 +141,22 @@ Result<void> Spares::recycle(const std::string& name)
     return {};
 }
 
+Result<void> Spares::clear()
+{
+    const std::lock_guard order{naming_};
+    const std::lock_guard lock{mutex_};
+    while (!names_.empty()) {
+        auto gone = disk_.unlink(segments_.path(names_.back()));
+        if (!gone.has_value() && gone.error().code != Errc::not_found) return gone;
+        names_.pop_back();
+    }
+    if (next_) {
+        EVENTYARD_CHECK(next_->file->truncate(0));
+        EVENTYARD_CHECK(next_->file->sync_all());
+    }
+    return disk_.sync_directory(segments_.directory());
+}
+
 void Spares::drop()
 {
     std::vector<std::string> names;

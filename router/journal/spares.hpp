@@ -37,6 +37,8 @@ public:
     /// Keeper: turns a released segment's file into a spare. Its old name is durably gone when
     /// this succeeds.
     Result<void> recycle(const std::string& name);
+    /// Keeper: durably, no spare and no segment that waits for its turn holds anything any more.
+    Result<void> clear();
     /// Keeper: gives up all spares, so that others have their room.
     void drop();
     [[nodiscard]] std::uint64_t bytes() const;

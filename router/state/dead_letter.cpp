@@ -26,7 +26,7 @@ bool DeadLetterFilter::takes(const DeadLetter& letter) const noexcept
         return wanted.empty() || wanted == value;
     };
     return letter.group != 0 && letter.id > after_id && (until_id == 0 || letter.id <= until_id) &&
-           (group == 0 || letter.group == group) && (dead_from == WallTime{} || letter.dead >= dead_from) &&
+           (group == 0 || letter.group == group) && (event.is_nil() || letter.event == event) && (dead_from == WallTime{} || letter.dead >= dead_from) &&
            (dead_before == WallTime{} || letter.dead < dead_before) && is(target, letter.target) &&
            is(rule, letter.rule) && is(reason, letter.reason) && is(cause, letter.cause) &&
            (ids.empty() || std::binary_search(ids.begin(), ids.end(), letter.id));
@@ -61,6 +61,7 @@ std::string encode(const RedriveJob& job)
                    {"total", job.total},
                    {"redriven", job.redriven},
                    {"skipped", job.skipped},
+                   {"erased", job.erased},
                    {"trial", std::move(trial)},
                    {"who", job.who},
                    {"why", job.why},
@@ -96,6 +97,7 @@ Result<RedriveJob> decode_redrive(std::string_view text)
         job.total = in.at("total");
         job.redriven = in.at("redriven");
         job.skipped = in.at("skipped");
+        job.erased = in.value("erased", std::uint64_t{0});  // not known to former binaries
         for (const json& one : in.at("trial"))
             job.trial.push_back({one.at(0), {one.at(1), one.at(2)}});
         job.who = in.at("who");

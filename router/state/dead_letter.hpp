@@ -62,6 +62,7 @@ struct DeadLetterFilter {
     std::string target{}, rule{}, reason{}, cause{};
     std::int64_t group = 0;
     WallTime dead_from{}, dead_before{};  // at or after; before
+    Id event{};                           // nil: any
     std::vector<std::int64_t> ids{};      // ascending
     std::int64_t after_id = 0;            // exclusive
     std::int64_t until_id = 0;            // inclusive; 0: no end
@@ -104,6 +105,7 @@ struct RedriveJob {
     std::uint64_t total = 0;              // letters that matched when it was asked for
     std::uint64_t redriven = 0;
     std::uint64_t skipped = 0;            // of targets that are not configured any more
+    std::uint64_t erased = 0;             // of events that were erased: skipped as well
     std::vector<TrialKey> trial;          // the first ones, while they are waited for
     std::string who, why;
     std::string message;                  // why it stopped, or what it waits for

@@ -49,6 +49,19 @@ void StateDesk::submit(std::vector<Change> changes, std::function<void(Result<vo
     if (auto& refused = std::get<Submission>(item); refused.durable) refused.durable(stopped);
 }
 
+void StateDesk::erase(EventErased erased, std::function<void(Result<void>)> done)
+{
+    submit({std::move(erased)}, [this, done = std::move(done)](const Result<void>& durable) {
+        if (!durable.has_value()) return done(durable);
+        // The log still has the former pages.
+        ask(Request::Needs::durable, done, [](Store& store) -> Result<void> {
+            EVENTYARD_TRY(whole, store.checkpoint(true));
+            if (!whole) return fail(Errc::unavailable, "somebody reads state.db; try again");
+            return {};
+        });
+    });
+}
+
 void StateDesk::push(Request request)
 {
     Item item{std::move(request)};

@@ -28,6 +28,7 @@ public:
 
     void submit(std::vector<Change> changes) override { submit(std::move(changes), nullptr); }
     void submit(std::vector<Change> changes, std::function<void(Result<void>)> durable) override;
+    void erase(EventErased erased, std::function<void(Result<void>)> done) override;
 
     void due_retries(std::string target, WallTime before, std::size_t limit,
                      std::function<void(Result<std::vector<RetryRow>>)> done) override

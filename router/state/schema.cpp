@@ -222,6 +222,8 @@ Result<Database> open_state_file(const std::string& path, bool salvage)
     EVENTYARD_CHECK(database.run("PRAGMA temp_store=MEMORY"));
     EVENTYARD_CHECK(database.run("PRAGMA wal_autocheckpoint=0"));
     EVENTYARD_CHECK(database.run("PRAGMA synchronous=FULL"));
+    // What is deleted is overwritten: a body that was erased must not stay in free pages, nor one whose delivery has ended.
+    EVENTYARD_CHECK(database.run("PRAGMA secure_delete=ON"));
     if (salvage) {
         EVENTYARD_CHECK(database.run("PRAGMA query_only=1"));
         return database;

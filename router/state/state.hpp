@@ -171,10 +171,17 @@ struct RedriveNoted {
     RedriveJob job;
 };
 
+/// Somebody had an event erased: of its dead letters the bodies go, and of all attempts what receivers answered, which may
+/// repeat it. When, how often and with what status stays.
+struct EventErased {
+    Id event;
+    std::vector<Sequence> sequences;  // all it has
+};
+
 using Change = std::variant<Ended, Retrying, CursorMoved, LaneIdle, LaneActive, IdleThrough,
                             TargetKnown, TargetRenamed, TargetPaused, Routed, Received,
                             JournalMarked, DeadLetterForwarded, DeadLetterDiscarded, Redriven,
-                            RedriveNoted, JournalCounted, KeyHeld, TargetRate>;
+                            RedriveNoted, JournalCounted, KeyHeld, TargetRate, EventErased>;
 
 // --- What a start reads -------------------------------------------------------------------------
 
@@ -283,6 +290,13 @@ public:
     virtual void submit(std::vector<Change> changes) = 0;
     /// As submit, and calls back on the state thread after the fsync that holds them.
     virtual void submit(std::vector<Change> changes, std::function<void(Result<void>)> durable) = 0;
+
+    /// As submit, and answers when the files hold nothing of it any more, the log included.
+    virtual void erase(EventErased erased, std::function<void(Result<void>)> done)
+    {
+        (void)erased;
+        done(fail(Errc::unsupported, "this state erases nothing"));
+    }
 
     // Reads run and call back on the state thread, and see everything submitted before by the same
     // thread (not yet durable; needed() and retry_keys() wait for that). While the state is failing

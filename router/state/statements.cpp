@@ -68,6 +68,10 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.drop_empty_group, "DELETE FROM dead_group WHERE id=? AND n<=0"},
         {&s.put_redrive, "INSERT OR REPLACE INTO redrive(id, job) VALUES(?,?)"},
         {&s.drop_redrives, "DELETE FROM redrive WHERE id<=?"},
+        {&s.letters_of_event, "SELECT id FROM dead_letter WHERE seq=? AND event=?"},
+        {&s.erase_letter,
+         "UPDATE dead_letter SET grp=?, forward_to='', format=?, last_detail=?, last_response=x'', body=? WHERE id=?"},
+        {&s.erase_attempts, "UPDATE attempt SET detail=?, response=x'' WHERE seq=?"},
         {&s.forwarded, "UPDATE dead_letter SET forward_to='' WHERE id=?"},
         {&s.key_of_dead_letter,
          "SELECT d.seq, d.route, d.rule, t.name, d.grp, length(d.body), d.attempts FROM dead_letter d"

@@ -124,6 +124,7 @@ private:
     Result<void> on(const JournalCounted& change);
     Result<void> on(const KeyHeld& change);
     Result<void> on(const TargetRate& change);
+    Result<void> on(const EventErased& change);
 
     /// The target's entry, made if missing, about to be changed.
     Target& touch(const std::string& name);
@@ -144,6 +145,7 @@ private:
     Result<void> take(const DeadLetterFilter& filter, DeadLetter letter, DeadLetterPage& page);
     Result<std::optional<Standing>> standing(std::int64_t letter);
     Result<void> leave_group(const Standing& letter);
+    Result<void> erase_letter(std::int64_t letter);
     Result<std::int64_t> group_of(std::int64_t target, const DeadLetter& dead);
     Result<void> regroup(std::int64_t from, std::int64_t to);
     /// Instead of the row it may have already.

@@ -15,6 +15,7 @@ constexpr std::uint32_t attempts_first = 3, attempts_last = 20;
 constexpr std::uint64_t groups_max = 1000;  // of a target; what comes later is one more group
 const std::string others = "*";
 constexpr std::int64_t redrives_kept = 100;
+constexpr std::string_view erased_detail = "erased";  // instead of what a receiver answered
 
 }  // namespace
 
@@ -451,6 +452,43 @@ Result<void> Store::on(const KeyHeld& change)
     const std::int64_t id = known != nullptr ? known->id : touch(change.target).id;
     EVENTYARD_CHECK(sql_->hold_key.bind(id, std::string_view(change.order_key), change.held ? 1 : 0).run());
     return sql_->drop_parked.bind(id, std::string_view(change.order_key)).run();
+}
+
+Result<void> Store::on(const EventErased& change)
+{
+    for (const Sequence sequence : change.sequences) {
+        EVENTYARD_CHECK(sql_->erase_attempts.bind(erased_detail, sequence).run());
+        std::vector<std::int64_t> letters;
+        Statement& of_event = sql_->letters_of_event;
+        of_event.bind(sequence, Blob{bytes_of(change.event)});
+        for (;;) {
+            EVENTYARD_TRY(there, of_event.step());
+            if (!there) break;
+            letters.push_back(of_event.integer(0));
+        }
+        for (const std::int64_t letter : letters) EVENTYARD_CHECK(erase_letter(letter));
+    }
+    return {};
+}
+
+/// Its group is named by what receivers answered, so it leaves that as well.
+Result<void> Store::erase_letter(std::int64_t letter)
+{
+    EVENTYARD_TRY(dead, dead_letter(letter));
+    if (dead.format == EventFormat::erased) return {};
+    std::int64_t group = 0;  // redriven
+    if (dead.group != 0) {
+        const auto bytes = static_cast<std::int64_t>(dead.body.size());
+        EVENTYARD_CHECK(sql_->count_in_group.bind(-1, -bytes, dead.group).run());
+        EVENTYARD_CHECK(sql_->drop_empty_group.bind(dead.group).run());
+        dead.last_detail = erased_detail;
+        dead.last_response.clear();
+        EVENTYARD_TRY(other, group_of(find(dead.target)->id, dead));
+        EVENTYARD_CHECK(sql_->count_in_group.bind(1, static_cast<std::int64_t>(erased_body.size()), other).run());
+        group = other;
+    }
+    return sql_->erase_letter.bind(group, static_cast<int>(EventFormat::erased), erased_detail, Blob{erased_body}, letter)
+        .run();
 }
 
 Result<void> Store::on(const TargetRate& change)

@@ -230,6 +230,7 @@ private:
         for (const auto& [of, n] : change.counts) counted[of] += n;
     }
     void on(const TargetRenamed&) { complaints.push_back("lanes are drained, not renamed"); }
+    void on(const EventErased&) {}
     void on(const Routed&) {}
     void on(const Received&) {}
     void on(const JournalMarked&) {}

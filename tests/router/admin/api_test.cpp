@@ -76,6 +76,15 @@ public:
         asked = std::string(what == DeliveryAct::discard ? "discard " : "retry ") + filter.target + " " + act.who + " " + act.why;
         done(DeliveriesActed{4, 1, 2, ""});
     }
+    void erase(Id event, Act act, std::function<void(Result<Erased>)> done) override
+    {
+        asked = "erase " + event.text() + " " + act.who + " " + act.why;
+        Erased erased;
+        erased.journal = 2;
+        erased.discarded = 3;
+        erased.left = {"/data/exports/state.db"};
+        done(event.bytes[0] == 0x01 ? Result<Erased>{erased} : Result<Erased>{fail(Errc::not_found, "no event")});
+    }
     void audit(std::function<void(Result<AuditReport>)> done) override
     {
         AuditReport report;
@@ -237,6 +246,27 @@ TEST_CASE("replays are begun, shown and ended over the admin listener")
     CHECK(Json::parse(support::http_post(f.port, "/v1/replays/4/cancel", "").body).at("state") == "cancelled");
     CHECK(support::http_post(f.port, "/v1/replays/5/cancel", "").status == 409);
     CHECK(support::http_request(f.port, "DELETE", "/v1/replays", "").header("allow") == "GET, HEAD, POST");
+}
+
+TEST_CASE("an event is erased by its id, with a reason")
+{
+    Fixture f;
+    const std::string id = "019ab1f2-6c1e-7d33-9a51-0f9e8c1b2a3d";
+    const auto erased = support::http_post(f.port, "/v1/events/" + id + "/erase?who=me&why=asked%20to", "");
+    CHECK(erased.status == 200);
+    CHECK(f.backend.asked == "erase " + id + " me asked to");
+    const Json told = Json::parse(erased.body);
+    CHECK(told.at("event") == id);
+    CHECK(told.at("journal") == 2);
+    CHECK(told.at("discarded") == 3);
+    CHECK(told.at("left").at(0) == "/data/exports/state.db");
+    f.backend.asked.clear();
+    CHECK(support::http_post(f.port, "/v1/events/" + id + "/erase", "").status == 400);  // why?
+    CHECK(support::http_post(f.port, "/v1/events/7/erase?why=x", "").status == 400);
+    CHECK(support::http_post(f.port, "/v1/events/dlv_abc/erase?why=x", "").body.find("of a delivery") != std::string::npos);
+    CHECK(support::http_get(f.port, "/v1/events/" + id + "/erase?why=x").status == 405);
+    CHECK(f.backend.asked.empty());
+    CHECK(support::http_post(f.port, "/v1/events/ff" + id.substr(2) + "/erase?why=x", "").status == 404);
 }
 
 TEST_CASE("what is no request is refused with a sentence, then the connection ends")

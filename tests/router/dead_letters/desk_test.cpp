@@ -254,6 +254,29 @@ TEST_CASE("a redrive waits while the lanes cannot be asked, and leaves out targe
     CHECK(letters(*f.state).size() == 3);
 }
 
+TEST_CASE("letters of erased events are not redriven, and the redrive says why")
+{
+    Fixture f;
+    fill(*f.state, 5);
+    std::promise<Result<void>> erased;
+    f.state->erase({id_of(9), {2, 4}}, [&](Result<void> result) { erased.set_value(std::move(result)); });
+    REQUIRE(erased.get_future().get().has_value());
+    Office office(*f.state, f.clock);
+    REQUIRE(office.redrive({}).has_value());
+    office.tick();
+    CHECK(office.total == 3);
+    office.answer(true);
+    f.clock.pass(1s);
+    office.tick();
+    f.clock.pass(1s);
+    office.tick();
+    CHECK(office.job().state == Stage::done);
+    CHECK(office.job().erased == 2);
+    CHECK(office.job().skipped == 0);
+    CHECK(office.job().message == "2 stay dead: their events were erased");
+    CHECK(letters(*f.state).size() == 2);
+}
+
 TEST_CASE("a redrive that is cancelled hands over no more")
 {
     Fixture f;

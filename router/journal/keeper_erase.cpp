@@ -1,0 +1,88 @@
+// The keeper's part of erasing an event: finds it by the hashes of ids that indexes hold, and rewrites its segments
+// without its body. Sequence, id, routes and times stay, so nothing that counts them meets a difference.
+#include "router/journal/keeper.hpp"
+#include "router/journal/scan.hpp"
+
+namespace eventyard::router {
+
+/// Frames that cannot be read for good are passed over: a rewrite leaves them behind as damaged.
+Result<std::vector<Keeper::Place>> Keeper::places_of(const Id& event)
+{
+    std::vector<Place> places;
+    const std::uint32_t hash = hash_of(event);
+    for (const SegmentPtr& segment : segments_.all()) {
+        LoadedSegment loaded;
+        std::vector<IndexedEvent> found;
+        const auto look = [&](const SegmentIndex& index) {
+            for (const IndexedEvent& one : index.events())
+                if (one.id_hash == hash && one.offset != 0) found.push_back(one);
+        };
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (segment->last == 0 || segment->released) continue;
+            if (segment->index) {
+                look(*segment->index);
+                loaded.file = segment->file;
+            }
+        }
+        if (!loaded.file) {
+            EVENTYARD_TRY(opened, load_segment(disk_, segments_, versions_, *segment));
+            loaded = std::move(opened);
+            look(*loaded.index);
+        }
+        for (const IndexedEvent& one : found) {
+            Place place{segment, loaded, one.sequence, one.offset, {}};
+            EVENTYARD_CHECK(read_patiently(*loaded.file, one.offset, one.length, place.frame));
+            const auto read = decode_event(place.frame, segment->seed.at(one.offset), one.sequence);
+            if (read.has_value() && read->meta.id == event) places.push_back(std::move(place));
+        }
+    }
+    return places;
+}
+
+Result<std::vector<StoredEventPtr>> Keeper::find(const Id& event)
+{
+    EVENTYARD_TRY(places, places_of(event));
+    std::vector<StoredEventPtr> events;
+    for (const Place& place : places) {
+        auto stored = decode_stored(place.frame, place.segment->seed.at(place.offset), place.sequence, versions_);
+        if (stored.has_value()) events.push_back(std::move(*stored));
+        else if (stored.error().code != Errc::corrupt) return stored.error();
+    }
+    return events;
+}
+
+bool Keeper::in_open_segment(const Id& event) const
+{
+    const std::uint32_t hash = hash_of(event);
+    for (const SegmentPtr& segment : segments_.all()) {
+        const std::lock_guard lock{segment->mutex};
+        if (!segment->index) continue;
+        for (const IndexedEvent& one : segment->index->events())
+            if (one.id_hash == hash) return true;
+    }
+    return false;
+}
+
+Result<std::uint64_t> Keeper::erase(const Id& event)
+{
+    EVENTYARD_TRY(places, places_of(event));
+    for (auto at = places.begin(); at != places.end();) {
+        auto end = at;
+        std::vector<Sequence> sequences;
+        for (; end != places.end() && end->segment == at->segment; ++end) {
+            const auto read = decode_event(end->frame, end->segment->seed.at(end->offset), end->sequence);
+            if (read.has_value() && read->meta.format != EventFormat::erased) sequences.push_back(end->sequence);
+        }
+        if (!sequences.empty()) {
+            if (!at->loaded.index) return fail(Errc::unavailable, "'" + at->segment->name + "' cannot be sealed now");
+            EVENTYARD_CHECK(replace(at->segment, *at->loaded.file, *at->loaded.index, nullptr, sequences));
+        }
+        at = end;
+    }
+    // A rewrite does not need it, this does; and an earlier try may have failed here.
+    EVENTYARD_CHECK(disk_.sync_directory(segments_.directory()));
+    return places.size();
+}
+
+}  // namespace eventyard::router
