@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/rfc3339.hpp"
 #include "router/admin/paths.hpp"
 #include "router/replay_desk.hpp"
 
