@@ -30,7 +30,8 @@ void act_on_target(Backend& backend, const Request& request, const std::string& 
             respond(released.has_value() ? Answer{200, dump({{"ok", true}, {"released", *released}})}
                                          : failure(released.error()));
         });
-    respond(error_answer(404, "no such action '" + verb + "'; a target has pause, resume, retry-now and release"));
+    if (verb == "move") return move_deliveries(backend, request, name, respond);
+    respond(error_answer(404, "no such action '" + verb + "'; a target has pause, resume, retry-now, release and move"));
 }
 
 void reload(Backend& backend, const Respond& respond)

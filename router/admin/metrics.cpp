@@ -169,9 +169,11 @@ void ledger_metrics(Exposition& page, const StatusReport& report)
     const Balance sums = balance(report);
     page.counter("eventyard_ledger_routed_total", "Deliveries promised.", {}, number(sums.routed));
     page.counter("eventyard_ledger_replayed_total", "Deliveries promised by replays.", {}, number(sums.replayed));
+    page.counter("eventyard_ledger_moved_in_total", "Deliveries that targets took over from others; they ended as moved there.", {},
+                 number(sums.moved_in));
     page.counter("eventyard_ledger_ended_total", "Deliveries that ended, in whatever way.", {}, number(sums.ended));
     page.gauge("eventyard_ledger_pending", "Deliveries not ended, counted.", {}, number(sums.pending));
-    page.gauge("eventyard_ledger_balanced", "1 when routed + replayed = ended + pending.", {}, sums.holds() ? 1 : 0);
+    page.gauge("eventyard_ledger_balanced", "1 when routed + replayed + moved in = ended + pending.", {}, sums.holds() ? 1 : 0);
 }
 
 }  // namespace

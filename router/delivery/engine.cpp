@@ -429,6 +429,29 @@ bool Engine::act(const std::string& target, DeliveryAct what, std::vector<Picked
     return shard != nullptr;
 }
 
+bool Engine::move(const std::string& from, const std::string& to, std::vector<PickedDelivery> picked,
+                  std::function<void(Result<Acted>)> done)
+{
+    Shard* const giver = find(from);
+    Shard* const taker = find(to);
+    if (!giver || !taker) return false;
+    std::vector<DeliveryKey> keys;
+    for (const PickedDelivery& one : picked) keys.push_back(one.key);
+    taker->post([=, picked = std::move(picked), done = std::move(done)](Shard& self) mutable {
+        self.expect(to, keys);
+        auto given = [=](Result<Acted> acted) {
+            taker->post([=, acted = std::move(acted)](Shard& shard) mutable {
+                shard.take_in(to, keys, acted.has_value() ? std::move(acted->moved) : std::vector<RetryRow>{});
+                done(std::move(acted));
+            });
+        };
+        giver->post([=, picked = std::move(picked), given = std::move(given)](Shard& shard) mutable {
+            shard.act(from, DeliveryAct::move, std::move(picked), std::move(given), to);
+        });
+    });
+    return true;
+}
+
 void Engine::look_at(const LaneLook& look) const
 {
     for (const auto& shard : shards_) shard->look_at(look);

@@ -101,6 +101,11 @@ public:
     [[nodiscard]] bool act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
                            std::function<void(Result<Acted>)> done);
 
+    /// Moves deliveries of `from` to `to`, which need not share a thread. `done` as of act(); between its call and that,
+    /// no status() balances: what has left one lane is not in the other yet.
+    [[nodiscard]] bool move(const std::string& from, const std::string& to, std::vector<PickedDelivery> picked,
+                            std::function<void(Result<Acted>)> done);
+
     /// Gathers over all threads; sorted by name. Calls back on a thread of the state. See Pipeline::between_commits().
     void status(std::function<void(std::vector<TargetStatus>)> done) const;
 

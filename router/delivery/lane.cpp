@@ -322,7 +322,7 @@ Attempt Lane::attempt_of(std::uint32_t ticket) const
             Copy{flight.letter, Event{letter.event, letter.received, letter.format, letter.bus, letter.body}});
         attempt.id = letter.delivery_id;
         attempt.rule = plain_rule(letter.rule);
-        attempt.replay_of = replayed_delivery_id(letter.event, letter.rule, letter.target);
+        attempt.replay_of = replayed_delivery_id(letter.event, letter.rule, letter.addressee());
         attempt.target = letter.target;
         attempt.event = std::shared_ptr<const Event>(copy, &copy->event);
         attempt.sequence = letter.key.sequence;
@@ -330,9 +330,9 @@ Attempt Lane::attempt_of(std::uint32_t ticket) const
     }
     const std::string_view rule = rule_of(flight);
     attempt.rule = plain_rule(rule);
-    attempt.target = target_;
-    attempt.id = stored_delivery_id(flight.event->event.id, rule, target_);
-    attempt.replay_of = replayed_delivery_id(flight.event->event.id, rule, target_);
+    attempt.target = addressee_of(flight);
+    attempt.id = stored_delivery_id(flight.event->event.id, rule, attempt.target);
+    attempt.replay_of = replayed_delivery_id(flight.event->event.id, rule, attempt.target);
     attempt.event = std::shared_ptr<const Event>(flight.event, &flight.event->event);
     attempt.sequence = flight.event->sequence;
     attempt.number = flight.work == Work::retry ? flight.row.earlier + flight.row.attempts + 1 : 1;
@@ -344,6 +344,12 @@ std::string_view Lane::rule_of(const Flight& flight) const
     if (!flight.event) return flight.row.rule;
     const StoredEvent& stored = *flight.event;
     return stored.version->routes[stored.routes[flight.route]].rule;
+}
+
+/// The target that its rule named.
+const std::string& Lane::addressee_of(const Flight& flight) const
+{
+    return flight.row.routed_to.empty() ? target_ : flight.row.routed_to;
 }
 
 DeliveryKey Lane::key_of(const Flight& flight) const

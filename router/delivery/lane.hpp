@@ -178,8 +178,13 @@ public:
     void watch_rows() noexcept { ++watchers_; }
     void unwatch_rows() noexcept;
     /// @param rows  those that the picked have; read after watch_rows() and after all changes until then
+    /// @param to    of a move: the target that takes over
     [[nodiscard]] Acted act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> picked,
-                            std::vector<RetryRow> rows, Todo& todo);
+                            std::vector<RetryRow> rows, Todo& todo, const std::string& to = {});
+    /// Deliveries of another target are about to be moved here: rows of theirs are not this lane's yet.
+    void expect(const std::vector<DeliveryKey>& keys);
+    /// Of those expected these were moved, durably: rows of this target. The others stay where they are.
+    void take_in(const Now& now, const std::vector<DeliveryKey>& expected, std::vector<RetryRow> rows);
 
     /// No attempt starts any more; those in flight end.
     void stop(const Now& now, Todo& todo);
@@ -301,10 +306,20 @@ private:
     void after_end(const Now& now, const Flight& flight, Ending ending, Todo& todo);
 
     // Hands on, in lane_hands_on.cpp.
+    struct Doing {                         // an act under way
+        const Now& now;
+        DeliveryAct what;
+        const std::string& to;
+        Acted acted{};
+        std::vector<PickedDelivery> ahead{};  // further on than memory holds
+    };
     void discard(const Now& now, Flight& flight, Todo& todo);
     void discard_row(const Now& now, RetryRow row, Todo& todo);
-    void discard_fresh(const PickedDelivery& picked, std::vector<PickedDelivery>& ahead, Acted& acted, Todo& todo);
-    void discard_unstarted(const PickedDelivery& picked, Todo& todo);
+    void end_fresh(const PickedDelivery& picked, Doing& doing, Todo& todo);
+    void end_unstarted(const PickedDelivery& picked, Doing& doing, Todo& todo);
+    // In lane_moves.cpp.
+    void move_row(RetryRow row, Doing& doing, Todo& todo);
+    void move_on(RetryRow row, bool fresh, Doing& doing, Todo& todo);
     void hasten(const Now& now, RetryRow row, Todo& todo);
     [[nodiscard]] std::optional<std::uint32_t> flight_of(DeliveryKey key) const;
     [[nodiscard]] bool reads_key(const std::string& order_key) const;
@@ -313,6 +328,7 @@ private:
     void keep(RetryRow row, std::optional<AttemptRecord> attempt, Todo& todo);
     [[nodiscard]] Attempt attempt_of(std::uint32_t ticket) const;
     [[nodiscard]] std::string_view rule_of(const Flight& flight) const;
+    [[nodiscard]] const std::string& addressee_of(const Flight& flight) const;
     [[nodiscard]] DeliveryKey key_of(const Flight& flight) const;
     void give_back(const Now& now, Flight& flight, Duration wait, Todo& todo);
     void end(const Now& now, Flight& flight, Ending ending, std::optional<DeadLetter> letter,
@@ -352,6 +368,7 @@ private:
     std::uint64_t held_ = 0, delayed_ = 0;        // rows; the delayed are in schedule_
     std::uint32_t watchers_ = 0;
     std::set<DeliveryKey> touched_;               // rows written or ended while there are watchers
+    std::set<DeliveryKey> expected_;              // on their way here from another target
     std::uint8_t turn_ = 0;
     std::uint64_t uncommitted_ = 0, uncommitted_bytes_ = 0;
     Settled unflushed_;

@@ -80,7 +80,9 @@ public:
     void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
     [[nodiscard]] std::vector<LaneView> views(const std::string& target);
     void act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
-             std::function<void(Result<Acted>)> done);
+             std::function<void(Result<Acted>)> done, const std::string& to = {});
+    void expect(const std::string& target, const std::vector<DeliveryKey>& keys);
+    void take_in(const std::string& target, const std::vector<DeliveryKey>& expected, std::vector<RetryRow> rows);
     void stop(Duration grace, std::function<void()> done);
     void look_at(const LaneLook& look) const;
     /// Hands over what has settled first, and asks the state for the ledger right after it, so that what is counted

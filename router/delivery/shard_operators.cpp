@@ -75,7 +75,7 @@ std::vector<LaneView> Shard::views(const std::string& target)
 }
 
 void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
-                std::function<void(Result<Acted>)> done)
+                std::function<void(Result<Acted>)> done, const std::string& to)
 {
     Entry* const entry = find(target);
     const auto stopping = [target] { return fail(Errc::cancelled, "target '" + target + "' has no lane now"); };
@@ -91,13 +91,26 @@ void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedD
                     entry->lane.unwatch_rows();
                     return done(running ? rows.error() : stopping());
                 }
-                const Acted acted = entry->lane.act(shard.now(), what, picked, std::move(*rows), shard.todo_);
+                const Acted acted = entry->lane.act(shard.now(), what, picked, std::move(*rows), shard.todo_, to);
                 entry->lane.unwatch_rows();
                 shard.pump(*entry);
                 shard.flush([done, acted] { done(acted); });
             });
         });
     });
+}
+
+void Shard::expect(const std::string& target, const std::vector<DeliveryKey>& keys)
+{
+    if (Entry* entry = find(target)) entry->lane.expect(keys);
+}
+
+void Shard::take_in(const std::string& target, const std::vector<DeliveryKey>& expected, std::vector<RetryRow> rows)
+{
+    Entry* const entry = find(target);
+    if (!entry) return;
+    entry->lane.take_in(now(), expected, std::move(rows));
+    pump(*entry);
 }
 
 void Shard::look_at(const LaneLook& look) const

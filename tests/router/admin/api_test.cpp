@@ -76,6 +76,13 @@ public:
         asked = std::string(what == DeliveryAct::discard ? "discard " : "retry ") + filter.target + " " + act.who + " " + act.why;
         done(DeliveriesActed{4, 1, 2, ""});
     }
+    void move_deliveries(DeliveryFilter filter, std::string to, bool dry_run, std::string, std::size_t, Act act,
+                         std::function<void(Result<DeliveriesActed>)> done) override
+    {
+        if (to == "nowhere") return done(fail(Errc::not_found, "no target 'nowhere'"));
+        asked = "move " + filter.target + " " + to + " " + filter.rule + " " + act.who + " " + act.why + (dry_run ? " dry" : "");
+        done(DeliveriesActed{4, 1, 0, ""});
+    }
     void audit(std::function<void(Result<AuditReport>)> done) override
     {
         AuditReport report;
@@ -405,6 +412,26 @@ TEST_CASE("pending deliveries are listed by filter and page")
     CHECK(f.backend.pending_filter.delivery == "dlv_abc");
     for (const char* bad : {"?limit=0", "?limit=many", "?older_than=soon", "?id=17", "?after=junk"})
         CHECK(support::http_get(f.port, std::string("/v1/deliveries") + bad).status == 400);
+}
+
+TEST_CASE("a move names both targets and a reason, and nothing it does not know")
+{
+    Fixture f;
+    const auto post = [&](const std::string& query) {
+        return support::http_request(f.port, "POST", "/v1/targets/old/move" + query, "");
+    };
+    for (const char* bad : {"?why=x", "?to=new", "?to=new&why=x&target=t", "?to=new&why=x&rule=", "?to=new&why=x&dry_run=perhaps",
+                            "?to=new&why=x&limit=0", "?to=new&why=x&all=true"})
+        CHECK(post(bad).status == 400);
+    CHECK(f.backend.asked.empty());
+    CHECK(post("?to=nowhere&why=x").status == 404);
+    const auto moved = post("?to=new&rule=r&who=me&why=gone");
+    CHECK(moved.status == 200);
+    CHECK(f.backend.asked == "move old new r me gone");
+    CHECK(Json::parse(moved.body) == Json{{"moved", 4}, {"in_flight", 1}, {"next", nullptr}});
+    CHECK(Json::parse(post("?to=new&dry_run=true").body) == Json{{"would_move", 4}, {"next", nullptr}});
+    CHECK(f.backend.asked == "move old new  somebody  dry");
+    CHECK(support::http_get(f.port, "/v1/targets/old/move?to=new").status == 405);
 }
 
 TEST_CASE("an act on pending deliveries needs a filter, and a discard a reason")
