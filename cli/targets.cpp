@@ -1,4 +1,4 @@
-// cli/targets.cpp — `eventyard targets`: list, pause, resume, retry-now, release, move.
+// cli/targets.cpp — `eventyard targets`: list, pause, drain, resume, retry-now, release, move.
 #include <iostream>
 
 #include "cli/admin_client.hpp"
@@ -25,6 +25,10 @@ std::string done_text(const std::string& verb, const nlohmann::json& answer)
 {
     if (verb == "retry-now") return "what waits for a retry is due now";
     if (verb == "release") return counted(answer.value("released", std::uint64_t{0}), "order key") + " released";
+    if (verb == "drain") {
+        const auto left = answer.value("left", std::uint64_t{0});
+        return "draining, " + counted(left, "delivery") + " left; then it is paused";
+    }
     return verb + "d";
 }
 
@@ -58,6 +62,10 @@ int act(const Options& options)
     }
     std::string path = "/v1/targets/" + encode(options.target) + "/" + options.verb;
     if (options.verb == "pause" && !options.reason.empty()) path += "?reason=" + encode(options.reason);
+    if (options.verb == "drain") {
+        path += "?who=" + encode(options.move.who);
+        if (!options.reason.empty()) path += "&reason=" + encode(options.reason);
+    }
     if (options.verb == "release" && !options.key.empty()) path += "?key=" + encode(options.key);
     int exit_code = 0;
     const auto answer = ask_or_complain(*options.admin, "POST", path, exit_code);
@@ -76,14 +84,14 @@ std::function<int()> setup_targets(CLI::App& app)
     auto options = std::make_shared<Options>();
     options->admin = add_admin_options(app);
     MoveOptions& move = options->move;
-    app.add_option("verb", options->verb, "list, pause, resume, retry-now, release or move")
-        ->check(CLI::IsMember({"list", "pause", "resume", "retry-now", "release", "move"}))
+    app.add_option("verb", options->verb, "list, pause, drain, resume, retry-now, release or move")
+        ->check(CLI::IsMember({"list", "pause", "drain", "resume", "retry-now", "release", "move"}))
         ->capture_default_str();
     app.add_option("target", options->target, "name of the target");
     app.add_option("to", move.to, "move: the target that is to get what is pending for the other");
     add_act_options(app, move.who, options->reason, "--reason");
-    app.get_option("--who")->description("move: who does this, for the log");
-    app.get_option("--reason")->description("why: pause shows it in status, move wants it for the log");
+    app.get_option("--who")->description("drain, move: who does this, for the log");
+    app.get_option("--reason")->description("why: shown in status while it is paused or drains; move wants it, for the log");
     app.add_option("--key", options->key, "release: only this order key, as JSON text, e.g. '\"o-17\"'");
     app.add_option("--rule", move.rule, "move: only of this rule");
     app.add_option("--id", move.id, "move: only this one (dlv_..., as in webhook-id), or those of this event");
@@ -92,7 +100,9 @@ std::function<int()> setup_targets(CLI::App& app)
     app.add_flag("--dry-run", move.dry_run, "move: only count them");
     app.footer("Examples:\n"
                "  eventyard targets pause orders --reason 'INC-7: database is full'\n"
+               "  eventyard targets drain orders --reason 'new database'\n"
                "  eventyard targets move old-orders orders --reason 'INC-7: the old service is gone'\n"
+               "drain sends what was accepted until now and then pauses the target, over restarts; resume ends it.\n"
                "move takes what is pending for a target that is paused, or is not configured any more. Its exit code: 0 when there\n"
                "were some, 1 when none matched or the number was not typed.");
     return [options] {

@@ -262,6 +262,21 @@ public:
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
         done(lock ? known(target, line_.engine().resume(target)) : reloading());
     }
+    void drain(std::string target, Act act, std::function<void(Result<std::uint64_t>)> done) override
+    {
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        if (!lock) return done(reloading().error());
+        auto durable = [target, act, done](std::uint64_t left) {
+            log::info("delivery", "target is to drain", {{"target", target}, {"left", left}, {"who", act.who}, {"why", act.why}});
+            done(left);
+        };
+        if (!served(target)) {
+            const bool orphaned = line_.engine().knows(target);
+            return done(orphaned ? fail(Errc::conflict, "target '" + target + "' is not configured any more: nothing is sent to it")
+                                 : known(target, false).error());
+        }
+        if (!line_.engine().drain(target, act.why, std::move(durable))) done(known(target, false).error());
+    }
     void retry_now(std::string target, std::function<void(Result<void>)> done) override
     {
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
@@ -480,12 +495,7 @@ private:
     {
         DeadLetterDesk::Hooks hooks;
         hooks.post = [this](std::function<void()> work) { asio::post(control_, std::move(work)); };
-        hooks.served = [this](const std::string& target) {
-            const RouteTablePtr table = table_.get();
-            return std::any_of(table->targets.begin(), table->targets.end(), [&](const auto& one) {
-                return one.first == target || one.second.renamed_from == target;
-            });
-        };
+        hooks.served = [this](const std::string& target) { return served(target); };
         hooks.redrive = [this](std::string target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done) {
             const std::unique_lock lock{engine_mutex_, std::try_to_lock};
             if (!lock) return done(reloading());
@@ -566,6 +576,15 @@ private:
     static Result<void> reloading()
     {
         return fail(Errc::unavailable, "a reload is under way; try again in a moment");
+    }
+
+    /// Configured, or renamed since.
+    [[nodiscard]] bool served(const std::string& target) const
+    {
+        const RouteTablePtr table = table_.get();
+        return std::any_of(table->targets.begin(), table->targets.end(), [&](const auto& one) {
+            return one.first == target || one.second.renamed_from == target;
+        });
     }
 
     [[nodiscard]] Result<void> known(const std::string& target, bool found) const

@@ -137,6 +137,9 @@ void target_metrics(Exposition& page, const TargetStatus& target)
     for (const TargetState state : {TargetState::running, TargetState::failing, TargetState::paused, TargetState::orphaned})
         page.gauge("eventyard_target_state", "1 for the state the target is in.",
                    {{"target", name}, {"state", text_of(state)}}, target.state == state ? 1 : 0);
+    if (target.drain)
+        page.gauge("eventyard_target_drain_left", "Deliveries until the target that drains is paused.", {{"target", name}},
+                   number(target.drain->left));
     const char* pending = "eventyard_target_pending";
     const char* pending_help = "Deliveries not ended, counted by where they are.";
     page.gauge(pending, pending_help, {{"target", name}, {"where", "waiting"}}, number(target.pending.waiting));

@@ -46,6 +46,7 @@ json to_json(const TargetStatus& target, WallTime now)
              {"forwarded", target.counters.forwarded},
              {"consecutive_failures", target.consecutive_failures}};
     if (!target.paused_reason.empty()) out["reason"] = target.paused_reason;
+    if (target.drain) out["draining"] = {{"left", target.drain->left}, {"reason", target.drain->reason}};
     if (target.rate.any())
         out["rate_limit"] = {{"per_second", target.rate.per_second},
                              {"burst", target.rate.burst},

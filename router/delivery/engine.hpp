@@ -80,9 +80,13 @@ public:
     void commit();
     void abandon();
 
-    /// Result of the three: whether there is such a target.
+    [[nodiscard]] bool knows(const std::string& target) const { return known_.contains(target); }
+    /// Result of these: whether there is such a target.
     [[nodiscard]] bool pause(const std::string& target, std::string reason);
     [[nodiscard]] bool resume(const std::string& target);
+    /// See Lane::drain(). `done` gets how many deliveries are left when that is durable, on any thread; not at all when
+    /// false is returned.
+    [[nodiscard]] bool drain(const std::string& target, std::string reason, std::function<void(std::uint64_t)> done);
     /// Everything that waits for a retry is due now, and a target that looks down is tried at once.
     [[nodiscard]] bool retry_now(const std::string& target);
     /// Gives dead letters another chance, see Lane::redrive(). `done` runs when that is durable, on any

@@ -69,6 +69,9 @@ struct LaneStart {
     std::vector<ParkedKey> parked;
     std::uint64_t dead_letters = 0;      // the state holds
     std::string paused;                  // reason; empty: running
+    std::optional<Sequence> drain_through;  // it drains, see Lane::drain()
+    std::string drain_reason;
+    std::uint64_t drain_later = 0;       // of window.behind, above that
     bool doubtful = false;               // window.settled may lack deliveries that have retry rows
     AgeClock ages;
 };
@@ -102,7 +105,7 @@ struct Request {
 struct Note {
     enum class What : std::uint8_t {
         failing, recovered, dead_lettered, expired, paused, stopped_itself, resumed, read_failed, damaged,
-        key_held, keys_released, parked_full,
+        key_held, keys_released, parked_full, drained,
     };
     What what;
     std::uint64_t count = 0;             // occurrences the line stands for
@@ -150,7 +153,11 @@ public:
     void configure(const LaneSettings* settings);
     void set_window_bytes(std::size_t bytes) noexcept { window_.set_bytes(bytes); }
 
-    void offer(const StoredEventPtr& event, std::uint32_t route) { window_.offer(event, route); }
+    void offer(const StoredEventPtr& event, std::uint32_t route)
+    {
+        if (drain_through_) ++drain_later_;
+        window_.offer(event, route);
+    }
     void on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo);
     /// @param served  there is a Target to attempt it with; false: a reload has just taken it away
     void on_event(const Now& now, std::uint32_t ticket, bool served, Result<StoredEventPtr> event, Todo& todo);
@@ -166,6 +173,8 @@ public:
 
     void pause(std::string reason, Todo& todo, Note::What what = Note::What::paused);
     void resume(Todo& todo);
+    /// What was accepted until now is sent, what comes later waits; when nothing of before is left the target is paused.
+    void drain(const Now& now, std::string reason, Todo& todo);
     void retry_now(const Now& now);
     /// Dead letters of this target (RetryRow::letter) become retries that are due now; their policy
     /// starts anew, so does their age.
@@ -208,6 +217,10 @@ public:
     [[nodiscard]] std::uint64_t forwards_waiting() const noexcept { return forwards_.waiting(); }
     [[nodiscard]] std::uint64_t uncommitted() const noexcept { return uncommitted_; }
     [[nodiscard]] const std::string& paused() const noexcept { return paused_; }
+    [[nodiscard]] bool draining() const noexcept { return drain_through_.has_value(); }
+    [[nodiscard]] const std::string& drain_reason() const noexcept { return drain_reason_; }
+    /// Deliveries until the target that drains is paused.
+    [[nodiscard]] std::uint64_t drain_left() const noexcept;
     [[nodiscard]] bool orphaned() const noexcept { return !configured_; }
     [[nodiscard]] bool failing() const noexcept { return health_.open(); }
     [[nodiscard]] std::uint32_t consecutive_failures() const noexcept { return health_.consecutive(); }
@@ -317,6 +330,10 @@ private:
     void discard_row(const Now& now, RetryRow row, Todo& todo);
     void end_fresh(const PickedDelivery& picked, Doing& doing, Todo& todo);
     void end_unstarted(const PickedDelivery& picked, Doing& doing, Todo& todo);
+    // In lane_drain.cpp.
+    [[nodiscard]] bool beyond_drain() const { return drain_through_ && window_.next_sequence() > *drain_through_; }
+    void end_drain(const Now& now, Todo& todo);
+    void settled_later(const std::vector<DeliveryKey>& ahead) noexcept;
     // In lane_moves.cpp.
     void move_row(RetryRow row, Doing& doing, Todo& todo);
     void move_on(RetryRow row, bool fresh, Doing& doing, Todo& todo);
@@ -353,6 +370,9 @@ private:
     json::Document scratch_;
     Health health_;
     std::string paused_;
+    std::optional<Sequence> drain_through_;
+    std::string drain_reason_;
+    std::uint64_t drain_later_ = 0;               // accepted since, not settled ahead; counts while the window is below
     bool stopping_ = false;
     std::vector<Flight> flights_;
     std::vector<std::uint32_t> free_flights_;

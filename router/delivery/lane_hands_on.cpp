@@ -94,6 +94,7 @@ Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> pi
         end_unstarted(one, doing, todo);
     }
     window_.settle_ahead(keys);
+    settled_later(keys);
     if (what == DeliveryAct::retry_now && acted.done > 0) health_.reset();
     return std::move(acted);
 }

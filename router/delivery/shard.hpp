@@ -74,6 +74,7 @@ public:
     void look(const std::vector<std::string>& targets);
     void pause(const std::string& target, std::string reason);
     void resume(const std::string& target);
+    void drain(const std::string& target, std::string reason, const std::function<void(std::uint64_t)>& done);
     void retry_now(const std::string& target);
     void release_keys(const std::string& target, const std::string& order_key,
                       const std::function<void(std::size_t)>& done);

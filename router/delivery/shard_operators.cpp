@@ -33,6 +33,17 @@ void Shard::resume(const std::string& target)
     }
 }
 
+void Shard::drain(const std::string& target, std::string reason, const std::function<void(std::uint64_t)>& done)
+{
+    std::uint64_t left = 0;
+    if (Entry* entry = find(target)) {
+        entry->lane.drain(now(), std::move(reason), todo_);
+        left = entry->lane.drain_left();
+        pump(*entry);
+    }
+    flush([done, left] { done(left); });
+}
+
 void Shard::retry_now(const std::string& target)
 {
     if (Entry* entry = find(target)) {
@@ -139,6 +150,7 @@ void Shard::status(std::function<void(std::vector<TargetStatus>)> done)
                        : lane.failing()         ? TargetState::failing
                                                 : TargetState::running;
         status.paused_reason = lane.paused();
+        if (lane.draining()) status.drain = Drain{lane.drain_left(), lane.drain_reason()};
         status.cursor = lane.window().cursor(at.seen);
         status.seen = at.seen;
         status.pending = lane.pending();
@@ -204,6 +216,9 @@ void Shard::note(const Entry& entry, const Note& line) const
             return;
         case Note::What::paused:
             log::info("delivery", "target is paused", {{"target", target}, {"reason", line.detail}});
+            return;
+        case Note::What::drained:
+            log::info("delivery", "target is drained, and paused", {{"target", target}, {"reason", line.detail}});
             return;
         case Note::What::stopped_itself:
             log::error("delivery", "target is paused: resume it when it may be sent to again",

@@ -76,6 +76,12 @@ public:
         asked = std::string(what == DeliveryAct::discard ? "discard " : "retry ") + filter.target + " " + act.who + " " + act.why;
         done(DeliveriesActed{4, 1, 2, ""});
     }
+    void drain(std::string target, Act act, std::function<void(Result<std::uint64_t>)> done) override
+    {
+        if (target == "gone") return done(fail(Errc::conflict, "not configured"));
+        asked = "drain " + target + " " + act.who + " " + act.why;
+        done(std::uint64_t{17});
+    }
     void move_deliveries(DeliveryFilter filter, std::string to, bool dry_run, std::string, std::size_t, Act act,
                          std::function<void(Result<DeliveriesActed>)> done) override
     {
@@ -412,6 +418,16 @@ TEST_CASE("pending deliveries are listed by filter and page")
     CHECK(f.backend.pending_filter.delivery == "dlv_abc");
     for (const char* bad : {"?limit=0", "?limit=many", "?older_than=soon", "?id=17", "?after=junk"})
         CHECK(support::http_get(f.port, std::string("/v1/deliveries") + bad).status == 400);
+}
+
+TEST_CASE("a drain says how many are left")
+{
+    Fixture f;
+    const auto drained = support::http_request(f.port, "POST", "/v1/targets/t/drain?reason=new+disk&who=me", "");
+    CHECK(drained.status == 200);
+    CHECK(Json::parse(drained.body) == Json{{"ok", true}, {"left", 17}});
+    CHECK(f.backend.asked.rfind("drain t me new", 0) == 0);
+    CHECK(support::http_request(f.port, "POST", "/v1/targets/gone/drain", "").status == 409);
 }
 
 TEST_CASE("a move names both targets and a reason, and nothing it does not know")
