@@ -69,11 +69,11 @@ struct LaneStart {
     std::vector<ParkedKey> parked;
     std::uint64_t dead_letters = 0;      // the state holds
     std::string paused;                  // reason; empty: running
+    bool doubtful = false;               // window.settled may lack deliveries that have retry rows
+    AgeClock ages;
     std::optional<Sequence> drain_through;  // it drains, see Lane::drain()
     std::string drain_reason;
     std::uint64_t drain_later = 0;       // of window.behind, above that
-    bool doubtful = false;               // window.settled may lack deliveries that have retry rows
-    AgeClock ages;
 };
 
 /// The moment of a call.
@@ -155,7 +155,7 @@ public:
 
     void offer(const StoredEventPtr& event, std::uint32_t route)
     {
-        if (drain_through_) ++drain_later_;
+        if (drain_through_ && event->sequence > *drain_through_) ++drain_later_;
         window_.offer(event, route);
     }
     void on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo);
@@ -173,8 +173,9 @@ public:
 
     void pause(std::string reason, Todo& todo, Note::What what = Note::What::paused);
     void resume(Todo& todo);
-    /// What was accepted until now is sent, what comes later waits; when nothing of before is left the target is paused.
-    void drain(const Now& now, std::string reason, Todo& todo);
+    /// What was accepted up to `through`, which is no less than what was seen, is sent, and what comes later waits; when
+    /// nothing of before is left the target is paused.
+    void drain(Sequence through, std::string reason, Todo& todo);
     void retry_now(const Now& now);
     /// Dead letters of this target (RetryRow::letter) become retries that are due now; their policy
     /// starts anew, so does their age.

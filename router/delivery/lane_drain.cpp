@@ -9,14 +9,14 @@
 
 namespace eventyard::router {
 
-void Lane::drain(const Now& now, std::string reason, Todo& todo)
+void Lane::drain(Sequence through, std::string reason, Todo& todo)
 {
     if (!paused_.empty()) health_.reset();
     paused_.clear();
-    drain_through_ = now.seen;
+    drain_through_ = through;
     drain_reason_ = std::move(reason);
     drain_later_ = 0;
-    todo.changes.emplace_back(TargetDraining{target_, std::max<Sequence>(1, now.seen), drain_reason_});
+    todo.changes.emplace_back(TargetDraining{target_, std::max<Sequence>(1, through), drain_reason_});
 }
 
 void Lane::end_drain(const Now& now, Todo& todo)

@@ -37,7 +37,8 @@ void Shard::drain(const std::string& target, std::string reason, const std::func
 {
     std::uint64_t left = 0;
     if (Entry* entry = find(target)) {
-        entry->lane.drain(now(), std::move(reason), todo_);
+        // What was answered already may be still on its way here.
+        entry->lane.drain(std::max(seen_, place_.journal.synced()), std::move(reason), todo_);
         left = entry->lane.drain_left();
         pump(*entry);
     }

@@ -101,3 +101,44 @@ TEST_CASE("what an orphaned target has pending goes out through another, under i
     CHECK(audit.exit.code == 0);
     CHECK(holds(run(daemon, {"status"}).out, "500 moved in"));
 }
+
+TEST_CASE("a drain finishes what was accepted before, over a kill, and keeps what came later")
+{
+    TempDir directory;
+    Sink sink{{"--respond", "503"}};
+    const std::uint16_t port = sink.port();
+    Daemon daemon{directory};
+    daemon.configure("targets:\n" + webhook("out", sink.url()) + "    retry: {backoff: {initial: 10ms, max: 50ms}}\n"
+                     "    circuit_breaker: {failures: 100000}\n", rule("out"));
+    daemon.start();
+    const auto post = [&](int count) {
+        for (int n = 0; n < count; ++n)
+            REQUIRE(support::http_post(daemon.http(), "/v1/events", R"({"source":"s","n":)" + std::to_string(n) + "}").status == 202);
+    };
+    post(40);
+    const auto drained = run(daemon, {"targets", "drain", "out", "--reason", "a new disk", "--who", "me"});
+    CHECK(drained.exit.code == 0);
+    CHECK(holds(drained.out, "out: draining, "));
+    CHECK(holds(drained.out, " left; then it is paused\n"));
+    CHECK(run(daemon, {"targets", "drain", "nobody"}).exit.code == 1);
+    post(30);
+    CHECK(holds(run(daemon, {"targets"}).out, "draining: 40 left (a new disk)"));
+    daemon.kill();
+    CHECK(holds(daemon.process().err(), "target is to drain"));
+    CHECK(holds(daemon.process().err(), "who=me"));
+    daemon.start();
+    CHECK(daemon.status().at("targets").at(0).at("draining") == json{{"left", 40}, {"reason", "a new disk"}});
+
+    { const Sink gone = std::move(sink); }
+    Sink well{{}, port};
+    REQUIRE(eventually([&] { return daemon.status().at("targets").at(0).at("state") == "paused"; }));
+    const json target = daemon.status().at("targets").at(0);
+    CHECK(target.at("reason") == "drained: a new disk");
+    CHECK(target.at("pending").at("total") == 30);
+    CHECK_FALSE(target.contains("draining"));
+    CHECK(well.ids().size() == 40);
+    CHECK(run(daemon, {"targets", "resume", "out"}).exit.code == 0);
+    daemon.settle();
+    CHECK(well.ids().size() == 70);
+    CHECK(run(daemon, {"audit"}).exit.code == 0);
+}

@@ -16,7 +16,7 @@ const Outcome failed{Verdict::retry, Cause::status, 503, "HTTP 503", "no", {}, 5
 
 /// A lane and the requests it makes.
 struct Bench {
-    explicit Bench(LaneSettings chosen = {}) : settings(chosen), lane({"t", {}, 0, 0, 0, {}, 0, {}, false, {}}, LaneLimits{}, random)
+    explicit Bench(LaneSettings chosen = {}) : settings(chosen), lane({"t", {}, 0, 0, 0, {}, 0, {}, false, {}, {}, {}, 0}, LaneLimits{}, random)
     {
         lane.configure(&settings);
     }
