@@ -92,7 +92,7 @@ TEST_CASE("a drain goes on after a restart, and one that nothing is left of paus
     REQUIRE(eventually([&] { return last.status("t").state == TargetState::paused; }));
     CHECK(far->distinct() == 150);
     CHECK(last.status("t").pending.sum() == 150);
-    CHECK(last.state.durable().targets.at("t").drain == 0);
+    CHECK(eventually([&] { return last.state.durable().targets.at("t").drain == 0; }));
 }
 
 TEST_CASE("a pause or a resume ends a drain")
@@ -116,7 +116,7 @@ TEST_CASE("a pause or a resume ends a drain")
     if (!pause) REQUIRE(eventually([&] { return far->attempts == 8; }));
 }
 
-TEST_CASE("keys that wait behind a failed delivery are drained as well, and what was discarded of later is not missed")
+TEST_CASE("keys that wait behind a failed delivery are drained as well")
 {
     const auto far = std::make_shared<Receiver>();
     far->mode = Mode::fail;
