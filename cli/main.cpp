@@ -19,7 +19,7 @@ namespace {
 constexpr Command commands[] = {
     {"serve", "run the daemon", setup_serve},
     {"status", "what a running daemon holds, and its ledger", setup_status},
-    {"targets", "list, pause, resume, retry and release a running daemon's targets", setup_targets},
+    {"targets", "list, pause, drain and resume a running daemon's targets, move what waits for them", setup_targets},
     {"deliveries", "pending deliveries: list, retry now, discard", setup_deliveries},
     {"dead-letters", "list, show, redrive, discard and export what could not be delivered", setup_dead_letters},
     {"replay", "deliver events of the past again, or to a new rule", setup_replay},

@@ -51,17 +51,18 @@ void print_targets(const json& status)
 
 void print_ledger(const json& status)
 {
-    Table table({"RULE", "TARGET", "ROUTED", "REPLAYED", "DELIVERED", "DEAD-LETTERED", "OTHER ENDINGS"});
-    std::uint64_t routed = 0, replayed = 0, delivered = 0, dead = 0, others = 0;
+    Table table({"RULE", "TARGET", "ROUTED", "REPLAYED", "MOVED IN", "DELIVERED", "DEAD-LETTERED", "OTHER ENDINGS"});
+    std::uint64_t routed = 0, replayed = 0, moved_in = 0, delivered = 0, dead = 0, others = 0;
     for (const json& row : status.value("ledger", json::array())) {
         std::uint64_t other = 0;
         for (const char* key : {"discarded_operator", "discarded_retention", "discarded_overflow",
-                                "expired", "damaged", "lost"})
+                                "expired", "damaged", "lost", "moved"})
             other += row.value(key, std::uint64_t{0});
-        table.add({row.value("rule", ""), row.value("target", ""), count(row, "routed"), count(row, "replayed"),
+        table.add({row.value("rule", ""), row.value("target", ""), count(row, "routed"), count(row, "replayed"), count(row, "moved_in"),
                    count(row, "delivered"), count(row, "dead_lettered"), grouped(other)});
         routed += row.value("routed", std::uint64_t{0});
         replayed += row.value("replayed", std::uint64_t{0});
+        moved_in += row.value("moved_in", std::uint64_t{0});
         delivered += row.value("delivered", std::uint64_t{0});
         dead += row.value("dead_lettered", std::uint64_t{0});
         others += other;
@@ -69,7 +70,8 @@ void print_ledger(const json& status)
     if (table.empty()) return;
     const std::uint64_t pending = status.value("pending", std::uint64_t{0});
     std::cout << "\n" << table.text() << "\nledger: " << grouped(routed) << " routed "
-              << (replayed > 0 ? "+ " + grouped(replayed) + " replayed = " : "= ")
+              << (replayed > 0 ? "+ " + grouped(replayed) + " replayed " : "")
+              << (moved_in > 0 ? "+ " + grouped(moved_in) + " moved in = " : "= ")
               << grouped(delivered) << " delivered + " << grouped(dead) << " dead-lettered + "
               << grouped(others) << " otherwise ended + " << grouped(pending) << " pending: "
               << (status.value("balanced", false) ? "balanced" : "NOT BALANCED") << "\n";

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "cli/table.hpp"
+
 namespace eventyard::cli {
 namespace {
 
@@ -30,6 +32,8 @@ std::string state_text(const nlohmann::json& target)
 {
     std::string state = target.value("state", "");
     if (const std::string reason = target.value("reason", ""); !reason.empty()) state += " (" + reason + ")";
+    if (const auto drain = target.find("draining"); drain != target.end())
+        state += ", draining: " + grouped(drain->value("left", std::uint64_t{0})) + " left (" + drain->value("reason", "") + ")";
     const nlohmann::json order = target.value("order", nlohmann::json::object());
     if (const auto keys = order.value("parked_keys", std::uint64_t{0}); keys > 0) {
         state += ", " + std::to_string(keys) + (keys == 1 ? " key parked" : " keys parked");

@@ -1,9 +1,11 @@
-// cli/targets.cpp — `eventyard targets`: list, pause, resume, retry-now, release.
+// cli/targets.cpp — `eventyard targets`: list, pause, drain, resume, retry-now, release, move.
 #include <iostream>
 
 #include "cli/admin_client.hpp"
 #include "cli/command.hpp"
+#include "cli/dead_letter_options.hpp"
 #include "cli/table.hpp"
+#include "cli/target_moves.hpp"
 #include "cli/target_text.hpp"
 
 namespace eventyard::cli {
@@ -15,6 +17,7 @@ struct Options {
     std::string target;
     std::string reason;
     std::string key;
+    MoveOptions move;
 };
 
 /// What was done, for the line that says so.
@@ -22,6 +25,10 @@ std::string done_text(const std::string& verb, const nlohmann::json& answer)
 {
     if (verb == "retry-now") return "what waits for a retry is due now";
     if (verb == "release") return counted(answer.value("released", std::uint64_t{0}), "order key") + " released";
+    if (verb == "drain") {
+        const auto left = answer.value("left", std::uint64_t{0});
+        return "draining, " + counted(left, "delivery") + " left; then it is paused";
+    }
     return verb + "d";
 }
 
@@ -55,6 +62,10 @@ int act(const Options& options)
     }
     std::string path = "/v1/targets/" + encode(options.target) + "/" + options.verb;
     if (options.verb == "pause" && !options.reason.empty()) path += "?reason=" + encode(options.reason);
+    if (options.verb == "drain") {
+        path += "?who=" + encode(options.move.who);
+        if (!options.reason.empty()) path += "&reason=" + encode(options.reason);
+    }
     if (options.verb == "release" && !options.key.empty()) path += "?key=" + encode(options.key);
     int exit_code = 0;
     const auto answer = ask_or_complain(*options.admin, "POST", path, exit_code);
@@ -72,13 +83,35 @@ std::function<int()> setup_targets(CLI::App& app)
 {
     auto options = std::make_shared<Options>();
     options->admin = add_admin_options(app);
-    app.add_option("verb", options->verb, "list, pause, resume, retry-now or release")
-        ->check(CLI::IsMember({"list", "pause", "resume", "retry-now", "release"}))
+    MoveOptions& move = options->move;
+    app.add_option("verb", options->verb, "list, pause, drain, resume, retry-now, release or move")
+        ->check(CLI::IsMember({"list", "pause", "drain", "resume", "retry-now", "release", "move"}))
         ->capture_default_str();
     app.add_option("target", options->target, "name of the target");
-    app.add_option("--reason", options->reason, "why, shown in status and kept over restarts");
+    app.add_option("to", move.to, "move: the target that is to get what is pending for the other");
+    add_act_options(app, move.who, options->reason, "--reason");
+    app.get_option("--who")->description("drain, move: who does this, for the log");
+    app.get_option("--reason")->description("why: shown in status while it is paused or drains; move wants it, for the log");
     app.add_option("--key", options->key, "release: only this order key, as JSON text, e.g. '\"o-17\"'");
-    return [options] { return options->verb == "list" ? list(*options->admin) : act(*options); };
+    app.add_option("--rule", move.rule, "move: only of this rule");
+    app.add_option("--id", move.id, "move: only this one (dlv_..., as in webhook-id), or those of this event");
+    app.add_option("--older-than", move.older_than, "move: only accepted longer ago than this, such as 90m or 7d")->type_name("DURATION");
+    app.add_flag("--yes", move.yes, "move: do not ask for the number of them first");
+    app.add_flag("--dry-run", move.dry_run, "move: only count them");
+    app.footer("Examples:\n"
+               "  eventyard targets pause orders --reason 'INC-7: database is full'\n"
+               "  eventyard targets drain orders --reason 'new database'\n"
+               "  eventyard targets move old-orders orders --reason 'INC-7: the old service is gone'\n"
+               "drain sends what was accepted until now and then pauses the target, over restarts; resume ends it.\n"
+               "move takes what is pending for a target that is paused, or is not configured any more. Its exit code: 0 when there\n"
+               "were some, 1 when none matched or the number was not typed.");
+    return [options] {
+        if (options->verb == "list") return list(*options->admin);
+        if (options->verb != "move") return act(*options);
+        options->move.from = options->target;
+        options->move.why = options->reason;
+        return move_deliveries(*options->admin, options->move);
+    };
 }
 
 }  // namespace eventyard::cli

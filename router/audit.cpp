@@ -54,6 +54,7 @@ Result<AuditReport> audit(const AuditState& state, Journal& journal)
         row.counted = one.counted;
         row.routed = one.routed;
         row.replayed = one.replayed;
+        row.moved_in = one.moved_in;
         row.ended = one.ended;
     }
     EVENTYARD_TRY(kept, journal.tally(known.counted_through, report.through));

@@ -2,7 +2,7 @@
 //
 // Two equations a rule and target, both sides counted:
 //     routed            = what the journal's kept segments route + what was counted before others went
-//     routed + replayed = every ending + pending (behind the cursor, in flight, between two attempts)
+//     routed + replayed + moved in = every ending + pending (behind the cursor, in flight, between two attempts)
 // The state is looked at in one moment, the journal up to its end after that; what came in between is
 // added to both sides.
 #pragma once
@@ -21,7 +21,7 @@ namespace eventyard::router {
 struct AuditRow {
     std::string rule, target;
     std::uint64_t counted = 0;            // recounted from the journal
-    std::uint64_t routed = 0, replayed = 0;
+    std::uint64_t routed = 0, replayed = 0, moved_in = 0;
     std::map<Ending, std::uint64_t> ended;
     std::int64_t pending = 0;             // counted; below zero only when something is wrong
 
@@ -33,7 +33,7 @@ struct AuditRow {
     /// What was promised and neither ended nor pends.
     [[nodiscard]] std::int64_t balance_difference() const noexcept
     {
-        std::int64_t rest = static_cast<std::int64_t>(routed + replayed) - pending;
+        std::int64_t rest = static_cast<std::int64_t>(routed + replayed + moved_in) - pending;
         for (const auto& [ending, n] : ended) rest -= static_cast<std::int64_t>(n);
         return rest;
     }

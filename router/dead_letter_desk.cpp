@@ -46,6 +46,7 @@ RetryRow row_of(const DeadLetter& letter)
     row.event = letter.event;
     row.letter = letter.id;
     row.earlier = letter.attempts;
+    row.routed_to = letter.routed_to;
     return row;
 }
 

@@ -86,7 +86,12 @@ std::string text_of(const DeliveryFilter& filter)
 /// Something of the log that two acts have in common.
 const char* told_as(DeliveryAct what) noexcept
 {
-    return what == DeliveryAct::discard ? "discarded by an operator" : "made due by an operator";
+    switch (what) {
+        case DeliveryAct::discard: return "discarded by an operator";
+        case DeliveryAct::retry_now: return "made due by an operator";
+        case DeliveryAct::move: break;
+    }
+    return "moved to another target by an operator";
 }
 
 }  // namespace
@@ -170,13 +175,16 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
             one.at.key = key;
             const std::string_view rule = item.event->version->routes[item.event->routes[item.route]].rule;
             if (key <= after || contains(view.position.settled, key) ||
-                !one.filter.takes(view.target, rule, event.id, event.received))
+                !one.filter.takes(view.target, rule, event.id, event.received, view.target))
                 continue;
             const Stage state = contains(view.in_flight, key) ? Stage::in_flight
                                 : contains(view.behind, key) ? Stage::held
                                                              : Stage::waiting;
             one.page.deliveries.push_back({view.target, std::string{rule}, event.id, key, state, 0, std::nullopt,
                                            event.received, false});
+            const RouteExtras* const extras = item.event->version->routes.extras(item.event->routes[item.route]);
+            if (extras && extras->expire_after > Duration{0})
+                one.page.deliveries.back().expires = event.received + extras->expire_after;
         }
         // What comes while a walk takes its time is not of this walk.
         one.at.key = chunk.through >= view.seen ? DeliveryKey{UINT64_MAX, 0}
@@ -208,7 +216,7 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
         std::optional<WallTime> due;
         if (state == Stage::retry || state == Stage::delayed) due = row.due;
         one.page.deliveries.push_back({row.target, row.rule, row.event, row.key, state, row.earlier + row.attempts, due,
-                                       row.received, row.letter != 0});
+                                       row.received, row.letter != 0, row.expires, row.routed_to});
     }
 
     // --- Acts ----------------------------------------------------------------------------------------
@@ -216,6 +224,7 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
     struct Doing {
         DeliveryAct what;
         DeliveryFilter filter;
+        std::string to;                           // of a move
         std::size_t left = 0;                     // of the limit
         Act act;
         DeliveriesActed sum;
@@ -230,13 +239,28 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
     };
     using DoingPtr = std::shared_ptr<Doing>;
 
+    void begin(DeliveryAct what, DeliveryFilter filter, std::string to, const std::string& after, std::size_t limit, Act act,
+               std::function<void(Result<DeliveriesActed>)> done)
+    {
+        auto at = parse(after);
+        if (!at) return done(fail(Errc::invalid, "'" + after + "' is not the 'next' of a list of deliveries"));
+        auto doing = std::make_shared<Doing>();
+        doing->what = what;
+        doing->filter = std::move(filter);
+        doing->to = std::move(to);
+        doing->left = limit;
+        doing->act = std::move(act);
+        doing->done = std::move(done);
+        piece(doing, std::move(*at));
+    }
+
     void piece(const DoingPtr& one, Position at)
     {
         auto looking = std::make_shared<Walk>();
         looking->filter = one->filter;
         looking->at = std::move(at);
         looking->limit = std::min(one->left, act_max);
-        looking->journal_too = one->what == DeliveryAct::discard;
+        looking->journal_too = one->what != DeliveryAct::retry_now;
         looking->done = [this, one](Result<DeliveryPage> page) {
             if (!page.has_value()) return finish(one, page.error());
             one->sum.next = page->next;
@@ -244,7 +268,7 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
             one->picked.clear();
             one->again = 0;
             for (PendingDelivery& delivery : page->deliveries)
-                one->picked[delivery.target].push_back({delivery.key, std::move(delivery.rule)});
+                one->picked[delivery.target].push_back({delivery.key, std::move(delivery.rule), delivery.event, delivery.expires});
             hand_over(one);
         };
         walk(std::move(looking));
@@ -254,12 +278,15 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
     {
         auto picked = std::exchange(one->picked, {});
         one->missing = picked.size() + 1;
-        for (auto& [target, of] : picked)
-            hooks.act(target, one->what, std::move(of), here<Result<Acted>>([this, one, name = target](Result<Acted> acted) {
-                          if (acted.has_value()) add(*one, name, std::move(*acted));
-                          else one->failed = acted.error();
-                          handed_over(one);
-                      }));
+        for (auto& [target, of] : picked) {
+            auto done = here<Result<Acted>>([this, one, name = target](Result<Acted> acted) {
+                if (acted.has_value()) add(*one, name, std::move(*acted));
+                else one->failed = acted.error();
+                handed_over(one);
+            });
+            if (one->what == DeliveryAct::move) hooks.move(target, one->to, std::move(of), std::move(done));
+            else hooks.act(target, one->what, std::move(of), std::move(done));
+        }
         handed_over(one);
     }
 
@@ -278,8 +305,8 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
         if (one->failed) return finish(one, *one->failed);
         if (one->no_room > 0)
             return finish(one, fail(Errc::unavailable,
-                                    "as many deliveries are discarded beyond what the target still has to get as can be remembered; "
-                                    "let it deliver, or discard all of its deliveries, oldest first"));
+                                    "as many deliveries have ended beyond what the target still has to get as can be remembered; "
+                                    "let it deliver, or take all of its deliveries, oldest first"));
         if (!one->picked.empty()) {
             if (++one->again > again_max) return finish(one, fail(Errc::unavailable, "the deliveries keep moving; try again"));
             return hand_over(one);
@@ -291,9 +318,10 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
     /// What was done is told in any case.
     static void finish(const DoingPtr& one, const std::optional<Error>& error)
     {
+        const std::string of = text_of(one->filter) + (one->to.empty() ? "" : " to=" + one->to);
         if (one->sum.done + one->sum.in_flight > 0)
             log::warn("delivery", told_as(one->what),
-                      {{"deliveries", one->sum.done}, {"in_flight", one->sum.in_flight}, {"of", text_of(one->filter)},
+                      {{"deliveries", one->sum.done}, {"in_flight", one->sum.in_flight}, {"of", of},
                        {"who", one->act.who}, {"why", one->act.why}});
         if (error) one->done(*error);
         else one->done(one->sum);
@@ -323,15 +351,13 @@ void DeliveryDesk::list(DeliveryFilter filter, std::string after, std::size_t li
 void DeliveryDesk::act(DeliveryAct what, DeliveryFilter filter, std::string after, std::size_t limit, Act act,
                        std::function<void(Result<DeliveriesActed>)> done)
 {
-    auto at = parse(after);
-    if (!at) return done(fail(Errc::invalid, "'" + after + "' is not the 'next' of a list of deliveries"));
-    auto doing = std::make_shared<Desk::Doing>();
-    doing->what = what;
-    doing->filter = std::move(filter);
-    doing->left = limit;
-    doing->act = std::move(act);
-    doing->done = std::move(done);
-    desk_->piece(doing, std::move(*at));
+    desk_->begin(what, std::move(filter), {}, after, limit, std::move(act), std::move(done));
+}
+
+void DeliveryDesk::move(DeliveryFilter filter, std::string to, std::string after, std::size_t limit, Act act,
+                        std::function<void(Result<DeliveriesActed>)> done)
+{
+    desk_->begin(DeliveryAct::move, std::move(filter), std::move(to), after, limit, std::move(act), std::move(done));
 }
 
 }  // namespace eventyard::router

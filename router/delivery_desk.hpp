@@ -1,4 +1,4 @@
-// router/delivery_desk.hpp — pending deliveries for operators: lists them, discards them, makes them due.
+// router/delivery_desk.hpp — pending deliveries for operators: lists, discards and moves them, makes them due.
 //
 // A pending delivery has a row of the state (between two attempts, delayed, held by its order key), or it lies in the
 // journal above its target's cursor and is not settled there. A list walks over the journal first, target by target,
@@ -47,6 +47,10 @@ public:
         std::function<void(std::string target, DeliveryAct what, std::vector<PickedDelivery> picked,
                            std::function<void(Result<Acted>)> done)>
             act;
+        /// Engine::move, as act.
+        std::function<void(std::string from, std::string to, std::vector<PickedDelivery> picked,
+                           std::function<void(Result<Acted>)> done)>
+            move;
     };
 
     /// Journal and state outlive the desk and everything it asked of them.
@@ -62,6 +66,9 @@ public:
     /// @param act  for the log
     void act(DeliveryAct what, DeliveryFilter filter, std::string after, std::size_t limit, Act act,
              std::function<void(Result<DeliveriesActed>)> done);
+    /// Deliveries of filter.target, which is sent nothing now, go on as those of `to`. As act().
+    void move(DeliveryFilter filter, std::string to, std::string after, std::size_t limit, Act act,
+              std::function<void(Result<DeliveriesActed>)> done);
 
 private:
     struct Desk;

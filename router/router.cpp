@@ -27,6 +27,7 @@
 #include "router/replay_desk.hpp"
 #include "router/reserve.hpp"
 #include "router/table_holder.hpp"
+#include "router/turns.hpp"
 
 namespace eventyard::router {
 namespace {
@@ -210,29 +211,32 @@ public:
         cut->done = std::move(done);
         const auto whole = [this, cut] {
             if (!cut->targets || !cut->routed) return;
+            turns_.end();
             admin::StatusReport report = look();
             report.ledger = admin::with_replays(admin::ledger_at_cut(std::move(*cut->routed), *cut->targets));
             report.targets = std::move(*cut->targets);
             report.events = std::move(cut->events);
             cut->done(std::move(report));
         };
-        line_.between_commits([&] {
-            line_.engine().status([this, cut, whole](std::vector<TargetStatus> targets) {
-                asio::post(control_, [cut, whole, targets = std::move(targets)]() mutable {
-                    cut->targets = std::move(targets);
-                    whole();
+        turns_.take([this, cut, whole] {
+            line_.between_commits([&] {
+                line_.engine().status([this, cut, whole](std::vector<TargetStatus> targets) {
+                    asio::post(control_, [cut, whole, targets = std::move(targets)]() mutable {
+                        cut->targets = std::move(targets);
+                        whole();
+                    });
                 });
             });
-        });
-        line_.hand_over_totals();
-        hand_over_received();
-        // The state applies what was submitted before it reads.
-        line_.state().ledger([this, cut, whole](Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) {
-            asio::post(control_, [cut, whole, rows = std::move(rows), events = std::move(events)]() mutable {
-                cut->routed.emplace();
-                if (rows.has_value()) cut->routed = std::move(*rows);
-                cut->events = std::move(events);
-                whole();
+            line_.hand_over_totals();
+            hand_over_received();
+            // The state applies what was submitted before it reads.
+            line_.state().ledger([this, cut, whole](Result<std::vector<LedgerRow>> rows, std::vector<EventTotals> events) {
+                asio::post(control_, [cut, whole, rows = std::move(rows), events = std::move(events)]() mutable {
+                    cut->routed.emplace();
+                    if (rows.has_value()) cut->routed = std::move(*rows);
+                    cut->events = std::move(events);
+                    whole();
+                });
             });
         });
     }
@@ -260,6 +264,21 @@ public:
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
         done(lock ? known(target, line_.engine().resume(target)) : reloading());
     }
+    void drain(std::string target, Act act, std::function<void(Result<std::uint64_t>)> done) override
+    {
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        if (!lock) return done(reloading().error());
+        auto durable = [target, act, done](std::uint64_t left) {
+            log::info("delivery", "target is to drain", {{"target", target}, {"left", left}, {"who", act.who}, {"why", act.why}});
+            done(left);
+        };
+        if (!served(target)) {
+            const bool orphaned = line_.engine().knows(target);
+            return done(orphaned ? fail(Errc::conflict, "target '" + target + "' is not configured any more: nothing is sent to it")
+                                 : known(target, false).error());
+        }
+        if (!line_.engine().drain(target, act.why, std::move(durable))) done(known(target, false).error());
+    }
     void retry_now(std::string target, std::function<void(Result<void>)> done) override
     {
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
@@ -281,6 +300,33 @@ public:
                            std::function<void(Result<DeliveriesActed>)> done) override
     {
         deliveries_->act(what, std::move(filter), std::move(after), limit, std::move(act), std::move(done));
+    }
+    void move_deliveries(DeliveryFilter filter, std::string to, bool dry_run, std::string after, std::size_t limit, Act act,
+                         std::function<void(Result<DeliveriesActed>)> done) override
+    {
+        const RouteTablePtr table = table_.get();
+        const auto taker = table->targets.find(to);
+        if (taker == table->targets.end()) return done(known(to, false).error());
+        if (to == filter.target) return done(fail(Errc::invalid, "'" + to + "' has these deliveries already"));
+        if (taker->second.order.order != Order::none)
+            return done(fail(Errc::conflict, "target '" + to + "' keeps an order, in which deliveries of another target have no place: "
+                                             "move them to one without 'order'"));
+        line_.engine().status([=, this, filter = std::move(filter), after = std::move(after), act = std::move(act),
+                               done = std::move(done)](const std::vector<TargetStatus>& targets) {
+            const auto giver = std::find_if(targets.begin(), targets.end(), [&](const auto& one) { return one.name == filter.target; });
+            const bool there = giver != targets.end();
+            const bool still = there && (giver->state == TargetState::orphaned || giver->state == TargetState::paused);
+            asio::post(control_, [=, this] {
+                if (!there) return done(known(filter.target, false).error());
+                if (!still)
+                    return done(fail(Errc::conflict, "target '" + filter.target + "' is neither paused nor orphaned: pause it first"));
+                if (!dry_run) return deliveries_->move(filter, to, after, limit, act, done);
+                deliveries_->list(filter, after, limit, [done](const Result<DeliveryPage>& page) {
+                    if (!page.has_value()) return done(page.error());
+                    done(DeliveriesActed{page->deliveries.size(), 0, 0, page->next});
+                });
+            });
+        });
     }
     void dead_letters(DeadLetterFilter filter, std::function<void(Result<DeadLetterPage>)> done) override
     {
@@ -436,6 +482,18 @@ private:
             if (!lock) return done(reloading().error());
             if (!line_.engine().act(target, what, std::move(picked), done)) done(known(target, false).error());
         };
+        hooks.move = [this](const std::string& from, const std::string& to, std::vector<PickedDelivery> picked,
+                            const std::function<void(Result<Acted>)>& done) {
+            turns_.take([=, this, picked = std::move(picked)]() mutable {
+                const auto over = [this, done](Result<Acted> acted) {
+                    asio::post(control_, [this] { turns_.end(); });
+                    done(std::move(acted));
+                };
+                const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+                if (!lock) return over(reloading().error());
+                if (!line_.engine().move(from, to, std::move(picked), over)) over(known(from, false).error());
+            });
+        };
         return hooks;
     }
 
@@ -463,12 +521,7 @@ private:
     {
         DeadLetterDesk::Hooks hooks;
         hooks.post = [this](std::function<void()> work) { asio::post(control_, std::move(work)); };
-        hooks.served = [this](const std::string& target) {
-            const RouteTablePtr table = table_.get();
-            return std::any_of(table->targets.begin(), table->targets.end(), [&](const auto& one) {
-                return one.first == target || one.second.renamed_from == target;
-            });
-        };
+        hooks.served = [this](const std::string& target) { return served(target); };
         hooks.redrive = [this](std::string target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done) {
             const std::unique_lock lock{engine_mutex_, std::try_to_lock};
             if (!lock) return done(reloading());
@@ -550,6 +603,15 @@ private:
     static Result<void> reloading()
     {
         return fail(Errc::unavailable, "a reload is under way; try again in a moment");
+    }
+
+    /// Configured, or renamed since.
+    [[nodiscard]] bool served(const std::string& target) const
+    {
+        const RouteTablePtr table = table_.get();
+        return std::any_of(table->targets.begin(), table->targets.end(), [&](const auto& one) {
+            return one.first == target || one.second.renamed_from == target;
+        });
     }
 
     [[nodiscard]] Result<void> known(const std::string& target, bool found) const
@@ -643,6 +705,7 @@ private:
     // Control thread only.
     std::thread freer_;
     bool just_loaded_ = true;
+    Turns turns_;  // of looks at the status and of moves: what is between two lanes is in neither
     SteadyTime received_at_{}, release_at_{};
 
     mutable std::mutex mutex_;  // what follows

@@ -14,7 +14,6 @@ using Counts = std::map<std::string, std::uint64_t>;  // deliveries by target
 
 struct Candidate {
     SegmentInfo segment;
-    Counts counts;
     std::uint64_t retries = 0;
 };
 
@@ -86,7 +85,7 @@ struct SegmentRelease::Rounds : std::enable_shared_from_this<Rounds> {
             const double share = static_cast<double>(wanted) / static_cast<double>(std::max(total, wanted));
             if (share >= best_share) continue;
             best_share = share;
-            best = Candidate{segment, *counts, retries};
+            best = Candidate{segment, retries};
         }
         std::erase_if(known, [&](const auto& entry) { return names.count(entry.first) == 0; });
         const bool worth = bytes >= options.rewrite_min_bytes || sealed.size() >= options.rewrite_min_sealed;
@@ -134,26 +133,13 @@ struct SegmentRelease::Rounds : std::enable_shared_from_this<Rounds> {
     void collect_keys(Candidate candidate, std::map<std::string, Sequence> cursors)
     {
         if (candidate.retries == 0) return rewrite(candidate.segment, std::move(cursors), {});
-        struct Gathering {
-            std::set<DeliveryKey> keys;
-            std::size_t missing = 0;
-            bool failed = false;
-        };
-        auto gathering = std::make_shared<Gathering>();
-        gathering->missing = candidate.counts.size();
-        const Sequence first = candidate.segment.first, last = candidate.segment.last;
-        for (const auto& [target, deliveries] : candidate.counts)
-            state.retry_keys(first, last, target,
-                             [self = shared_from_this(), gathering, segment = candidate.segment,
-                              cursors](Result<std::vector<DeliveryKey>> keys) {  // on the state's thread
-                                 if (keys.has_value())
-                                     gathering->keys.insert(keys->begin(), keys->end());
-                                 else
-                                     gathering->failed = true;
-                                 if (--gathering->missing > 0) return;
-                                 if (gathering->failed) return self->done();
-                                 self->rewrite(segment, cursors, std::move(gathering->keys));
-                             });
+        // Of every target: a delivery may have been moved to one that none of these events went to.
+        state.retry_keys(candidate.segment.first, candidate.segment.last, {},
+                         [self = shared_from_this(), segment = candidate.segment,
+                          cursors = std::move(cursors)](const Result<std::vector<DeliveryKey>>& keys) {
+                             if (!keys.has_value()) return self->done();
+                             self->rewrite(segment, cursors, {keys->begin(), keys->end()});
+                         });
     }
 
     void rewrite(const SegmentInfo& segment, std::map<std::string, Sequence> cursors, std::set<DeliveryKey> keys)

@@ -24,6 +24,14 @@ void act_on_target(Backend& backend, const Request& request, const std::string& 
         const std::string reason = query(request, "reason");
         return backend.pause(name, reason.empty() ? "paused by an operator" : reason, done);
     }
+    if (verb == "drain") {
+        Act act = act_of(request);
+        act.why = query(request, "reason");
+        if (act.why.empty()) act.why = "by an operator";
+        return backend.drain(name, std::move(act), [respond](const Result<std::uint64_t>& left) {
+            respond(left.has_value() ? Answer{200, dump({{"ok", true}, {"left", *left}})} : failure(left.error()));
+        });
+    }
     if (verb == "resume") return backend.resume(name, done);
     if (verb == "retry-now") return backend.retry_now(name, done);
     if (verb == "release")
@@ -31,7 +39,8 @@ void act_on_target(Backend& backend, const Request& request, const std::string& 
             respond(released.has_value() ? Answer{200, dump({{"ok", true}, {"released", *released}})}
                                          : failure(released.error()));
         });
-    respond(error_answer(404, "no such action '" + verb + "'; a target has pause, resume, retry-now and release"));
+    if (verb == "move") return move_deliveries(backend, request, name, respond);
+    respond(error_answer(404, "no such action '" + verb + "'; a target has pause, drain, resume, retry-now, release and move"));
 }
 
 void reload(Backend& backend, const Respond& respond)

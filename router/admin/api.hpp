@@ -2,7 +2,8 @@
 //
 //     GET  /healthz /readyz /metrics /v1/status /v1/audit
 //     POST /v1/reload
-//     POST /v1/targets/{name}/pause?reason= · /resume · /retry-now · /release?key=
+//     POST /v1/targets/{name}/pause?reason= · /drain?reason= · /resume · /retry-now · /release?key=
+//     POST /v1/targets/{name}/move?to=&dry_run=
 //     GET  /v1/deliveries · POST /v1/deliveries/discard · /v1/deliveries/retry-now
 //     GET  /v1/dead-letters · /v1/dead-letters/groups · /v1/dead-letters/{id} · /v1/redrives[/{id}]
 //     POST /v1/dead-letters/redrive · /v1/dead-letters/discard · /v1/redrives/{id}/cancel
@@ -39,6 +40,8 @@ public:
     virtual void reload(std::function<void(ReloadResult)> done) = 0;
     virtual void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) = 0;
     virtual void resume(std::string target, std::function<void(Result<void>)> done) = 0;
+    /// Brings how many deliveries are left, see Lane::drain(). Errc::conflict: the target is sent nothing.
+    virtual void drain(std::string target, Act act, std::function<void(Result<std::uint64_t>)> done) = 0;
     virtual void retry_now(std::string target, std::function<void(Result<void>)> done) = 0;
     /// Order keys on hold go on; empty: all. Brings how many.
     virtual void release_keys(std::string target, std::string order_key,
@@ -48,6 +51,9 @@ public:
                             std::function<void(Result<DeliveryPage>)> done) = 0;
     virtual void act_on_deliveries(DeliveryAct what, DeliveryFilter filter, std::string after, std::size_t limit, Act act,
                                    std::function<void(Result<DeliveriesActed>)> done) = 0;
+    /// Those of `filter.target` go on as deliveries of `to`; the sum's `done` is how many, or with `dry_run` would be.
+    virtual void move_deliveries(DeliveryFilter filter, std::string to, bool dry_run, std::string after, std::size_t limit,
+                                 Act act, std::function<void(Result<DeliveriesActed>)> done) = 0;
     virtual void dead_letters(DeadLetterFilter filter,
                               std::function<void(Result<DeadLetterPage>)> done) = 0;
     virtual void audit(std::function<void(Result<AuditReport>)> done) = 0;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "router/admin/paths.hpp"
+#include "router/state/rows.hpp"
 
 namespace eventyard::router::admin {
 
@@ -17,10 +18,11 @@ std::string audit_json(const AuditReport& report)
                  {"recounted", row.counted},
                  {"routed", row.routed},
                  {"replayed", row.replayed},
+                 {"moved_in", row.moved_in},
                  {"pending", row.pending},
                  {"routed_difference", row.routed_difference()},
                  {"balance_difference", row.balance_difference()}};
-        for (int i = 0; i < 8; ++i) {
+        for (int i = 0; i < endings; ++i) {
             const auto ending = static_cast<Ending>(i);
             const auto found = row.ended.find(ending);
             out[text_of(ending)] = found == row.ended.end() ? 0 : found->second;

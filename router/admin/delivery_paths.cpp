@@ -18,7 +18,8 @@ constexpr std::int64_t act_default = 20'000, act_max = 100'000;
 
 json to_json(const PendingDelivery& delivery, WallTime now)
 {
-    json out{{"id", delivery_id(delivery.event, delivery.rule, delivery.target)},
+    const std::string& addressee = delivery.routed_to.empty() ? delivery.target : delivery.routed_to;
+    json out{{"id", delivery_id(delivery.event, delivery.rule, addressee)},
              {"event", delivery.event.text()},
              {"sequence", delivery.key.sequence},
              {"rule", delivery.rule},
@@ -30,19 +31,24 @@ json to_json(const PendingDelivery& delivery, WallTime now)
                                  0, std::chrono::duration_cast<std::chrono::seconds>(now - delivery.received).count())}};
     if (delivery.due) out["due"] = to_rfc3339(*delivery.due);
     if (delivery.redriven) out["redriven"] = true;
+    if (!delivery.routed_to.empty()) out["routed_to"] = delivery.routed_to;
     return out;
 }
 
 json next_of(const std::string& next) { return next.empty() ? json() : json(next); }
 
 /// The sentence to refuse the request with, or nothing.
-std::string read_filter(const Request& request, WallTime now, DeliveryFilter& filter)
+std::string read_filter(const Request& request, WallTime now, DeliveryFilter& filter,
+                        const std::vector<std::string>& more = {"target", "all"})
 {
     // A misspelt filter would widen an act that cannot be undone.
-    static const std::set<std::string> known{"target", "rule", "id", "older_than", "all", "after", "limit", "who", "why"};
+    static const std::set<std::string> known{"rule", "id", "older_than", "after", "limit", "who", "why"};
     for (const auto& [key, value] : request.query) {
-        if (known.count(key) == 0)
-            return "there is no parameter '" + key + "'; there are target, rule, id, older_than, all, after, limit, who and why";
+        if (known.count(key) == 0 && std::find(more.begin(), more.end(), key) == more.end()) {
+            std::string text = "there is no parameter '" + key + "'; there are ";
+            for (const std::string& one : more) text += one + ", ";
+            return text + "rule, id, older_than, after, limit, who and why";
+        }
         if (value.empty() && (key == "target" || key == "rule" || key == "id" || key == "older_than"))
             return "'" + key + "' is empty; leave it out to ask for any";
     }
@@ -140,6 +146,30 @@ bool act_on_deliveries(Backend& backend, const Request& request, const Respond& 
                                   });
     }
     return true;
+}
+
+void move_deliveries(Backend& backend, const Request& request, const std::string& from, const Respond& respond)
+{
+    DeliveryFilter filter;
+    const Act act = act_of(request);
+    const std::size_t limit = read_limit(request, act_default, act_max);
+    const std::string to = query(request, "to"), dry = query(request, "dry_run");
+    const bool dry_run = dry == "true";
+    if (const std::string why = read_filter(request, backend.now(), filter, {"to", "dry_run"}); !why.empty())
+        return respond(error_answer(400, why));
+    if (to.empty()) return respond(error_answer(400, "where to? give to=TARGET"));
+    if (!dry.empty() && !dry_run && dry != "false") return respond(error_answer(400, "dry_run must be true or false"));
+    if (!dry_run && act.why.empty()) return respond(error_answer(400, "why are they moved? give why=..., for the log"));
+    if (limit == 0) return respond(bad_limit(act_max));
+    filter.target = from;
+    backend.move_deliveries(std::move(filter), to, dry_run, query(request, "after"), limit, act,
+                            [respond, dry_run](const Result<DeliveriesActed>& moved) {
+                                if (!moved.has_value()) return respond(failure(moved.error()));
+                                json out{{"next", next_of(moved->next)}};
+                                out[dry_run ? "would_move" : "moved"] = moved->done;
+                                if (!dry_run) out["in_flight"] = moved->in_flight;
+                                respond({200, dump(out)});
+                            });
 }
 
 }  // namespace eventyard::router::admin

@@ -137,6 +137,9 @@ void target_metrics(Exposition& page, const TargetStatus& target)
     for (const TargetState state : {TargetState::running, TargetState::failing, TargetState::paused, TargetState::orphaned})
         page.gauge("eventyard_target_state", "1 for the state the target is in.",
                    {{"target", name}, {"state", text_of(state)}}, target.state == state ? 1 : 0);
+    if (target.drain)
+        page.gauge("eventyard_target_drain_left", "Deliveries until the target that drains is paused.", {{"target", name}},
+                   number(target.drain->left));
     const char* pending = "eventyard_target_pending";
     const char* pending_help = "Deliveries not ended, counted by where they are.";
     page.gauge(pending, pending_help, {{"target", name}, {"where", "waiting"}}, number(target.pending.waiting));
@@ -183,9 +186,11 @@ void ledger_metrics(Exposition& page, const StatusReport& report)
     const Balance sums = balance(report);
     page.counter("eventyard_ledger_routed_total", "Deliveries promised.", {}, number(sums.routed));
     page.counter("eventyard_ledger_replayed_total", "Deliveries promised by replays.", {}, number(sums.replayed));
+    page.counter("eventyard_ledger_moved_in_total", "Deliveries that targets took over from others; they ended as moved there.", {},
+                 number(sums.moved_in));
     page.counter("eventyard_ledger_ended_total", "Deliveries that ended, in whatever way.", {}, number(sums.ended));
     page.gauge("eventyard_ledger_pending", "Deliveries not ended, counted.", {}, number(sums.pending));
-    page.gauge("eventyard_ledger_balanced", "1 when routed + replayed = ended + pending.", {}, sums.holds() ? 1 : 0);
+    page.gauge("eventyard_ledger_balanced", "1 when routed + replayed + moved in = ended + pending.", {}, sums.holds() ? 1 : 0);
 }
 
 }  // namespace

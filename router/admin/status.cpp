@@ -13,7 +13,8 @@ using nlohmann::json;
 constexpr Ending endings[] = {Ending::delivered,           Ending::dead_lettered,
                               Ending::discarded_operator,  Ending::discarded_retention,
                               Ending::discarded_overflow,  Ending::expired,
-                              Ending::damaged,             Ending::lost};
+                              Ending::damaged,             Ending::lost,
+                              Ending::moved};
 
 json to_json(const Forecast& forecast)
 {
@@ -59,6 +60,7 @@ json to_json(const TargetStatus& target, WallTime now)
              {"forwarded", target.counters.forwarded},
              {"consecutive_failures", target.consecutive_failures}};
     if (!target.paused_reason.empty()) out["reason"] = target.paused_reason;
+    if (target.drain) out["draining"] = {{"left", target.drain->left}, {"reason", target.drain->reason}};
     if (target.rate.any())
         out["rate_limit"] = {{"per_second", target.rate.per_second},
                              {"burst", target.rate.burst},
@@ -88,7 +90,8 @@ json to_json(const TargetStatus& target, WallTime now)
 
 json to_json(const LedgerRow& row)
 {
-    json out{{"rule", row.rule}, {"target", row.target}, {"routed", row.routed}, {"replayed", row.replayed}};
+    json out{{"rule", row.rule}, {"target", row.target}, {"routed", row.routed}, {"replayed", row.replayed},
+             {"moved_in", row.moved_in}};
     for (const Ending ending : endings) {
         const auto found = row.ended.find(ending);
         out[text_of(ending)] = found == row.ended.end() ? 0 : found->second;
@@ -192,19 +195,25 @@ std::vector<LedgerRow> ledger_at_cut(std::vector<LedgerRow> routed, const std::v
 {
     std::map<std::pair<std::string, std::string>, LedgerRow*> rows;
     for (LedgerRow& row : routed) rows[{row.target, row.rule}] = &row;
+    std::vector<LedgerRow> only_moved;
     for (const TargetStatus& target : targets) {
         if (!target.ledger) continue;
         // What ended after the cut is not in the targets' rows; it must not stay in these.
         for (auto row = rows.lower_bound({target.name, {}}); row != rows.end() && row->first.first == target.name; ++row) {
             row->second->ended.clear();
-            row->second->replayed = 0;
+            row->second->replayed = row->second->moved_in = 0;
         }
-        for (const LedgerRow& own : *target.ledger)
+        for (const LedgerRow& own : *target.ledger) {
             if (const auto row = rows.find({own.target, own.rule}); row != rows.end()) {
                 row->second->ended = own.ended;
                 row->second->replayed = own.replayed;
+                row->second->moved_in = own.moved_in;
+            } else if (own.moved_in > 0) {  // nothing was ever routed there, and `routed` is older
+                only_moved.push_back(own);
             }
+        }
     }
+    routed.insert(routed.end(), only_moved.begin(), only_moved.end());
     return routed;
 }
 
@@ -219,6 +228,7 @@ std::vector<LedgerRow> with_replays(std::vector<LedgerRow> rows)
         to.target = row.target;
         (replay ? to.replayed : to.routed) += row.routed;
         to.replayed += row.replayed;
+        to.moved_in += row.moved_in;
         to.counted += replay ? 0 : row.counted;
         for (const auto& [ending, count] : row.ended) to.ended[ending] += count;
     }
@@ -233,6 +243,7 @@ Balance balance(const StatusReport& report)
     for (const LedgerRow& row : report.ledger) {
         sum.routed += row.routed;
         sum.replayed += row.replayed;
+        sum.moved_in += row.moved_in;
         for (const auto& [ending, count] : row.ended) sum.ended += count;
     }
     for (const TargetStatus& target : report.targets) sum.pending += target.pending.sum();
@@ -257,7 +268,7 @@ std::string status_json(const StatusReport& report)
              {"resident_bytes", report.resident_bytes},
              {"pending", sums.pending},
              {"balanced", sums.holds()},
-             {"difference", static_cast<std::int64_t>(sums.routed + sums.replayed) -
+             {"difference", static_cast<std::int64_t>(sums.promised()) -
                                 static_cast<std::int64_t>(sums.ended + sums.pending)},
              {"journal", to_json(report.journal)},
              {"state", to_json(report.state)}};

@@ -75,10 +75,12 @@ struct StatusReport {
 /// The ledger of one cut: what is routed of `routed`, which was read at that cut, and how it ended of the targets.
 [[nodiscard]] std::vector<LedgerRow> ledger_at_cut(std::vector<LedgerRow> routed, const std::vector<TargetStatus>& targets);
 
-/// The ledger summed over rules: routed + replayed = every ending + pending must hold.
+/// The ledger summed over rules: promised = every ending + pending must hold. What was moved from one target to another
+/// is on both sides.
 struct Balance {
-    std::uint64_t routed = 0, replayed = 0, ended = 0, pending = 0;
-    [[nodiscard]] bool holds() const noexcept { return routed + replayed == ended + pending; }
+    std::uint64_t routed = 0, replayed = 0, moved_in = 0, ended = 0, pending = 0;
+    [[nodiscard]] std::uint64_t promised() const noexcept { return routed + replayed + moved_in; }
+    [[nodiscard]] bool holds() const noexcept { return promised() == ended + pending; }
 };
 /// Rows of replays (see replay_name.hpp) joined to those of their rules: what they routed is `replayed` there.
 [[nodiscard]] std::vector<LedgerRow> with_replays(std::vector<LedgerRow> rows);

@@ -157,6 +157,8 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
         start.parked = std::move(position.parked);
         start.dead_letters = position.dead_letters;
         start.paused = position.paused;
+        if (position.drain_through > 0) start.drain_through = std::min(position.drain_through, seen);
+        start.drain_reason = position.drain_reason;
         start.window.seen = seen;
         start.window.cursor = position.cursor;
         start.window.settled = std::move(position.settled);
@@ -174,6 +176,13 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
             start.window.settled.begin(), start.window.settled.end(),
             [&](const DeliveryKey& key) { return key.sequence > start.window.cursor; }));
         start.window.behind = above - std::min(above, settled);
+        if (start.drain_through) {
+            EVENTYARD_TRY(later, journal_.count_after(name, {*start.drain_through, all_routes}));
+            const auto ended = static_cast<std::uint64_t>(std::count_if(
+                start.window.settled.begin(), start.window.settled.end(),
+                [&](const DeliveryKey& key) { return key.sequence > *start.drain_through; }));
+            start.drain_later = later - std::min(later, ended);
+        }
         // An edited file is no way around what a reload refuses.
         const std::uint64_t pending = start.window.behind + start.retries;
         if (spec && !position.kind.empty() && spec->kind != position.kind && !spec->adopt_pending && pending > 0)
@@ -355,6 +364,14 @@ bool Engine::resume(const std::string& target)
     return shard != nullptr;
 }
 
+bool Engine::drain(const std::string& target, std::string reason, std::function<void(std::uint64_t)> done)
+{
+    Shard* const shard = find(target);
+    if (shard)
+        shard->post([target, reason = std::move(reason), done = std::move(done)](Shard& self) { self.drain(target, reason, done); });
+    return shard != nullptr;
+}
+
 bool Engine::retry_now(const std::string& target)
 {
     Shard* const shard = find(target);
@@ -437,6 +454,29 @@ void Engine::drop_copies(const Id& event, std::function<void()> done) const
             self.drop_copies(event);
             if (--*missing == 0) done();
         });
+}
+
+bool Engine::move(const std::string& from, const std::string& to, std::vector<PickedDelivery> picked,
+                  std::function<void(Result<Acted>)> done)
+{
+    Shard* const giver = find(from);
+    Shard* const taker = find(to);
+    if (!giver || !taker) return false;
+    std::vector<DeliveryKey> keys;
+    for (const PickedDelivery& one : picked) keys.push_back(one.key);
+    taker->post([=, picked = std::move(picked), done = std::move(done)](Shard& self) mutable {
+        self.expect(to, keys);
+        auto given = [=](Result<Acted> acted) {
+            taker->post([=, acted = std::move(acted)](Shard& shard) mutable {
+                shard.take_in(to, keys, acted.has_value() ? std::move(acted->moved) : std::vector<RetryRow>{});
+                done(std::move(acted));
+            });
+        };
+        giver->post([=, picked = std::move(picked), given = std::move(given)](Shard& shard) mutable {
+            shard.act(from, DeliveryAct::move, std::move(picked), std::move(given), to);
+        });
+    });
+    return true;
 }
 
 void Engine::look_at(const LaneLook& look) const

@@ -80,9 +80,13 @@ public:
     void commit();
     void abandon();
 
-    /// Result of the three: whether there is such a target.
+    [[nodiscard]] bool knows(const std::string& target) const { return known_.contains(target); }
+    /// Result of these: whether there is such a target.
     [[nodiscard]] bool pause(const std::string& target, std::string reason);
     [[nodiscard]] bool resume(const std::string& target);
+    /// See Lane::drain(). `done` gets how many deliveries are left when that is durable, on any thread; not at all when
+    /// false is returned.
+    [[nodiscard]] bool drain(const std::string& target, std::string reason, std::function<void(std::uint64_t)> done);
     /// Everything that waits for a retry is due now, and a target that looks down is tried at once.
     [[nodiscard]] bool retry_now(const std::string& target);
     /// Gives dead letters another chance, see Lane::redrive(). `done` runs when that is durable, on any
@@ -103,6 +107,11 @@ public:
 
     /// See Lane::drop_copies(). `done` runs on an I/O thread.
     void drop_copies(const Id& event, std::function<void()> done) const;
+
+    /// Moves deliveries of `from` to `to`, which need not share a thread. `done` as of act(); between its call and that,
+    /// no status() balances: what has left one lane is not in the other yet.
+    [[nodiscard]] bool move(const std::string& from, const std::string& to, std::vector<PickedDelivery> picked,
+                            std::function<void(Result<Acted>)> done);
 
     /// Gathers over all threads; sorted by name. Calls back on a thread of the state. See Pipeline::between_commits().
     void status(std::function<void(std::vector<TargetStatus>)> done) const;

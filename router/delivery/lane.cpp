@@ -12,7 +12,8 @@ Lane::Lane(LaneStart start, LaneLimits limits, Random& random)
     : target_(std::move(start.target)), limits_(limits), random_(random), ages_(start.ages),
       doubtful_(start.doubtful),
       window_(limits.window, std::move(start.window)), schedule_(limits.retries, start.retries - start.held),
-      keys_(start.parked), paused_(std::move(start.paused)), held_(start.held), delayed_(start.delayed)
+      keys_(start.parked), paused_(std::move(start.paused)), drain_through_(start.drain_through),
+      drain_reason_(std::move(start.drain_reason)), drain_later_(start.drain_later), held_(start.held), delayed_(start.delayed)
 {
     forwards_.look();
 }
@@ -39,7 +40,7 @@ void Lane::configure(const LaneSettings* settings)
 Lane::Work Lane::choose(const Now& now) const noexcept
 {
     const bool strict = settings_.order.order == Order::strict;
-    const bool fresh = window_.can_start() && !parked_full() && (!strict || schedule_.waiting() == 0);
+    const bool fresh = window_.can_start() && !beyond_drain() && !parked_full() && (!strict || schedule_.waiting() == 0);
     const std::uint32_t half = std::max(1U, settings_.concurrency * settings_.batch.max_events / 2);
     const bool retry = schedule_.due(now.steady) && (!fresh || retries_in_flight_ < half) && !(retry_waits_ && gathering_);
     if (retry && retry_waits_) return Work::retry;
@@ -63,6 +64,7 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
     token_at_.reset();
     if (stopping_) return;
     pace_.note(now.steady, came_, pending().sum());
+    end_drain(now, todo);
     if (!sends() || remake_ || !health_.may_start(now.steady, 0)) withdraw(now, todo);
     end_overdue(now, todo);
     if (settings_.budget.bytes > 0) tend_budget(now, todo);
@@ -329,7 +331,7 @@ Attempt Lane::attempt_of(std::uint32_t ticket) const
             Copy{flight.letter, Event{letter.event, letter.received, letter.format, letter.bus, letter.body}});
         attempt.id = letter.delivery_id;
         attempt.rule = plain_rule(letter.rule);
-        attempt.replay_of = replayed_delivery_id(letter.event, letter.rule, letter.target);
+        attempt.replay_of = replayed_delivery_id(letter.event, letter.rule, letter.addressee());
         attempt.target = letter.target;
         attempt.event = std::shared_ptr<const Event>(copy, &copy->event);
         attempt.sequence = letter.key.sequence;
@@ -337,9 +339,9 @@ Attempt Lane::attempt_of(std::uint32_t ticket) const
     }
     const std::string_view rule = rule_of(flight);
     attempt.rule = plain_rule(rule);
-    attempt.target = target_;
-    attempt.id = stored_delivery_id(flight.event->event.id, rule, target_);
-    attempt.replay_of = replayed_delivery_id(flight.event->event.id, rule, target_);
+    attempt.target = addressee_of(flight);
+    attempt.id = stored_delivery_id(flight.event->event.id, rule, attempt.target);
+    attempt.replay_of = replayed_delivery_id(flight.event->event.id, rule, attempt.target);
     attempt.event = std::shared_ptr<const Event>(flight.event, &flight.event->event);
     attempt.sequence = flight.event->sequence;
     attempt.number = flight.work == Work::retry ? flight.row.earlier + flight.row.attempts + 1 : 1;
@@ -351,6 +353,12 @@ std::string_view Lane::rule_of(const Flight& flight) const
     if (!flight.event) return flight.row.rule;
     const StoredEvent& stored = *flight.event;
     return stored.version->routes[stored.routes[flight.route]].rule;
+}
+
+/// The target that its rule named.
+const std::string& Lane::addressee_of(const Flight& flight) const
+{
+    return flight.row.routed_to.empty() ? target_ : flight.row.routed_to;
 }
 
 DeliveryKey Lane::key_of(const Flight& flight) const
@@ -390,14 +398,16 @@ void Lane::pause(std::string reason, Todo& todo, Note::What what)
     if (reason.empty()) reason = "paused";
     if (paused_ == reason) return;
     paused_ = std::move(reason);
+    drain_through_.reset();
     todo.changes.emplace_back(TargetPaused{target_, paused_});
     todo.notes.push_back({what, 0, paused_});
 }
 
 void Lane::resume(Todo& todo)
 {
-    if (paused_.empty()) return;
+    if (paused_.empty() && !drain_through_) return;
     paused_.clear();
+    drain_through_.reset();
     health_.reset();
     todo.changes.emplace_back(TargetPaused{target_, {}});
     todo.notes.push_back({Note::What::resumed, 0, {}});

@@ -74,6 +74,9 @@ struct LaneStart {
     std::string paused;                  // reason; empty: running
     bool doubtful = false;               // window.settled may lack deliveries that have retry rows
     AgeClock ages;
+    std::optional<Sequence> drain_through;  // it drains, see Lane::drain()
+    std::string drain_reason;
+    std::uint64_t drain_later = 0;       // of window.behind, above that
 };
 
 /// The moment of a call.
@@ -105,7 +108,7 @@ struct Request {
 struct Note {
     enum class What : std::uint8_t {
         failing, recovered, dead_lettered, expired, paused, stopped_itself, resumed, read_failed, damaged,
-        key_held, keys_released, parked_full, over_budget, within_budget,
+        key_held, keys_released, parked_full, over_budget, within_budget, drained,
     };
     What what;
     std::uint64_t count = 0;             // occurrences the line stands for
@@ -165,6 +168,7 @@ public:
     {
         budget_.came(event->event.body.size());
         ++came_;
+        if (drain_through_ && event->sequence > *drain_through_) ++drain_later_;
         window_.offer(event, route);
     }
     void on_chunk(const Now& now, Result<LaneChunk> chunk, Todo& todo);
@@ -183,6 +187,9 @@ public:
 
     void pause(std::string reason, Todo& todo, Note::What what = Note::What::paused);
     void resume(Todo& todo);
+    /// What was accepted up to `through`, which is no less than what was seen, is sent, and what comes later waits; when
+    /// nothing of before is left the target is paused.
+    void drain(Sequence through, std::string reason, Todo& todo);
     void retry_now(const Now& now);
     /// Dead letters of this target (RetryRow::letter) become retries that are due now; their policy
     /// starts anew, so does their age.
@@ -195,8 +202,13 @@ public:
     void watch_rows() noexcept { ++watchers_; }
     void unwatch_rows() noexcept;
     /// @param rows  those that the picked have; read after watch_rows() and after all changes until then
+    /// @param to    of a move: the target that takes over
     [[nodiscard]] Acted act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> picked,
-                            std::vector<RetryRow> rows, Todo& todo);
+                            std::vector<RetryRow> rows, Todo& todo, const std::string& to = {});
+    /// Deliveries of another target are about to be moved here: rows of theirs are not this lane's yet.
+    void expect(const std::vector<DeliveryKey>& keys);
+    /// Of those expected these were moved, durably: rows of this target. The others stay where they are.
+    void take_in(const Now& now, const std::vector<DeliveryKey>& expected, std::vector<RetryRow> rows);
 
     /// Its dead letters that this target takes for others are not sent any more. Once the state knows it as erased: they
     /// are not read again then.
@@ -224,6 +236,10 @@ public:
     [[nodiscard]] std::uint64_t forwards_waiting() const noexcept { return forwards_.waiting(); }
     [[nodiscard]] std::uint64_t uncommitted() const noexcept { return uncommitted_; }
     [[nodiscard]] const std::string& paused() const noexcept { return paused_; }
+    [[nodiscard]] bool draining() const noexcept { return drain_through_.has_value(); }
+    [[nodiscard]] const std::string& drain_reason() const noexcept { return drain_reason_; }
+    /// Deliveries until the target that drains is paused.
+    [[nodiscard]] std::uint64_t drain_left() const noexcept;
     [[nodiscard]] bool orphaned() const noexcept { return !configured_; }
     [[nodiscard]] bool failing() const noexcept { return health_.open(); }
     [[nodiscard]] std::uint32_t consecutive_failures() const noexcept { return health_.consecutive(); }
@@ -335,10 +351,24 @@ private:
     void after_end(const Now& now, const Flight& flight, Ending ending, Todo& todo);
 
     // Hands on, in lane_hands_on.cpp.
+    struct Doing {                         // an act under way
+        const Now& now;
+        DeliveryAct what;
+        const std::string& to;
+        Acted acted{};
+        std::vector<PickedDelivery> ahead{};  // further on than memory holds
+    };
     void discard(const Now& now, Flight& flight, Todo& todo);
     void discard_row(const Now& now, RetryRow row, Todo& todo);
-    void discard_fresh(const PickedDelivery& picked, std::vector<PickedDelivery>& ahead, Acted& acted, Todo& todo);
-    void discard_unstarted(const PickedDelivery& picked, Todo& todo);
+    void end_fresh(const PickedDelivery& picked, Doing& doing, Todo& todo);
+    void end_unstarted(const PickedDelivery& picked, Doing& doing, Todo& todo);
+    // In lane_drain.cpp.
+    [[nodiscard]] bool beyond_drain() const { return drain_through_ && window_.next_sequence() > *drain_through_; }
+    void end_drain(const Now& now, Todo& todo);
+    void settled_later(const std::vector<DeliveryKey>& ahead) noexcept;
+    // In lane_moves.cpp.
+    void move_row(RetryRow row, Doing& doing, Todo& todo);
+    void move_on(RetryRow row, bool fresh, Doing& doing, Todo& todo);
     void hasten(const Now& now, RetryRow row, Todo& todo);
     [[nodiscard]] std::optional<std::uint32_t> flight_of(DeliveryKey key) const;
     [[nodiscard]] bool reads_key(const std::string& order_key) const;
@@ -347,6 +377,7 @@ private:
     void keep(RetryRow row, std::optional<AttemptRecord> attempt, Todo& todo);
     [[nodiscard]] Attempt attempt_of(std::uint32_t ticket) const;
     [[nodiscard]] std::string_view rule_of(const Flight& flight) const;
+    [[nodiscard]] const std::string& addressee_of(const Flight& flight) const;
     [[nodiscard]] DeliveryKey key_of(const Flight& flight) const;
     void give_back(const Now& now, Flight& flight, Duration wait, Todo& todo);
     void end(const Now& now, Flight& flight, Ending ending, std::optional<DeadLetter> letter,
@@ -374,6 +405,9 @@ private:
     Pace pace_;
     std::uint64_t came_ = 0;                      // deliveries, since the start
     std::string paused_;
+    std::optional<Sequence> drain_through_;
+    std::string drain_reason_;
+    std::uint64_t drain_later_ = 0;               // accepted since, not settled ahead; counts while the window is below
     bool stopping_ = false;
     std::vector<Flight> flights_;
     std::vector<std::uint32_t> free_flights_;
@@ -389,6 +423,7 @@ private:
     std::uint64_t held_ = 0, delayed_ = 0;        // rows; the delayed are in schedule_
     std::uint32_t watchers_ = 0;
     std::set<DeliveryKey> touched_;               // rows written or ended while there are watchers
+    std::set<DeliveryKey> expected_;              // on their way here from another target
     std::uint8_t turn_ = 0;
     std::uint64_t uncommitted_ = 0, uncommitted_bytes_ = 0;
     Settled unflushed_;

@@ -90,7 +90,7 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
             leave(ticket);
             return;
         }
-        if (flight.row.held() && delay(now, flight, todo)) {
+        if ((flight.row.held() || flight.row.moved_untried()) && delay(now, flight, todo)) {
             leave(ticket);
             return;
         }
@@ -264,7 +264,8 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     letter.bus = stored.event.bus;
     letter.key = key_of(flight);
     letter.event = stored.event.id;
-    letter.delivery_id = stored_delivery_id(stored.event.id, letter.rule, target_);
+    letter.routed_to = flight.row.routed_to;
+    letter.delivery_id = stored_delivery_id(stored.event.id, letter.rule, addressee_of(flight));
     letter.format = stored.event.format;
     letter.body = stored.event.body;
     letter.reason = reason;

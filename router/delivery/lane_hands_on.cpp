@@ -2,7 +2,7 @@
 //
 // Rows are read in the state, which is behind the lane: what the lane has touched since the read is told apart by
 // watch_rows() and picked again. A delivery under way cannot be taken back from its target; it is marked, and ends
-// with its attempt.
+// with its attempt, or stays where it is.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -40,18 +40,23 @@ void Lane::unwatch_rows() noexcept
     if (--watchers_ == 0) touched_.clear();
 }
 
-Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> picked, std::vector<RetryRow> rows, Todo& todo)
+Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> picked, std::vector<RetryRow> rows,
+                Todo& todo, const std::string& to)
 {
     std::map<DeliveryKey, RetryRow> by_key;
     for (RetryRow& row : rows) by_key.emplace(row.key, std::move(row));
     std::sort(picked.begin(), picked.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
-    Acted acted;
-    std::vector<PickedDelivery> ahead;
+    Doing doing{now, what, to};
+    Acted& acted = doing.acted;
     for (PickedDelivery& one : picked) {
         if (const auto ticket = flight_of(one.key)) {
             Flight& flight = flights_[*ticket];
-            if (what != DeliveryAct::discard) continue;
-            if (flight.event && !batches_[flight.batch].sent) {  // it waits for company, or for its turn
+            const bool sent = batches_[flight.batch].sent;
+            if (what == DeliveryAct::retry_now) continue;
+            if (what == DeliveryAct::move) {  // what is not sent comes back by itself: this target is sent nothing
+                if (sent) ++acted.in_flight;
+                else acted.again.push_back(std::move(one));
+            } else if (flight.event && !sent) {  // it waits for company, or for its turn
                 discard(now, flight, todo);
                 take_out(*ticket);
                 ++acted.done;
@@ -61,11 +66,14 @@ Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> pi
             continue;
         }
         const auto row = by_key.find(one.key);
-        const bool room = uncommitted_ + in_flight_ + ahead.size() < limits_.uncommitted_max;
-        if (!room || touched_.contains(one.key) || (row != by_key.end() && row->second.held() && reads_key(row->second.order_key))) {
+        const bool room = uncommitted_ + in_flight_ + doing.ahead.size() < limits_.uncommitted_max;
+        if (!room || touched_.contains(one.key) || expected_.contains(one.key) ||
+            (row != by_key.end() && row->second.held() && reads_key(row->second.order_key))) {
             acted.again.push_back(std::move(one));
         } else if (row == by_key.end()) {
-            if (what == DeliveryAct::discard) discard_fresh(one, ahead, acted, todo);
+            if (what != DeliveryAct::retry_now) end_fresh(one, doing, todo);
+        } else if (what == DeliveryAct::move) {
+            move_row(std::move(row->second), doing, todo);
         } else if (what == DeliveryAct::discard) {
             discard_row(now, std::move(row->second), todo);
             ++acted.done;
@@ -76,19 +84,19 @@ Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> pi
             ++acted.done;
         }
     }
-    if (window_.settled_ahead() + ahead.size() > limits_.window.settled_ahead) {
-        acted.no_room = ahead.size();
-        ahead.clear();
+    if (window_.settled_ahead() + doing.ahead.size() > limits_.window.settled_ahead) {
+        acted.no_room = doing.ahead.size();
+        doing.ahead.clear();
     }
     std::vector<DeliveryKey> keys;
-    for (const PickedDelivery& one : ahead) {
+    for (const PickedDelivery& one : doing.ahead) {
         keys.push_back(one.key);
-        discard_unstarted(one, todo);
+        end_unstarted(one, doing, todo);
     }
     window_.settle_ahead(keys);
-    acted.done += keys.size();
+    settled_later(keys);
     if (what == DeliveryAct::retry_now && acted.done > 0) health_.reset();
-    return acted;
+    return std::move(acted);
 }
 
 std::optional<std::uint32_t> Lane::flight_of(DeliveryKey key) const
@@ -150,24 +158,34 @@ void Lane::discard_row(const Now& now, RetryRow row, Todo& todo)
 }
 
 /// What has no row: in the window, or further on.
-void Lane::discard_fresh(const PickedDelivery& picked, std::vector<PickedDelivery>& ahead, Acted& acted, Todo& todo)
+void Lane::end_fresh(const PickedDelivery& picked, Doing& doing, Todo& todo)
 {
     const Window::Found found = window_.find(picked.key);
     switch (found.place) {
         case Window::Place::gone: return;
-        case Window::Place::ahead: ahead.push_back(picked); return;
+        case Window::Place::ahead: doing.ahead.push_back(picked); return;
         case Window::Place::waiting: window_.settle_waiting(found.slot); break;
         case Window::Place::in_flight:  // it waits behind its key: all other flights were looked at
             if (!keys_.drop_waiting(found.slot)) return;
             window_.settle(found.slot);
             break;
     }
-    discard_unstarted(picked, todo);
-    ++acted.done;
+    end_unstarted(picked, doing, todo);
 }
 
-void Lane::discard_unstarted(const PickedDelivery& picked, Todo& todo)
+void Lane::end_unstarted(const PickedDelivery& picked, Doing& doing, Todo& todo)
 {
+    if (doing.what == DeliveryAct::move) {
+        RetryRow row;
+        row.key = picked.key;
+        row.rule = picked.rule;
+        row.event = picked.event;
+        row.expires = picked.expires;
+        row.target = target_;
+        move_on(std::move(row), !doubtful_, doing, todo);
+        return;
+    }
+    ++doing.acted.done;
     todo.changes.emplace_back(
         Ended{target_, picked.key, picked.rule, Ending::discarded_operator, std::nullopt, std::nullopt, !doubtful_});
     ++uncommitted_;
@@ -176,6 +194,7 @@ void Lane::discard_unstarted(const PickedDelivery& picked, Todo& todo)
 
 void Lane::hasten(const Now& now, RetryRow row, Todo& todo)
 {
+    if (row.delayed()) --delayed_;
     schedule_.take_out(row.key);
     row.due = to_milliseconds(now.wall);
     row.delay = Duration{0};

@@ -150,6 +150,10 @@ bool Lane::end_overflow_fresh(const Now& now, Todo& todo)
         window_.give_back(flight.slot);
         return false;
     }
+    if (is_erased(flight.event->event)) {
+        discard(now, flight, todo);
+        return true;
+    }
     if (settings_.order.order == Order::key) flight.order_key = order_key_of(*flight.event, flight.route);
     if (!flight.order_key.empty()) {
         switch (keys_.arrive(flight.order_key)) {

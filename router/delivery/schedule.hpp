@@ -46,6 +46,8 @@ public:
         return rows;
     }
     void ended(DeliveryKey key);
+    /// A row of this key is about to come by add(), or ended() says that it does not; no read brings it before.
+    void expect(DeliveryKey key) { taken_.insert(key); }
     /// Takes out one that waits, wherever its row is; the row is still in the state, and was not taken.
     void take_out(DeliveryKey key);
     /// The attempt did not count, the row is as it was.

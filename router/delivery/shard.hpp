@@ -74,6 +74,7 @@ public:
     void look(const std::vector<std::string>& targets);
     void pause(const std::string& target, std::string reason);
     void resume(const std::string& target);
+    void drain(const std::string& target, std::string reason, const std::function<void(std::uint64_t)>& done);
     void retry_now(const std::string& target);
     void release_keys(const std::string& target, const std::string& order_key,
                       const std::function<void(std::size_t)>& done);
@@ -81,7 +82,9 @@ public:
     [[nodiscard]] std::vector<LaneView> views(const std::string& target);
     void drop_copies(const Id& event);
     void act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
-             std::function<void(Result<Acted>)> done);
+             std::function<void(Result<Acted>)> done, const std::string& to = {});
+    void expect(const std::string& target, const std::vector<DeliveryKey>& keys);
+    void take_in(const std::string& target, const std::vector<DeliveryKey>& expected, std::vector<RetryRow> rows);
     void stop(Duration grace, std::function<void()> done);
     void look_at(const LaneLook& look) const;
     /// Hands over what has settled first, and asks the state for the ledger right after it, so that what is counted

@@ -33,6 +33,18 @@ void Shard::resume(const std::string& target)
     }
 }
 
+void Shard::drain(const std::string& target, std::string reason, const std::function<void(std::uint64_t)>& done)
+{
+    std::uint64_t left = 0;
+    if (Entry* entry = find(target)) {
+        // What was answered already may be still on its way here.
+        entry->lane.drain(std::max(seen_, place_.journal.synced()), std::move(reason), todo_);
+        left = entry->lane.drain_left();
+        pump(*entry);
+    }
+    flush([done, left] { done(left); });
+}
+
 void Shard::retry_now(const std::string& target)
 {
     if (Entry* entry = find(target)) {
@@ -75,7 +87,7 @@ std::vector<LaneView> Shard::views(const std::string& target)
 }
 
 void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
-                std::function<void(Result<Acted>)> done)
+                std::function<void(Result<Acted>)> done, const std::string& to)
 {
     Entry* const entry = find(target);
     const auto stopping = [target] { return fail(Errc::cancelled, "target '" + target + "' has no lane now"); };
@@ -91,7 +103,7 @@ void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedD
                     entry->lane.unwatch_rows();
                     return done(running ? rows.error() : stopping());
                 }
-                const Acted acted = entry->lane.act(shard.now(), what, picked, std::move(*rows), shard.todo_);
+                const Acted acted = entry->lane.act(shard.now(), what, picked, std::move(*rows), shard.todo_, to);
                 entry->lane.unwatch_rows();
                 shard.pump(*entry);
                 shard.flush([done, acted] { done(acted); });
@@ -106,6 +118,19 @@ void Shard::drop_copies(const Id& event)
         entry->lane.drop_copies(now(), event, todo_);
         pump(*entry);
     }
+}
+
+void Shard::expect(const std::string& target, const std::vector<DeliveryKey>& keys)
+{
+    if (Entry* entry = find(target)) entry->lane.expect(keys);
+}
+
+void Shard::take_in(const std::string& target, const std::vector<DeliveryKey>& expected, std::vector<RetryRow> rows)
+{
+    Entry* const entry = find(target);
+    if (!entry) return;
+    entry->lane.take_in(now(), expected, std::move(rows));
+    pump(*entry);
 }
 
 void Shard::look_at(const LaneLook& look) const
@@ -134,6 +159,7 @@ void Shard::status(std::function<void(std::vector<TargetStatus>)> done)
                        : lane.failing()         ? TargetState::failing
                                                 : TargetState::running;
         status.paused_reason = lane.paused();
+        if (lane.draining()) status.drain = Drain{lane.drain_left(), lane.drain_reason()};
         status.cursor = lane.window().cursor(at.seen);
         status.seen = at.seen;
         status.pending = lane.pending();
@@ -212,6 +238,9 @@ void Shard::note(const Entry& entry, const Note& line) const
             return;
         case Note::What::paused:
             log::info("delivery", "target is paused", {{"target", target}, {"reason", line.detail}});
+            return;
+        case Note::What::drained:
+            log::info("delivery", "target is drained, and paused", {{"target", target}, {"reason", line.detail}});
             return;
         case Note::What::stopped_itself:
             log::error("delivery", "target is paused: resume it when it may be sent to again",

@@ -24,12 +24,18 @@ enum class TargetState : std::uint8_t {
 };
 [[nodiscard]] const char* text_of(TargetState state) noexcept;
 
+struct Drain {
+    std::uint64_t left = 0;            // deliveries until the target is paused
+    std::string reason;
+};
+
 struct TargetStatus {
     std::string name;
     std::string kind;                  // empty when orphaned since before the start
     std::string address;
     TargetState state = TargetState::running;
     std::string paused_reason;
+    std::optional<Drain> drain;        // it drains: nothing newer than that is sent
     std::string drains_to;             // renamed: what was pending under this name goes to that target
     Sequence cursor = 0;               // everything up to here has ended or waits for a retry
     Sequence seen = 0;                 // commits its thread was told of

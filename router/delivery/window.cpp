@@ -265,6 +265,14 @@ Sequence Window::cursor(Sequence seen) const noexcept
     return std::max(at, floor_);
 }
 
+std::uint64_t Window::above(Sequence mark, std::uint64_t unread) const noexcept
+{
+    std::uint64_t count = read_to_.sequence > mark ? behind_ : following_ ? 0 : unread;
+    for (auto slot = slots_.rbegin(); slot != slots_.rend() && slot->key.sequence > mark; ++slot)
+        count += slot->stage == Stage::settled ? 0 : 1;
+    return count;
+}
+
 std::vector<DeliveryKey> Window::settled(Sequence seen) const
 {
     const Sequence above = cursor(seen);

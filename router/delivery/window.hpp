@@ -63,6 +63,11 @@ public:
     [[nodiscard]] bool can_start() const noexcept { return !returned_.empty() || next_ < slots_.size(); }
     /// The next delivery in journal order. Only while can_start(); the reference lasts until the next call.
     [[nodiscard]] Started start();
+    /// Of the delivery that start() would give.
+    [[nodiscard]] Sequence next_sequence() const
+    {
+        return slots_[returned_.empty() ? next_ : static_cast<std::size_t>(*returned_.begin() - base_)].key.sequence;
+    }
     /// The delivery ended or has a retry row.
     void settle(std::uint64_t slot);
     /// The attempt did not count: the delivery is the next again.
@@ -96,6 +101,8 @@ public:
     [[nodiscard]] bool reading() const noexcept { return reading_; }
     /// Neither settled nor in flight: here and on disk.
     [[nodiscard]] std::uint64_t waiting() const noexcept { return unstarted_ + behind_; }
+    /// Deliveries above `mark` that are not settled. @param unread  of them, while nothing above has been read
+    [[nodiscard]] std::uint64_t above(Sequence mark, std::uint64_t unread) const noexcept;
     [[nodiscard]] std::size_t held() const noexcept { return slots_.size(); }
     /// The first that is not settled, of those in memory; null: none.
     [[nodiscard]] const StoredEvent* oldest(std::uint32_t& route) const noexcept

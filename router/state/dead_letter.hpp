@@ -39,10 +39,12 @@ struct DeadLetter {
     std::string last_response;
     std::uint32_t attempts = 0;   // all of them, those before a redrive included
     WallTime received{}, dead{};
+    std::string routed_to;        // moved before it died: the target its rule named; empty: `target`
     std::string forward_to;       // dead-letter target still to be served; empty: none or done
     std::uint32_t redrives = 0;   // how often it was given another chance
     std::int64_t group = 0;       // DeadLetterGroup::id; 0: redriven, pending again
     std::vector<AttemptRecord> trail;  // where asked for
+    [[nodiscard]] const std::string& addressee() const noexcept { return routed_to.empty() ? target : routed_to; }
 };
 
 /// Letters that most likely share one reason: same target, cause and fingerprint.

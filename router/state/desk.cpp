@@ -37,7 +37,7 @@ void StateDesk::submit(std::vector<Change> changes, std::function<void(Result<vo
 {
     Submission submission{std::move(changes), std::move(durable), 0};
     for (const Change& change : submission.changes)
-        submission.endings += std::holds_alternative<Ended>(change) ? 1 : 0;
+        submission.endings += std::holds_alternative<Ended>(change) || std::holds_alternative<Moved>(change) ? 1 : 0;
     const std::size_t count = submission.changes.size();
     const std::uint64_t endings = submission.endings;
     stats_.queued += count;
@@ -344,6 +344,8 @@ const char* text_of(Ending ending) noexcept
             return "damaged";
         case Ending::lost:
             return "lost";
+        case Ending::moved:
+            return "moved";
     }
     return "unknown";
 }

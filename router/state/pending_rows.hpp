@@ -21,12 +21,13 @@ struct DeliveryFilter {
     Id event{};                                  // nil: any
     WallTime received_before = WallTime::max();  // exclusive
 
+    /// @param addressee  the target of its id, see RetryRow::addressee()
     [[nodiscard]] bool takes(std::string_view of_target, std::string_view of_rule, const Id& of_event,
-                             WallTime received) const
+                             WallTime received, std::string_view addressee) const
     {
         return (target.empty() || target == of_target) && (rule.empty() || rule == of_rule) &&
                (event.is_nil() || event == of_event) && received < received_before &&
-               (delivery.empty() || delivery == delivery_id(of_event, of_rule, of_target));
+               (delivery.empty() || delivery == delivery_id(of_event, of_rule, addressee));
     }
 };
 

@@ -66,6 +66,7 @@ RetryRow read_retry(const Statement& row, std::string target)
     retry.earlier = static_cast<std::uint32_t>(row.natural(9));
     retry.expires = row.time(10);
     retry.order_key = row.text(11);
+    retry.routed_to = row.text(12);
     return retry;
 }
 
@@ -91,6 +92,7 @@ DeadLetter read_dead_letter(const Statement& row, bool with_body)
     dead.target = row.text(17);
     dead.group = row.integer(18);
     dead.redrives = static_cast<std::uint32_t>(row.natural(19));
+    dead.routed_to = row.text(20);
     if (with_body) dead.body = row.text(dead_letter_body_column);
     return dead;
 }

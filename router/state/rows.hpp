@@ -20,7 +20,7 @@ Result<std::vector<DeliveryKey>> decode_settled(std::string_view bytes);
 
 /// Columns of a retry as the readers select them; `target` is the name, not a column.
 inline constexpr const char* retry_columns =
-    "seq, route, due, delay, attempts, received, event, rule, letter, earlier, expires, order_key";
+    "seq, route, due, delay, attempts, received, event, rule, letter, earlier, expires, order_key, routed_to";
 RetryRow read_retry(const Statement& row, std::string target);
 
 /// Columns of a dead letter `d`; the target's name comes by a join with `t`. `with_body`: the body is
@@ -28,8 +28,8 @@ RetryRow read_retry(const Statement& row, std::string target);
 inline constexpr const char* dead_letter_columns =
     "d.id, d.seq, d.route, d.rule, d.bus, d.forward_to, d.event, d.delivery, d.format, d.attempts,"
     " d.received, d.dead, d.reason, d.cause, d.last_status, d.last_detail, d.last_response, t.name,"
-    " d.grp, d.redrives";
-inline constexpr int dead_letter_body_column = 20;  // where a body follows
+    " d.grp, d.redrives, d.routed_to";
+inline constexpr int dead_letter_body_column = 21;  // where a body follows
 DeadLetter read_dead_letter(const Statement& row, bool with_body);
 
 inline constexpr const char* attempt_columns = "at, status, latency, cause, detail, response";
@@ -39,6 +39,7 @@ AttemptRecord read_attempt(const Statement& row);
 inline constexpr int ledger_routed = 100;
 inline constexpr int ledger_replayed = 101;
 inline constexpr int ledger_counted = 102;
-inline constexpr int endings = 8;
+inline constexpr int ledger_moved_in = 103;
+inline constexpr int endings = 9;
 
 }  // namespace eventyard::router

@@ -3,6 +3,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "core/disk.hpp"
 #include "core/log.hpp"
@@ -139,11 +140,11 @@ private:
         EVENTYARD_TRY(
             put, Statement::prepare(to_,
                                     "INSERT INTO target(id, name, kind, cursor, shard, retries, held,"
-                                    " delayed, dead_letters, trusted, paused, settled)"
-                                    " VALUES(?,?,?,?,NULL,0,0,0,0,?,?,?)"));
+                                    " delayed, dead_letters, trusted, drain, paused, settled)"
+                                    " VALUES(?,?,?,?,NULL,0,0,0,0,?,?,?,?)"));
         return scan(
-            "SELECT id, name, kind, cursor, shard, retries, dead_letters, trusted, paused, settled"
-            " FROM target NOT INDEXED WHERE id > ? ORDER BY id",
+            (std::string("SELECT id, name, kind, cursor, shard, retries, dead_letters, trusted, paused, settled, ") +
+             (format_ < 4 ? "0" : "drain") + " FROM target NOT INDEXED WHERE id > ? ORDER BY id").c_str(),
             targets_complete_, [&](const Statement& row) -> Result<void> {
                 Target target;
                 target.name = row.text(1);
@@ -159,7 +160,7 @@ private:
                 const std::string name = row.text(1), kind = row.text(2), paused = row.text(8),
                                   settled = row.text(9);
                 EVENTYARD_CHECK(put.bind(row.integer(0), std::string_view(name),
-                                         std::string_view(kind), cursor, target.trusted ? 1 : 0,
+                                         std::string_view(kind), cursor, target.trusted ? 1 : 0, row.integer(10),
                                          std::string_view(paused), Blob{settled})
                                     .run());
                 targets_[row.integer(0)] = std::move(target);
@@ -174,16 +175,17 @@ private:
             put, Statement::prepare(to_,
                                     "INSERT OR IGNORE INTO retry(seq, route, target, due, delay,"
                                     " attempts, received, event, rule, letter, earlier, expires,"
-                                    " order_key) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+                                    " order_key, routed_to) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
         const auto keep = [&](const Statement& row) -> Result<void> {
             // Of a target without a row: it restarts where this delivery is met again.
             const auto target = targets_.find(row.integer(2));
             if (target == targets_.end()) return {};
-            EVENTYARD_CHECK(copy(put, row, 13));
+            EVENTYARD_CHECK(copy(put, row, 14));
             if (to_.changes() == 0) return {};
             ++target->second.retries;
             RetryRow kind;
             kind.due = row.time(3);
+            kind.delay = Duration{row.integer(4)};
             kind.attempts = static_cast<std::uint32_t>(row.natural(5));
             kind.letter = row.integer(9);
             if (kind.held()) ++target->second.held;
@@ -193,9 +195,10 @@ private:
         };
         EVENTYARD_CHECK(
             scan((std::string("SELECT seq, route, target, due, delay, attempts, received, event, rule, ") +
-                  (format_ == 1   ? "0, 0, 9223372036854775807, ''"
-                   : format_ == 2 ? "letter, earlier, 9223372036854775807, ''"
-                                  : "letter, earlier, expires, order_key") +
+                  (format_ == 1   ? "0, 0, 9223372036854775807, '', ''"
+                   : format_ == 2 ? "letter, earlier, 9223372036854775807, '', ''"
+                   : format_ == 3 ? "letter, earlier, expires, order_key, ''"
+                                  : "letter, earlier, expires, order_key, routed_to") +
                   " FROM retry NOT INDEXED WHERE seq > ? ORDER BY seq, route, target").c_str(),
                  retries_complete_, keep));
         EVENTYARD_TRY(attempt,
@@ -219,8 +222,8 @@ private:
                 to_,
                 "INSERT OR IGNORE INTO dead_letter(id, target, seq, route, name, rule, bus,"
                 " forward_to, event, delivery, format, attempts, received, dead, reason, cause,"
-                " last_status, last_detail, last_response, body, redrives, grp)"
-                " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)"));
+                " last_status, last_detail, last_response, body, routed_to, redrives, grp)"
+                " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)"));
         // Groups hold nothing that the letters do not tell.
         EVENTYARD_TRY(group, Statement::prepare(
                                  to_,
@@ -229,28 +232,27 @@ private:
                                  " DO UPDATE SET n=n+1, bytes=bytes+excluded.bytes RETURNING id"));
         EVENTYARD_TRY(join, Statement::prepare(to_, "UPDATE dead_letter SET grp=? WHERE id=?"));
         EVENTYARD_TRY(waits, Statement::prepare(to_, "SELECT 1 FROM retry WHERE seq=? AND route=?"
-                                                     " AND target=? AND letter=?"));
+                                                     " AND letter=?"));
         bool complete = false;
         const std::string sql =
             std::string(
                 "SELECT id, target, seq, route, name, rule, bus, forward_to, event, delivery, format,"
                 " attempts, received, dead, reason, cause, last_status, last_detail, last_response,"
                 " body, ") +
-            (format_ == 1 ? "0, 1" : "redrives, grp") +
+            (format_ < 4 ? "'', " : "routed_to, ") + (format_ == 1 ? "0, 1" : "redrives, grp") +
             " FROM dead_letter NOT INDEXED WHERE id > ? ORDER BY id";
         return scan(sql.c_str(), complete, [&](const Statement& row) -> Result<void> {
             EVENTYARD_TRY(owner, owner_of(row.integer(1), row.text(4)));
-            EVENTYARD_CHECK(copy(put, row, 21));
+            EVENTYARD_CHECK(copy(put, row, 22));
             if (to_.changes() == 0) return {};
             next_dead_letter_ = std::max(next_dead_letter_, row.integer(0) + 1);
             ++salvaged_dead_letters_;
-            EVENTYARD_TRY(pending, waits.bind(row.natural(2), row.natural(3), row.integer(1),
-                                              row.integer(0)).step());
+            EVENTYARD_TRY(pending, waits.bind(row.natural(2), row.natural(3), row.integer(0)).step());
             waits.done();
             if (pending) return {};
             ++owner->dead_letters;
             // Redriven, and its retry was lost: dead as before.
-            if (row.integer(21) == 0) ++revived_[{owner->name, row.text(5)}];
+            if (row.integer(22) == 0) ++revived_[{owner->name, row.text(5)}];
             const std::string cause = row.text(15), print = fingerprint(row.view(17), row.view(18));
             EVENTYARD_TRY(joined, group.bind(row.integer(1), std::string_view(cause), std::string_view(print),
                                              static_cast<std::int64_t>(row.view(19).size())).step());
@@ -288,8 +290,8 @@ private:
         EVENTYARD_TRY(
             put, Statement::prepare(to_,
                                     "INSERT INTO target(id, name, kind, cursor, shard, retries, held,"
-                                    " delayed, dead_letters, trusted, paused, settled)"
-                                    " VALUES(?,?,'',0,NULL,0,0,0,0,0,'',x'')"));
+                                    " delayed, dead_letters, trusted, drain, paused, settled)"
+                                    " VALUES(?,?,'',0,NULL,0,0,0,0,0,0,'',x'')"));
         EVENTYARD_CHECK(put.bind(id, std::string_view(free)).run());
         Target& target = targets_[id];
         target.name = free;
@@ -315,6 +317,21 @@ private:
                     });
     }
 
+    /// What was moved is vouched for by the cursor of the target that gave it.
+    Result<void> distrust_givers()
+    {
+        std::set<std::string> givers;
+        bool complete = false;
+        EVENTYARD_CHECK(scan("SELECT id, target FROM ledger NOT INDEXED WHERE id > ? AND what=8 ORDER BY id", complete,
+                             [&](const Statement& row) -> Result<void> {
+                                 givers.insert(row.text(1));
+                                 return {};
+                             }));
+        for (auto& [id, target] : targets_)
+            if (!complete || givers.contains(target.name)) target.trusted = false;
+        return {};
+    }
+
     Result<void> finish_targets()
     {
         EVENTYARD_TRY(put, Statement::prepare(
@@ -322,9 +339,15 @@ private:
                                "UPDATE target SET retries=?, dead_letters=?, trusted=?, held=?5, delayed=?6,"
                                " cursor=CASE ?3 WHEN 1 THEN cursor ELSE 0 END,"
                                " settled=CASE ?3 WHEN 1 THEN settled ELSE x'' END WHERE id=?4"));
+        bool lost = !targets_complete_;
         for (auto& [id, target] : targets_) {
             // A cursor vouches for the retries below it: with one of them gone it is worth nothing.
-            if (!retries_complete_ && target.retries != target.retries_was) target.trusted = false;
+            if (retries_complete_ || target.retries == target.retries_was) continue;
+            target.trusted = false;
+            lost = true;
+        }
+        if (lost && format_ >= 4) EVENTYARD_CHECK(distrust_givers());
+        for (auto& [id, target] : targets_) {
             EVENTYARD_CHECK(
                 put.bind(target.retries, target.dead_letters, target.trusted ? 1 : 0, id, target.held, target.delayed)
                     .run());

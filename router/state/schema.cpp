@@ -11,6 +11,61 @@ namespace {
 // Times and durations are nanoseconds, sequences and counts plain integers. Long columns come last,
 // so that filters do not read the pages they spill to. Statements, not one script: the order fixes
 // the root pages, see rebuilt_page_one().
+constexpr const char* tables_4[] = {
+    // One row. `unsure`: see StateReport::cursors_lost. `format`: a column
+    // more tells the format when page 1 cannot, see salvage.cpp.
+    "CREATE TABLE meta(id INTEGER PRIMARY KEY, store BLOB, reserved INTEGER, synced INTEGER,"
+    " routed_through INTEGER, next_dead_letter INTEGER, unsure INTEGER, format INTEGER,"
+    " counted_through INTEGER)",
+    // `settled`: see rows.hpp. `shard`: NULL unless idle. `retries`, `dead_letters`: rows that
+    // belong to it, so that a start need not count them and salvage knows what is missing; `held`,
+    // `delayed`: of the retries. `rate_full`: see TargetRate. `drain`: see TargetDraining; while it is not 0,
+    // `paused` has the reason of that, and the target is not paused.
+    "CREATE TABLE target(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT, cursor INTEGER,"
+    " shard INTEGER, retries INTEGER, held INTEGER, delayed INTEGER, dead_letters INTEGER, trusted INTEGER,"
+    " rate_full INTEGER, drain INTEGER, paused TEXT, settled BLOB)",
+    // How far the idle targets of a shard have no work.
+    "CREATE TABLE idle_mark(shard INTEGER PRIMARY KEY, through INTEGER)",
+    // Clustered by sequence: segments ask whether anything in their range is still needed. `letter`: the
+    // dead letter that keeps the body of a redriven delivery, 0: the journal does. What is held has the last
+    // time there is as `due`. `routed_to`: the target its rule named, of a delivery moved from there; else ''.
+    "CREATE TABLE retry(seq INTEGER, route INTEGER, target INTEGER, due INTEGER, delay INTEGER,"
+    " attempts INTEGER, received INTEGER, event BLOB, rule TEXT, letter INTEGER, earlier INTEGER, expires INTEGER,"
+    " order_key TEXT, routed_to TEXT, PRIMARY KEY(seq, route, target)) WITHOUT ROWID",
+    "CREATE INDEX retry_due ON retry(target, due, seq, route)",
+    // Failed attempts of deliveries that wait or are dead-lettered.
+    "CREATE TABLE attempt(seq INTEGER, route INTEGER, target INTEGER, n INTEGER, at INTEGER,"
+    " status INTEGER, latency INTEGER, cause TEXT, detail TEXT, response BLOB,"
+    " PRIMARY KEY(seq, route, target, n)) WITHOUT ROWID",
+    // `name`: the target's when it died, for salvage without the target's row. `grp`: of dead_group;
+    // 0: redriven, its delivery is a retry again. `routed_to`: as of a retry.
+    "CREATE TABLE dead_letter(id INTEGER PRIMARY KEY, target INTEGER, seq INTEGER, route INTEGER,"
+    " grp INTEGER, redrives INTEGER, name TEXT, rule TEXT, bus TEXT, forward_to TEXT, routed_to TEXT, event BLOB,"
+    " delivery TEXT, format INTEGER, attempts INTEGER, received INTEGER, dead INTEGER, reason TEXT,"
+    " cause TEXT, last_status INTEGER, last_detail TEXT, last_response BLOB, body BLOB)",
+    "CREATE UNIQUE INDEX dead_letter_key ON dead_letter(seq, route, target)",
+    "CREATE INDEX dead_letter_target ON dead_letter(target, id)",
+    "CREATE INDEX dead_letter_forward ON dead_letter(forward_to, id) WHERE forward_to <> ''",
+    "CREATE INDEX dead_letter_group ON dead_letter(grp, id)",
+    // Counts of what dead_letter holds: a list by reason reads no letter but the newest of each.
+    "CREATE TABLE dead_group(id INTEGER PRIMARY KEY, target INTEGER, cause TEXT, fingerprint TEXT,"
+    " n INTEGER, bytes INTEGER, UNIQUE(target, cause, fingerprint))",
+    // JSON, since nothing asks for its parts.
+    "CREATE TABLE redrive(id INTEGER PRIMARY KEY, job TEXT)",
+    // `what`: an Ending, or 100 routed, 101 replayed, 102 counted in the journal up to counted_through,
+    // 103 moved in from other targets.
+    "CREATE TABLE ledger(id INTEGER PRIMARY KEY, target TEXT, rule TEXT, what INTEGER, n INTEGER,"
+    " UNIQUE(target, rule, what))",
+    "CREATE TABLE event_total(id INTEGER PRIMARY KEY, bus TEXT, source TEXT, accepted INTEGER,"
+    " duplicate INTEGER, refused INTEGER, matched INTEGER, unmatched INTEGER, UNIQUE(bus, source))",
+    "CREATE INDEX retry_order ON retry(target, order_key, seq, route) WHERE order_key <> ''",
+    // Keys of ordered targets, with the rows of retry that have it: those held, and others; `hold`: see KeyHeld.
+    "CREATE TABLE parked(target INTEGER, order_key TEXT, held INTEGER, others INTEGER, hold INTEGER,"
+    " PRIMARY KEY(target, order_key)) WITHOUT ROWID",
+    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 4, 0)",
+};
+
+// The former ones as released; never edited.
 constexpr const char* tables_3[] = {
     // One row. `unsure`: see StateReport::cursors_lost. `format`: a column
     // more tells the format when page 1 cannot, see salvage.cpp.
@@ -63,7 +118,6 @@ constexpr const char* tables_3[] = {
     "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 3, 0)",
 };
 
-// The former ones as released; never edited.
 constexpr const char* tables_2[] = {
     // One row. `unsure`: see StateReport::cursors_lost. `format`: a column
     // more tells the format when page 1 cannot, see salvage.cpp.
@@ -153,7 +207,8 @@ std::span<const char* const> tables_of(int format)
 {
     if (format == 1) return tables_1;
     if (format == 2) return tables_2;
-    return tables_3;
+    if (format == 3) return tables_3;
+    return tables_4;
 }
 
 Result<void> reserve_checksum_space(Database& database)

@@ -34,6 +34,7 @@ namespace eventyard::router {
 enum class Ending : std::uint8_t {
     delivered, dead_lettered, discarded_operator, discarded_retention, discarded_overflow,
     expired, damaged, lost,
+    moved,  // by an operator, to another target: pending there
 };
 [[nodiscard]] const char* text_of(Ending ending) noexcept;
 
@@ -51,11 +52,18 @@ struct RetryRow {
     std::uint32_t earlier = 0;    // attempts before it was dead-lettered and redriven
     WallTime expires = WallTime::max();  // its rule's expire_after; then it ends without another attempt
     std::string order_key{};      // of an ordered target: those of one key are attempted one after the other
+    std::string routed_to{};      // moved here: the target that its rule named, and its id is of; empty: `target`
 
     /// Behind an earlier delivery of its key: not due before that one has ended.
     [[nodiscard]] bool held() const noexcept { return due == held_due; }
     /// Never attempted: its rule asked for a delay.
-    [[nodiscard]] bool delayed() const noexcept { return attempts == 0 && letter == 0 && !held(); }
+    [[nodiscard]] bool delayed() const noexcept { return attempts == 0 && letter == 0 && delay > Duration{0} && !held(); }
+    [[nodiscard]] const std::string& addressee() const noexcept { return routed_to.empty() ? target : routed_to; }
+    /// Moved before its first attempt, which its rule may delay still; not when an operator made it due since.
+    [[nodiscard]] bool moved_untried() const noexcept
+    {
+        return !routed_to.empty() && attempts == 0 && earlier == 0 && letter == 0 && due == received;
+    }
     static constexpr WallTime held_due = WallTime::max();
 };
 
@@ -80,6 +88,13 @@ struct Ended {
 struct Retrying {
     RetryRow row;
     std::optional<AttemptRecord> attempt;  // none: it is held or delayed, not failed
+};
+/// The delivery, until now `from`'s, goes on as this retry of another target, which counts it as moved in. Submit it as
+/// Ended. Of a redriven one without a retry row it changes nothing.
+struct Moved {
+    std::string from;
+    RetryRow row;
+    bool fresh = false;                     // as of Ended
 };
 /// Everything of the target up to `cursor` is ended or has a retry row; `settled` lists what is so
 /// above it (replaces the former list).
@@ -113,10 +128,16 @@ struct TargetKnown {
 struct TargetRenamed {
     std::string from, to;
 };
-/// Paused by an operator or by a 410; survives restarts. Empty reason: resumed.
+/// Paused by an operator or by a 410; survives restarts. Empty reason: resumed. Ends a TargetDraining.
 struct TargetPaused {
     std::string target;
     std::string reason;
+};
+/// Not paused: what was accepted up to `through` is sent, and then the target is to be paused.
+struct TargetDraining {
+    std::string target;
+    Sequence through = 0;
+    std::string reason;                     // why, not empty
 };
 /// A key of an ordered target waits for an operator, since a delivery of it was dead-lettered; or goes on.
 struct KeyHeld {
@@ -179,7 +200,7 @@ struct EventErased {
 };
 
 using Change = std::variant<Ended, Retrying, CursorMoved, LaneIdle, LaneActive, IdleThrough,
-                            TargetKnown, TargetRenamed, TargetPaused, Routed, Received,
+                            TargetKnown, TargetRenamed, TargetPaused, TargetDraining, Moved, Routed, Received,
                             JournalMarked, DeadLetterForwarded, DeadLetterDiscarded, Redriven,
                             RedriveNoted, JournalCounted, KeyHeld, TargetRate, EventErased>;
 
@@ -199,6 +220,8 @@ struct TargetPosition {
     Sequence cursor = 0;                  // idle marks already applied
     std::vector<DeliveryKey> settled;     // above the cursor
     std::string paused;                   // reason; empty: running
+    Sequence drain_through = 0;           // see TargetDraining; 0: it is not draining
+    std::string drain_reason;
     std::uint64_t retries = 0;            // rows, of every kind
     std::uint64_t held = 0, delayed = 0;  // of them
     std::vector<ParkedKey> parked;
@@ -212,6 +235,7 @@ struct LedgerRow {
     std::uint64_t routed = 0, replayed = 0;
     std::map<Ending, std::uint64_t> ended;
     std::uint64_t counted = 0;            // of routed: see JournalCounted
+    std::uint64_t moved_in = 0;           // from other targets, see Moved
 };
 
 struct EventTotals {
@@ -318,6 +342,7 @@ public:
     virtual void rows_of(std::string target, std::vector<DeliveryKey> keys,
                          std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
     virtual void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) = 0;
+    /// Of all targets where `target` is empty.
     virtual void retry_keys(Sequence first, Sequence last, std::string target,
                             std::function<void(Result<std::vector<DeliveryKey>>)> done) = 0;
     /// Lowest id first.

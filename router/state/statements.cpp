@@ -22,20 +22,20 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
          " next_dead_letter=?, unsure=?, counted_through=? WHERE id=1"},
         {&s.put_target,
          "INSERT INTO target(id, name, kind, cursor, shard, retries, held, delayed, dead_letters, trusted,"
-         " rate_full, paused, settled) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET"
+         " rate_full, drain, paused, settled) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET"
          " name=excluded.name, kind=excluded.kind, cursor=excluded.cursor, shard=excluded.shard,"
          " retries=excluded.retries, held=excluded.held, delayed=excluded.delayed,"
          " dead_letters=excluded.dead_letters, trusted=excluded.trusted, rate_full=excluded.rate_full,"
-         " paused=excluded.paused, settled=excluded.settled"},
+         " drain=excluded.drain, paused=excluded.paused, settled=excluded.settled"},
         {&s.drop_target, "DELETE FROM target WHERE id=?"},
         {&s.put_mark,
          "INSERT INTO idle_mark VALUES(?,?) ON CONFLICT(shard) DO UPDATE SET"
          " through=excluded.through"},
         {&s.add_retry,
          "INSERT OR IGNORE INTO retry(seq, route, target, due, delay, attempts, received,"
-         " event, rule, letter, earlier, expires, order_key) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+         " event, rule, letter, earlier, expires, order_key, routed_to) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
         {&s.drop_retry,
-         "DELETE FROM retry WHERE seq=? AND route=? AND target=? RETURNING letter, due, attempts, order_key"},
+         "DELETE FROM retry WHERE seq=? AND route=? AND target=? RETURNING letter, due, attempts, order_key, delay"},
         {&s.count_parked,
          "INSERT INTO parked(target, order_key, held, others, hold) VALUES(?,?,?,?,0)"
          " ON CONFLICT(target, order_key) DO UPDATE SET held=held+excluded.held, others=others+excluded.others"},
@@ -51,11 +51,12 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
          "INSERT OR REPLACE INTO attempt(seq, route, target, n, at, status, latency,"
          " cause, detail, response) VALUES(?,?,?,?,?,?,?,?,?,?)"},
         {&s.drop_attempt, "DELETE FROM attempt WHERE seq=? AND route=? AND target=? AND n=?"},
+        {&s.move_attempts, "UPDATE OR REPLACE attempt SET target=? WHERE seq=? AND route=? AND target=?"},
         {&s.drop_attempts, "DELETE FROM attempt WHERE seq=? AND route=? AND target=?"},
         {&s.add_dead_letter,
          "INSERT INTO dead_letter(id, target, seq, route, grp, redrives, name, rule, bus, forward_to,"
-         " event, delivery, format, attempts, received, dead, reason, cause, last_status,"
-         " last_detail, last_response, body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+         " routed_to, event, delivery, format, attempts, received, dead, reason, cause, last_status,"
+         " last_detail, last_response, body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
          " ON CONFLICT(seq, route, target) DO NOTHING"},
         {&s.drop_dead_letter, "DELETE FROM dead_letter WHERE id=?"},
         {&s.drop_redriven, "DELETE FROM dead_letter WHERE id=? AND grp=0 RETURNING redrives"},
@@ -90,8 +91,8 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
                           " ORDER BY due, seq, route LIMIT ?"},
         {&s.count_range, "SELECT count(*) FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ? AND letter=0"},
         {&s.keys_in_range,
-         "SELECT seq, route FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ?"
-         " AND target=? ORDER BY seq, route"},
+         "SELECT DISTINCT seq, route FROM retry NOT INDEXED WHERE seq BETWEEN ?1 AND ?2"
+         " AND (?3=0 OR target=?3) ORDER BY seq, route"},
         {&s.get_dead_letter, dead + " WHERE d.id=?"},
         {&s.get_attempts, std::string("SELECT ") + attempt_columns +
                               " FROM attempt WHERE seq=? AND route=? AND target=? ORDER BY n"},

@@ -9,7 +9,7 @@ struct Store::Statements {
     Statement begin, commit;
     Statement put_meta, put_target, drop_target, put_mark;
     Statement add_retry, drop_retry, count_parked, drop_parked, hold_key, parked_keys, first_of_key;
-    Statement put_attempt, drop_attempt, drop_attempts;
+    Statement put_attempt, drop_attempt, drop_attempts, move_attempts;
     Statement add_dead_letter, drop_dead_letter, drop_redriven, redrive, forwarded, key_of_dead_letter;
     Statement letters_of_event, erase_letter, erase_attempts;
     Statement get_group, count_groups, add_group, count_in_group, drop_empty_group, put_redrive, drop_redrives;

@@ -79,7 +79,7 @@ Result<void> Store::load()
     }
     EVENTYARD_TRY(rows, Statement::prepare(database_,
                                            "SELECT id, name, kind, cursor, shard, retries, held, delayed,"
-                                           " dead_letters, trusted, rate_full, paused, settled FROM target"));
+                                           " dead_letters, trusted, rate_full, paused, settled, drain FROM target"));
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
         if (!row) break;
@@ -96,6 +96,7 @@ Result<void> Store::load()
         if (!rows.is_null(10)) target.rate_full = rows.time(10);
         target.paused = rows.text(11);
         target.settled = rows.text(12);
+        target.drain = rows.natural(13);
         next_target_ = std::max(next_target_, target.id + 1);
         targets_.emplace(rows.text(1), std::move(target));
     }
@@ -240,7 +241,7 @@ Result<void> Store::write(const std::string& name, Target& target)
         return put
             .bind(target.id, std::string_view(name), std::string_view(target.kind), target.cursor,
                   shard, target.retries, target.held, target.delayed, target.dead_letters,
-                  target.trusted ? 1 : 0, full, std::string_view(target.paused), Blob{target.settled})
+                  target.trusted ? 1 : 0, full, target.drain, std::string_view(target.paused), Blob{target.settled})
             .run();
     };
     const auto with_full = [&](auto shard) {

@@ -86,6 +86,7 @@ private:
         bool trusted = true;
         std::optional<WallTime> rate_full;
         std::string paused;
+        Sequence drain = 0;
         std::string settled;  // encoded
         bool dirty = false;
     };
@@ -114,6 +115,8 @@ private:
     Result<void> on(const TargetKnown& change);
     Result<void> on(const TargetRenamed& change);
     Result<void> on(const TargetPaused& change);
+    Result<void> on(const TargetDraining& change);
+    Result<void> on(const Moved& change);
     Result<void> on(const Routed& change);
     Result<void> on(const Received& change);
     Result<void> on(const JournalMarked& change);

@@ -49,6 +49,7 @@ Result<std::optional<std::int64_t>> Store::drop_retry(DeliveryKey key, const std
     row.due = drop.time(1);
     row.attempts = static_cast<std::uint32_t>(drop.natural(2));
     row.order_key = drop.text(3);
+    row.delay = Duration{drop.integer(4)};
     drop.done();
     count_row(touch(target), row, -1);
     if (!row.order_key.empty()) {
@@ -92,7 +93,7 @@ Result<void> Store::add_retry(const RetryRow& row, std::int64_t target)
         return sql_->add_retry
             .bind(row.key.sequence, row.key.route, target, row.due, row.delay, row.attempts, row.received,
                   Blob{bytes_of(row.event)}, std::string_view(row.rule), row.letter, row.earlier,
-                  row.expires, std::string_view(row.order_key))
+                  row.expires, std::string_view(row.order_key), std::string_view(row.routed_to))
             .run();
     };
     EVENTYARD_CHECK(add());
@@ -120,6 +121,23 @@ Result<void> Store::on(const Retrying& change)
     EVENTYARD_CHECK(add_retry(row, id));
     if (!change.attempt) return {};
     return add_attempt(row.key, id, std::max(1U, row.earlier + row.attempts), *change.attempt);
+}
+
+Result<void> Store::on(const Moved& change)
+{
+    const RetryRow& row = change.row;
+    if (!change.fresh) {
+        EVENTYARD_TRY(was, drop_retry(row.key, change.from));
+        if (!was && row.letter != 0) return {};
+    }
+    const Target* const known = find(row.target);
+    const std::int64_t to = known != nullptr ? known->id : touch(row.target).id;
+    EVENTYARD_CHECK(add_retry(row, to));
+    if (const Target* const from = find(change.from); from != nullptr && !change.fresh)
+        EVENTYARD_CHECK(sql_->move_attempts.bind(to, row.key.sequence, row.key.route, from->id).run());
+    count(change.from, row.rule, static_cast<int>(Ending::moved), 1);
+    count(row.target, row.rule, ledger_moved_in, 1);
+    return {};
 }
 
 Result<void> Store::add_attempt(DeliveryKey key, std::int64_t target, std::uint32_t n,
@@ -175,7 +193,7 @@ Result<void> Store::add_dead_letter(const DeadLetter& dead, const std::string& t
         sql_->add_dead_letter
             .bind(meta_.next_dead_letter, owner, dead.key.sequence, dead.key.route, group, redrives,
                   std::string_view(target), std::string_view(dead.rule), std::string_view(dead.bus),
-                  std::string_view(dead.forward_to), Blob{bytes_of(dead.event)},
+                  std::string_view(dead.forward_to), std::string_view(dead.routed_to), Blob{bytes_of(dead.event)},
                   std::string_view(dead.delivery_id), static_cast<int>(dead.format), dead.attempts,
                   dead.received, dead.dead, std::string_view(dead.reason),
                   std::string_view(dead.cause), dead.last_status,
@@ -303,7 +321,7 @@ Result<void> Store::merge(const std::string& from, const std::string& to)
 
 Result<void> Store::recount_rows(Target& target)
 {
-    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT due, attempts, letter FROM retry WHERE target=?"));
+    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT due, attempts, letter, delay FROM retry WHERE target=?"));
     rows.bind(target.id);
     target.retries = target.held = target.delayed = 0;
     for (;;) {
@@ -313,6 +331,7 @@ Result<void> Store::recount_rows(Target& target)
         row.due = rows.time(0);
         row.attempts = static_cast<std::uint32_t>(rows.natural(1));
         row.letter = rows.integer(2);
+        row.delay = Duration{rows.integer(3)};
         count_row(target, row, 1);
     }
     for (const char* const sql : {"UPDATE parked SET held=0, others=0 WHERE target=?",
@@ -349,7 +368,17 @@ Result<void> Store::regroup(std::int64_t from, std::int64_t to)
 
 Result<void> Store::on(const TargetPaused& change)
 {
-    touch(change.target).paused = change.reason;
+    Target& target = touch(change.target);
+    target.paused = change.reason;
+    target.drain = 0;
+    return {};
+}
+
+Result<void> Store::on(const TargetDraining& change)
+{
+    Target& target = touch(change.target);
+    target.paused = change.reason;
+    target.drain = change.through;
     return {};
 }
 

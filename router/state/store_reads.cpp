@@ -47,6 +47,8 @@ Result<void> collect_ledger(Statement& rows, std::vector<LedgerRow>& ledger)
             ledger.back().replayed = n;
         else if (what == ledger_counted)
             ledger.back().counted = n;
+        else if (what == ledger_moved_in)
+            ledger.back().moved_in = n;
         else if (what >= 0 && what < endings && n > 0)
             ledger.back().ended[static_cast<Ending>(what)] = n;
     }
@@ -74,7 +76,8 @@ Result<StateSnapshot> Store::snapshot()
         position.cursor = effective(target);
         EVENTYARD_TRY(settled, decode_settled(target.settled));
         position.settled = std::move(settled);
-        position.paused = target.paused;
+        (target.drain > 0 ? position.drain_reason : position.paused) = target.paused;
+        position.drain_through = target.drain;
         position.retries = natural(target.retries);
         position.held = natural(target.held);
         position.delayed = natural(target.delayed);
@@ -146,7 +149,7 @@ Result<RowPage> Store::pending_rows(const DeliveryFilter& filter, const RowPosit
                                                        " ORDER BY seq, route, r.target")
                                                           .c_str()));
     rows.bind(std::min(after.key.sequence, sequence_max), after.key.route, after.target);
-    constexpr int more_columns = 12;  // after those of retry_columns
+    constexpr int more_columns = 13;  // after those of retry_columns
     for (std::size_t looked = 0;; ++looked) {
         EVENTYARD_TRY(there, rows.step());
         if (!there) return page;
@@ -155,7 +158,7 @@ Result<RowPage> Store::pending_rows(const DeliveryFilter& filter, const RowPosit
         page.through = {{rows.natural(0), static_cast<std::uint32_t>(rows.natural(1))}, rows.integer(more_columns)};
         if (only != nullptr && page.through.target != only->id) continue;
         RetryRow row = read_retry(rows, rows.text(more_columns + 1));
-        if (filter.takes(row.target, row.rule, row.event, row.received)) page.rows.push_back(std::move(row));
+        if (filter.takes(row.target, row.rule, row.event, row.received, row.addressee())) page.rows.push_back(std::move(row));
     }
 }
 
@@ -202,9 +205,9 @@ Result<std::vector<DeliveryKey>> Store::retry_keys(Sequence first, Sequence last
     EVENTYARD_ASSERT(!open_, "only durable rows count");
     std::vector<DeliveryKey> keys;
     const Target* const known = find(target);
-    if (known == nullptr || known->retries == 0) return keys;
+    if (!target.empty() && (known == nullptr || known->retries == 0)) return keys;
     Statement& rows = sql_->keys_in_range;
-    rows.bind(first, std::min(last, sequence_max), known->id);
+    rows.bind(first, std::min(last, sequence_max), known == nullptr ? std::int64_t{0} : known->id);
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
         if (!row) return keys;

@@ -11,26 +11,72 @@ std::string Book::name(const Event& event, std::uint32_t route)
     return std::to_string(event.stored->sequence) + '/' + std::to_string(route) + " (" + of.rule + " -> " + of.target + ')';
 }
 
-std::optional<Book::Place> Book::find(const Id& event, const std::string& rule, const std::string& target)
+std::optional<Book::Place> Book::find(const Id& event, const std::string& rule, const std::string& id)
 {
     const auto found = events_.find(event);
     if (found == events_.end()) return std::nullopt;
     const StoredEvent& stored = *found->second->stored;
     for (std::uint32_t i = 0; i < stored.routes.size(); ++i) {
         const auto route = stored.version->routes[stored.routes[i]];
-        if (route.rule == rule && route.target == target) return Place{found->second.get(), i};
+        if (route.rule == rule && delivery_id(event, rule, route.target) == id) return Place{found->second.get(), i};
     }
     return std::nullopt;
 }
 
-std::optional<Book::Place> Book::find(const std::string& target, DeliveryKey key)
+std::optional<Book::Place> Book::find(DeliveryKey key)
 {
     const auto found = by_sequence_.find(key.sequence);
-    if (found == by_sequence_.end()) return std::nullopt;
-    const StoredEvent& stored = *found->second->stored;
-    if (key.route >= stored.routes.size()) return std::nullopt;
-    if (stored.version->routes[stored.routes[key.route]].target != target) return std::nullopt;
+    if (found == by_sequence_.end() || key.route >= found->second->stored->routes.size()) return std::nullopt;
     return Place{found->second, key.route};
+}
+
+std::optional<Book::Place> Book::find(const std::string& target, DeliveryKey key)
+{
+    const auto place = find(key);
+    if (!place || own_target(*place) != target) return std::nullopt;
+    return place;
+}
+
+/// The target that its rule named.
+const std::string& Book::own_target(const Place& place)
+{
+    const StoredEvent& stored = *place.event->stored;
+    return stored.version->routes.targets()[stored.version->routes.target(stored.routes[place.route])];
+}
+
+/// Whether `target` has the delivery, as far as can be known; then it is known from now on.
+bool Book::holds(const Place& place, const std::string& target)
+{
+    Delivery& one = place.delivery();
+    if (one.chain.empty()) return own_target(place) == target;
+    if (one.chain_life == life_) return one.chain.back() == target;
+    if (std::find(one.chain.begin(), one.chain.end(), target) == one.chain.end()) return false;
+    one.chain = {target};
+    return true;
+}
+
+void Book::moved(const Moved& change)
+{
+    const auto place = find(change.row.key);
+    if (!place) return violated("a delivery was moved that does not exist: " + std::to_string(change.row.key.sequence));
+    Delivery& one = place->delivery();
+    const std::string what = name(*place->event, place->route);
+    if (!holds(*place, change.from) && !forgetful) violated("delivery " + what + " was moved by '" + change.from + "', which does not have it");
+    if ((one.ended_durable || (one.ended && one.ended_life == life_)) && !forgetful)
+        violated("delivery " + what + " was moved after its end");
+    one.ended.reset();  // a crash has taken it back
+    if (one.chain.empty()) one.chain.push_back(change.from);
+    one.chain.push_back(change.row.target);
+    one.chain_life = life_;
+    one.been.insert(change.row.target);
+    ++ended_now_[change.from];
+    ++moved_in_[change.row.target];
+    coverage_.count("operator: a delivery was moved");
+}
+
+bool Book::moving() const
+{
+    return std::any_of(moving_.begin(), moving_.end(), [](const auto& one) { return one.second > 0; });
 }
 
 // --- a life -----------------------------------------------------------------------------------------
@@ -42,8 +88,12 @@ void Book::begin_life(const StateSnapshot& snapshot)
     ended_now_.clear();
     unsettled_.clear();
     before_.clear();
-    for (const LedgerRow& row : snapshot.ledger)
+    moved_in_.clear();
+    moving_.clear();
+    for (const LedgerRow& row : snapshot.ledger) {
         for (const auto& [ending, n] : row.ended) ended_before_[row.target] += n;
+        moved_in_[row.target] += row.moved_in;
+    }
 }
 
 void Book::publish(Event& event)
@@ -169,10 +219,10 @@ void Book::published(const CommitBatch& batch)
     }
 }
 
-void Book::attempted(const Id& id, const std::string& rule, const std::string& target, const std::string& at)
+void Book::attempted(const Id& event, const std::string& rule, const std::string& id, const std::string& at)
 {
-    const auto place = find(id, rule, target);
-    if (!place) return violated("an attempt at '" + at + "' for a delivery that does not exist: " + rule + " -> " + target);
+    const auto place = find(event, rule, id);
+    if (!place) return violated("an attempt at '" + at + "' for a delivery that does not exist: " + id + " of " + rule);
     Delivery& one = place->delivery();
     const std::string what = name(*place->event, place->route);
     if (!place->event->published)
@@ -188,7 +238,7 @@ void Book::attempted(const Id& id, const std::string& rule, const std::string& t
     if (one.confirmed_life == life_ && !(forgetful && !one.ended))
         violated("delivery " + what + " is repeated although the target took it in this life");
     one.in_flight = true;
-    note_order(*place, target);
+    if (one.been.empty()) note_order(*place, own_target(*place));
     if (one.confirmed_life != 0) coverage_.count("recovery: a delivery was repeated after a crash");
 }
 
@@ -216,7 +266,7 @@ void Book::note_order(const Place& place, const std::string& target)
             if (event == place.event && i >= place.route) break;
             if (stored.version->routes[stored.routes[i]].target != target) continue;
             const Delivery& one = event->deliveries[i];
-            if (!one.ended) before.open.push_back({sequence, i});
+            if (!one.ended && one.been.empty()) before.open.push_back({sequence, i});
         }
     }
     coverage_.count("order: an attempt of an ordered target");
@@ -229,7 +279,7 @@ void Book::check_order(const std::string& target, const std::vector<Change>& unf
         for (const DeliveryKey key : before.open) {
             const auto place = find(target, key);
             const Delivery& one = place->delivery();
-            bool over = one.ended.has_value();
+            bool over = one.ended.has_value() || !one.been.empty();
             for (const Change& change : unflushed)
                 if (const auto* ended = std::get_if<Ended>(&change); ended && ended->target == target && ended->key == key)
                     over = true;
@@ -239,31 +289,32 @@ void Book::check_order(const std::string& target, const std::vector<Change>& unf
     }
 }
 
-void Book::attempt_ended(const Id& id, const std::string& rule, const std::string& target, const std::string& at,
-                         bool took, bool told)
+void Book::attempt_ended(const Id& event, const std::string& rule, const std::string& id, bool took, bool told)
 {
-    const auto place = find(id, rule, target);
+    const auto place = find(event, rule, id);
     if (!place) return;
     Delivery& one = place->delivery();
     if (!std::exchange(one.in_flight, false)) return;  // a copy for a dead-letter target
-    (void)at;
     if (took) {
         ++one.taken;
         ++taken_;
     }
     if (!told) return;
     one.confirmed_life = life_;
-    ++unsettled_[target];
+    const bool known = one.chain.size() < 2 || one.chain_life == life_;
+    one.counted_at = !known ? "" : one.chain.empty() ? own_target(*place) : one.chain.back();
+    if (known) ++unsettled_[one.counted_at];
 }
 
 void Book::handed_over(const std::vector<Change>& changes)
 {
     for (const Change& change : changes) {
+        if (const auto* other = std::get_if<Moved>(&change)) moved(*other);
         const auto* ended = std::get_if<Ended>(&change);
         if (!ended) continue;
-        const auto place = find(ended->target, ended->key);
-        if (!place) {
-            violated("the end of a delivery that does not exist: " + ended->target + ' ' + std::to_string(ended->key.sequence));
+        const auto place = find(ended->key);
+        if (!place || (!holds(*place, ended->target) && !forgetful)) {
+            violated("the end of a delivery that is not there: " + ended->target + ' ' + std::to_string(ended->key.sequence));
             return;
         }
         Delivery& one = place->delivery();
@@ -289,6 +340,7 @@ void Book::handed_over(const std::vector<Change>& changes)
                 one.forward_to = ended->dead_letter->forward_to;
         }
         one.ended = ended->ending;
+        one.ended_at = ended->target;
         one.ended_life = life_;
         one.ended_durable = false;
     }
@@ -297,13 +349,16 @@ void Book::handed_over(const std::vector<Change>& changes)
 void Book::durable(const std::vector<Change>& changes)
 {
     for (const Change& change : changes) {
+        if (const auto* other = std::get_if<Moved>(&change))
+            if (const auto place = find(other->row.key); place && place->delivery().chain.size() > 1)
+                place->delivery().chain.erase(place->delivery().chain.begin());
         const auto* ended = std::get_if<Ended>(&change);
         if (!ended) continue;
-        const auto place = find(ended->target, ended->key);
+        const auto place = find(ended->key);
         if (!place) continue;
         Delivery& one = place->delivery();
         one.ended_durable = true;
-        if (ended->ending == Ending::delivered && one.confirmed_life == life_) --unsettled_[ended->target];
+        if (ended->ending == Ending::delivered && one.confirmed_life == life_ && !one.counted_at.empty()) --unsettled_[one.counted_at];
     }
 }
 
@@ -315,14 +370,18 @@ void Book::check_lane(const Lane& lane, Sequence seen, const std::vector<Change>
     std::uint64_t ended = ended_before_[target] + ended_now_[target];
     for (const Change& change : unflushed)
         if (const auto* one = std::get_if<Ended>(&change); one && one->target == target) ++ended;
+    for (const Change& change : unflushed)
+        if (const auto* one = std::get_if<Moved>(&change); one && one->from == target) ++ended;
     const auto& promised = promised_[target];
-    const auto routed = static_cast<std::uint64_t>(std::distance(promised.begin(), std::upper_bound(promised.begin(), promised.end(), seen)));
+    const auto routed = static_cast<std::uint64_t>(std::distance(promised.begin(), std::upper_bound(promised.begin(), promised.end(), seen))) +
+                        moved_in_[target];
     const Pending pending = lane.pending();
     if (forgetful) return;
     check_order(target, unflushed);
     const std::uint64_t told = pending.sum() + ended;
-    if (told > routed || told + unnamed(target) < routed)
-        violated("the ledger of '" + target + "' does not balance: " + std::to_string(routed) + " routed, " +
+    const auto coming = static_cast<std::uint64_t>(std::max<std::int64_t>(0, moving_[target]));
+    if (told > routed || told + unnamed(target) + coming < routed)
+        violated("the ledger of '" + target + "' does not balance: " + std::to_string(routed) + " routed or moved in, " +
                  std::to_string(ended) + " ended, " + std::to_string(pending.sum()) + " pending");
 }
 
@@ -336,7 +395,8 @@ std::uint64_t Book::unnamed(const std::string& target) const
         for (std::size_t i = 0; i < stored.routes.size(); ++i) {
             const Delivery& one = found->second->deliveries[i];
             const bool ended = one.ended_durable || (one.ended && one.ended_life == life_);
-            if (stored.version->routes[stored.routes[i]].target == target && !ended) ++n;
+            const bool here = stored.version->routes[stored.routes[i]].target == target || one.been.contains(target);
+            if (here && !ended) ++n;
         }
     }
     return n;
@@ -365,24 +425,32 @@ void Book::check_ledger(const std::vector<LedgerRow>& rows)
             ++routed[rule];
             if (hit.contains(event->stored->sequence)) {  // counted as it ended, or not at all
                 ++unsure[rule];
+                for (const std::string& target : one.been) ++unsure[{rule.first, target}];
                 continue;
             }
             if (!one.ended) {
                 violated("delivery " + name(*event, i) + " never ended");
                 continue;
             }
-            ++ended[rule][*one.ended];
+            ++ended[{rule.first, one.ended_at}][*one.ended];
         }
     }
     if (forgetful) return;
     std::map<Rule, LedgerRow> kept;
     for (const LedgerRow& row : rows) kept[{row.rule, row.target}] = row;
     for (const auto& [rule, n] : routed) kept.try_emplace(rule);
+    std::uint64_t moved = 0, moved_in = 0;
     for (const auto& [rule, row] : kept) {
         const std::string who = rule.first + " -> " + rule.second;
         if (row.routed != routed[rule])
             violated("the state counts " + std::to_string(row.routed) + " deliveries routed by " + who + ", the world " +
                      std::to_string(routed[rule]));
+        std::uint64_t over = 0;
+        for (const auto& [ending, n] : row.ended) over += n;
+        if (over > row.routed + row.moved_in || over + unsure[rule] < row.routed + row.moved_in)
+            violated("the state's row of " + who + " does not balance");
+        moved_in += row.moved_in;
+        if (const auto found = row.ended.find(Ending::moved); found != row.ended.end()) moved += found->second;
         for (const auto ending : {Ending::delivered, Ending::dead_lettered, Ending::discarded_operator,
                                   Ending::discarded_retention, Ending::discarded_overflow, Ending::expired,
                                   Ending::damaged, Ending::lost}) {
@@ -393,6 +461,8 @@ void Book::check_ledger(const std::vector<LedgerRow>& rows)
                          std::to_string(ended[rule][ending]));
         }
     }
+    if (moved != moved_in)
+        violated(std::to_string(moved) + " deliveries were moved away, and " + std::to_string(moved_in) + " moved in");
 }
 
 }  // namespace eventyard::sim

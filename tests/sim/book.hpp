@@ -34,6 +34,12 @@ public:
         bool ended_durable = false;
         bool in_flight = false;
         std::string forward_to;                 // of its dead letter
+        std::string ended_at;                   // at which target
+        std::string counted_at;                 // in unsettled_, of confirmed_life
+        // Moved from one target to the next: the last has it. A crash may have taken back moves of its life.
+        std::vector<std::string> chain;
+        std::uint64_t chain_life = 0;
+        std::set<std::string> been;             // ever moved to
     };
     struct Event {
         std::shared_ptr<StoredEvent> stored;
@@ -80,10 +86,12 @@ public:
     void answered_unit(std::uint64_t unit, const Result<CommitResult>& result);
     void published(const CommitBatch& batch);
     /// @returns a reason not to go on; empty: a delivery that may be attempted
-    void attempted(const Id& event, const std::string& rule, const std::string& target, const std::string& at);
+    void attempted(const Id& event, const std::string& rule, const std::string& id, const std::string& at);
     /// @param took, told  the far end has it; the router is told so
-    void attempt_ended(const Id& event, const std::string& rule, const std::string& target, const std::string& at,
-                       bool took, bool told);
+    void attempt_ended(const Id& event, const std::string& rule, const std::string& id, bool took, bool told);
+    /// So many deliveries are on their way to a target, or no more.
+    void moving(const std::string& to, std::int64_t count) { moving_[to] += count; }
+    [[nodiscard]] bool moving() const;
     void handed_over(const std::vector<Change>& changes);
     void durable(const std::vector<Change>& changes);
 
@@ -103,8 +111,12 @@ private:
         std::uint32_t route;
         [[nodiscard]] Delivery& delivery() const { return event->deliveries[route]; }
     };
-    [[nodiscard]] std::optional<Place> find(const Id& event, const std::string& rule, const std::string& target);
+    [[nodiscard]] std::optional<Place> find(const Id& event, const std::string& rule, const std::string& id);
+    [[nodiscard]] std::optional<Place> find(DeliveryKey key);
     [[nodiscard]] std::optional<Place> find(const std::string& target, DeliveryKey key);
+    [[nodiscard]] static const std::string& own_target(const Place& place);
+    [[nodiscard]] bool holds(const Place& place, const std::string& target);
+    void moved(const Moved& change);
     void note_order(const Place& place, const std::string& target);
     void check_order(const std::string& target, const std::vector<Change>& unflushed);
     void publish(Event& event);
@@ -121,6 +133,8 @@ private:
     std::map<std::string, std::vector<Sequence>> promised_;  // published deliveries, by target; ascending
     std::uint64_t life_ = 0, accepted_ = 0, taken_ = 0;
     std::map<std::string, std::uint64_t> ended_before_, ended_now_;  // by target: at start; handed over since
+    std::map<std::string, std::uint64_t> moved_in_;   // by target
+    std::map<std::string, std::int64_t> moving_;      // by target: moves under way to it, of which it may not know yet
     struct Before {  // was attempted with these not over yet, as far as the state has been told
         std::string what;
         std::vector<DeliveryKey> open;

@@ -21,6 +21,7 @@ struct Part {
     std::string of;                         // the delivery's target: another one for a dead-letter copy
     std::string rule;
     Id event;
+    std::string id;                         // as the target is told
 };
 
 /// One request under way.
@@ -80,7 +81,7 @@ private:
         using Token = boost::asio::use_awaitable_t<targets::Executor>;
         Flight flight{context_.name, {}, batch, ++far_.made, far_.clock->steady(), {}};
         for (const targets::Delivery& one : deliveries)
-            flight.parts.push_back({std::string{one.target}, std::string{one.rule}, one.event.id});
+            flight.parts.push_back({std::string{one.target}, std::string{one.rule}, one.event.id, std::string{one.id}});
         const std::uint64_t number = flight.number;
         open_.push_back(number);
         auto start = [this, &flight](auto handler) {

@@ -154,7 +154,7 @@ void World::arrived(Flight& flight)
     if (flight.parts.size() > 1) coverage_.count("batch: a request with many deliveries");
     for (const Part& part : flight.parts) {
         note("request " + std::to_string(flight.number) + " at " + flight.target + ": " + part.rule + " -> " + part.of);
-        book_.attempted(part.event, part.rule, part.of, flight.target);
+        book_.attempted(part.event, part.rule, part.id, flight.target);
     }
 }
 
@@ -182,7 +182,7 @@ void World::answer(std::size_t place, Outcome outcome, bool took)
         const bool told = its.verdict == Verdict::delivered;
         note("request " + std::to_string(flight.number) + ": " + (told ? "delivered" : its.detail));
         if (!disk_.frozen())
-            book_.attempt_ended(part.event, part.rule, part.of, flight.target, took && its.verdict != Verdict::reject, told);
+            book_.attempt_ended(part.event, part.rule, part.id, took && its.verdict != Verdict::reject, told);
     }
     flight.answer(std::move(outcomes));
 }
@@ -296,7 +296,13 @@ void World::operate()
     if (names_.empty()) return;
     const std::string name = *std::next(names_.begin(), static_cast<std::ptrdiff_t>(pick(names_.size())));
     Engine& engine = life_->line->engine();
-    switch (pick(6)) {
+    switch (pick(8)) {
+        case 6:
+            note("drain " + name);
+            coverage_.count("operator: drain");
+            (void)engine.drain(name, "an operator", [](std::uint64_t) {});
+            break;
+        case 7: move_deliveries(name); break;
         case 4:
         case 5: act_on_deliveries(name); break;
         case 0:
@@ -329,7 +335,39 @@ DeliveryDesk::Hooks World::delivery_hooks()
                         const std::function<void(Result<Acted>)>& done) {
         if (!life.line->engine().act(target, what, std::move(picked), done)) done(fail(Errc::not_found, "no such target"));
     };
+    hooks.move = [this, &life](const std::string& from, const std::string& to, std::vector<PickedDelivery> picked,
+                               const std::function<void(Result<Acted>)>& done) {
+        const auto count = static_cast<std::int64_t>(picked.size());
+        const auto over = [this, to, count, done, in = book_.life()](Result<Acted> acted) {
+            if (book_.life() == in) book_.moving(to, -count);
+            done(std::move(acted));
+        };
+        book_.moving(to, count);
+        if (!life.line->engine().move(from, to, std::move(picked), over)) over(fail(Errc::not_found, "no such target"));
+    };
     return hooks;
+}
+
+/// To a target without an order; mostly of one that is paused or orphaned, as the router asks for.
+void World::move_deliveries(const std::string& from)
+{
+    std::vector<std::string> others;
+    for (const TargetSpec& spec : table_.specs)
+        if (spec.name != from && spec.order.order == Order::none) others.push_back(spec.name);
+    if (others.empty()) return;
+    const std::string to = others[pick(others.size())];
+    if (!one_in(4)) (void)life_->line->engine().pause(from, "its deliveries are moved");
+    DeliveryFilter filter;
+    filter.target = from;
+    const std::size_t limit = 1 + pick(40);
+    note("move what waits for " + from + " to " + to);
+    life_->control.push_back([this, filter, to, limit] {
+        life_->deliveries->move(filter, to, "", limit, {"an operator", "a step"}, [this](const Result<DeliveriesActed>& acted) {
+            if (disk_.frozen() || !acted.has_value() || acted->done == 0) return;
+            note("moved " + std::to_string(acted->done));
+            coverage_.count("operator: move");
+        });
+    });
 }
 
 /// All of a target's, those of a rule, or what has waited for a while.

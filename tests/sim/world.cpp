@@ -276,7 +276,7 @@ bool World::drained()
         pending += lane.pending().sum() + lane.uncommitted() + (lane.forwards_waiting() > 0 ? 1 : 0);
         if (seen < life_->journal->synced()) ++pending;
     });
-    return pending == 0 && far_->flights.empty() && life_->journal->stats().queued_bytes == 0;
+    return pending == 0 && !book_.moving() && far_->flights.empty() && life_->journal->stats().queued_bytes == 0;
 }
 
 void World::settle()

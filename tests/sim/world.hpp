@@ -143,6 +143,7 @@ private:
     void lose_state();
     void operate();
     void act_on_deliveries(const std::string& target);
+    void move_deliveries(const std::string& from);
     [[nodiscard]] DeliveryDesk::Hooks delivery_hooks();
     bool send_cursors_first(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
     bool hold_new_cursors(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);

@@ -213,10 +213,23 @@ public:
         return released_;
     }
     std::vector<SegmentInfo> sealed;  // set before use
-    void rewrite(std::string, std::function<bool(const StoredEvent&, std::uint32_t)>,
+    void rewrite(std::string name, std::function<bool(const StoredEvent&, std::uint32_t)> keep,
                  std::function<void(Result<void>)> done) override
     {
+        {
+            const std::lock_guard lock(mutex_);
+            for (const SegmentInfo& segment : sealed)
+                for (Sequence at = segment.first; segment.name == name && at <= segment.last; ++at)
+                    for (std::uint32_t route = 0; route < log_.events[at - 1]->routes.size(); ++route)
+                        if (keep(*log_.events[at - 1], route)) kept_.insert({at, route});
+        }
         done({});
+    }
+    /// What rewritten segments still hold.
+    [[nodiscard]] std::set<DeliveryKey> kept() const
+    {
+        const std::lock_guard lock(mutex_);
+        return kept_;
     }
     const Stats& stats() const noexcept override { return stats_; }
     void stop() override
@@ -257,6 +270,7 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable wake_;
     EventLog log_;
+    std::set<DeliveryKey> kept_;
     std::set<std::string> released_;
     std::function<void(CommitBatchPtr)> listener_;
     RecoveryReport recovery_;

@@ -25,6 +25,7 @@ struct StateModel {
         std::vector<DeliveryKey> settled;
         std::optional<std::uint32_t> shard;
         std::string paused;
+        Sequence drain = 0;
         bool trusted = true;
         std::optional<WallTime> rate_full;
         std::set<std::string> held_keys;
@@ -87,7 +88,7 @@ struct StateModel {
             page.more = page.rows.size() >= limit;
             if (page.more) break;
             page.through = {std::get<0>(at), std::get<1>(at)};
-            if (filter.takes(row.target, row.rule, row.event, row.received)) page.rows.push_back(row);
+            if (filter.takes(row.target, row.rule, row.event, row.received, row.addressee())) page.rows.push_back(row);
         }
         return page;
     }
@@ -108,7 +109,8 @@ struct StateModel {
             one.kind = position.kind;
             one.cursor = cursor(name);
             one.settled = position.settled;
-            one.paused = position.paused;
+            (position.drain > 0 ? one.drain_reason : one.paused) = position.paused;
+            one.drain_through = position.drain;
             one.trusted = position.trusted;
             one.rate_full = position.rate_full;
             std::map<std::string, ParkedKey> parked;
@@ -198,7 +200,27 @@ private:
         position->second.kind = change.kind;
         if (added) position->second.cursor = change.cursor;
     }
-    void on(const TargetPaused& change) { targets[change.target].paused = change.reason; }
+    void on(const TargetPaused& change)
+    {
+        targets[change.target].paused = change.reason;
+        targets[change.target].drain = 0;
+    }
+    void on(const TargetDraining& change)
+    {
+        targets[change.target].paused = change.reason;
+        targets[change.target].drain = change.through;
+    }
+    void on(const Moved& change)
+    {
+        const Key from{change.from, change.row.key}, to{change.row.target, change.row.key};
+        const auto row = retries.find(from);
+        if (row == retries.end() && change.row.letter != 0) return;
+        if (row != retries.end() && change.fresh) complaints.push_back("fresh, but with a retry row");
+        if (row != retries.end()) retries.erase(row);
+        ended[from].push_back(Ending::moved);
+        ended.erase(to);
+        retries.insert_or_assign(to, change.row);
+    }
     void on(const DeadLetterForwarded& change)
     {
         if (const auto found = dead.find(change.id); found != dead.end()) found->second.forward_to.clear();
@@ -327,7 +349,7 @@ public:
             [this, first, last, target, done] {
                 std::vector<DeliveryKey> keys;
                 for (const auto& [key, row] : live_.retries)
-                    if (row.target == target && row.key.sequence >= first && row.key.sequence <= last)
+                    if ((target.empty() || row.target == target) && row.key.sequence >= first && row.key.sequence <= last)
                         keys.push_back(row.key);
                 done(std::move(keys));
             },

@@ -85,6 +85,19 @@ public:
         erased.left = {"/data/exports/state.db"};
         done(event.bytes[0] == 0x01 ? Result<Erased>{erased} : Result<Erased>{fail(Errc::not_found, "no event")});
     }
+    void drain(std::string target, Act act, std::function<void(Result<std::uint64_t>)> done) override
+    {
+        if (target == "gone") return done(fail(Errc::conflict, "not configured"));
+        asked = "drain " + target + " " + act.who + " " + act.why;
+        done(std::uint64_t{17});
+    }
+    void move_deliveries(DeliveryFilter filter, std::string to, bool dry_run, std::string, std::size_t, Act act,
+                         std::function<void(Result<DeliveriesActed>)> done) override
+    {
+        if (to == "nowhere") return done(fail(Errc::not_found, "no target 'nowhere'"));
+        asked = "move " + filter.target + " " + to + " " + filter.rule + " " + act.who + " " + act.why + (dry_run ? " dry" : "");
+        done(DeliveriesActed{4, 1, 0, ""});
+    }
     void audit(std::function<void(Result<AuditReport>)> done) override
     {
         AuditReport report;
@@ -435,6 +448,36 @@ TEST_CASE("pending deliveries are listed by filter and page")
     CHECK(f.backend.pending_filter.delivery == "dlv_abc");
     for (const char* bad : {"?limit=0", "?limit=many", "?older_than=soon", "?id=17", "?after=junk"})
         CHECK(support::http_get(f.port, std::string("/v1/deliveries") + bad).status == 400);
+}
+
+TEST_CASE("a drain says how many are left")
+{
+    Fixture f;
+    const auto drained = support::http_request(f.port, "POST", "/v1/targets/t/drain?reason=new+disk&who=me", "");
+    CHECK(drained.status == 200);
+    CHECK(Json::parse(drained.body) == Json{{"ok", true}, {"left", 17}});
+    CHECK(f.backend.asked.rfind("drain t me new", 0) == 0);
+    CHECK(support::http_request(f.port, "POST", "/v1/targets/gone/drain", "").status == 409);
+}
+
+TEST_CASE("a move names both targets and a reason, and nothing it does not know")
+{
+    Fixture f;
+    const auto post = [&](const std::string& query) {
+        return support::http_request(f.port, "POST", "/v1/targets/old/move" + query, "");
+    };
+    for (const char* bad : {"?why=x", "?to=new", "?to=new&why=x&target=t", "?to=new&why=x&rule=", "?to=new&why=x&dry_run=perhaps",
+                            "?to=new&why=x&limit=0", "?to=new&why=x&all=true"})
+        CHECK(post(bad).status == 400);
+    CHECK(f.backend.asked.empty());
+    CHECK(post("?to=nowhere&why=x").status == 404);
+    const auto moved = post("?to=new&rule=r&who=me&why=gone");
+    CHECK(moved.status == 200);
+    CHECK(f.backend.asked == "move old new r me gone");
+    CHECK(Json::parse(moved.body) == Json{{"moved", 4}, {"in_flight", 1}, {"next", nullptr}});
+    CHECK(Json::parse(post("?to=new&dry_run=true").body) == Json{{"would_move", 4}, {"next", nullptr}});
+    CHECK(f.backend.asked == "move old new  somebody  dry");
+    CHECK(support::http_get(f.port, "/v1/targets/old/move?to=new").status == 405);
 }
 
 TEST_CASE("an act on pending deliveries needs a filter, and a discard a reason")

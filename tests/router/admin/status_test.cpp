@@ -107,6 +107,23 @@ TEST_CASE("a ledger of one cut has what was routed at the cut and how the target
     CHECK(ledger[2].ended.at(Ending::delivered) == 4);
 }
 
+TEST_CASE("what was moved balances at the cut, also to a target that nothing is routed to")
+{
+    TargetStatus a, b;
+    a.name = "a";
+    a.ledger = {{"r", "a", 0, 0, {{Ending::moved, 4}}, 0, 0}};
+    b.name = "b";
+    b.ledger = {{"r", "b", 0, 0, {{Ending::delivered, 1}}, 0, 4}};
+    b.pending.retry = 3;
+    admin::StatusReport report;
+    report.ledger = admin::with_replays(admin::ledger_at_cut({{"r", "a", 4, 0, {{Ending::delivered, 4}}, 0, 0}}, {a, b}));  // read before the move
+    report.targets = {a, b};
+    REQUIRE(report.ledger.size() == 2);
+    CHECK(report.ledger[1].moved_in == 4);
+    CHECK(report.ledger[1].ended.at(Ending::delivered) == 1);
+    CHECK(admin::balance(report).holds());
+}
+
 TEST_CASE("status JSON says what is known, also when an error text is not UTF-8")
 {
     const auto json = nlohmann::json::parse(admin::status_json(sample()));

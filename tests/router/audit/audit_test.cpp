@@ -1,6 +1,7 @@
 // Both equations of the ledger, held and broken.
 #include "router/audit.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "tests/support/fake_journal_lanes.hpp"
@@ -91,6 +92,21 @@ TEST_CASE("an audit adds what was counted before segments went")
     CHECK(run(state).good());
     state.snapshot.ledger[2].counted = 4;
     CHECK(row_of(run(state), "r3").routed_difference() == 1);
+}
+
+TEST_CASE("an audit counts a moved delivery at both targets")
+{
+    AuditState state = balanced();
+    state.retries = {{{"r1", "a"}, 1}, {{"r1", "b"}, 1}};  // one of a's two
+    state.snapshot.ledger[0].ended[Ending::moved] = 1;
+    state.snapshot.ledger.push_back({"r1", "b", 0, 0, {}, 0, 1});
+    CHECK(run(state).good());
+    state.snapshot.ledger.back().moved_in = 2;
+    const AuditReport report = run(state);
+    const auto row = std::find_if(report.rows.begin(), report.rows.end(),
+                                  [](const AuditRow& one) { return one.rule == "r1" && one.target == "b"; });
+    REQUIRE(row != report.rows.end());
+    CHECK(row->balance_difference() == 1);
 }
 
 TEST_CASE("an audit finds what was counted wrongly, lost or delivered without being promised")

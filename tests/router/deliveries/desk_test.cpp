@@ -1,91 +1,11 @@
 // Lists and acts over lanes at work: what is pending wherever it lies, found once and ended once.
-#include "router/delivery_desk.hpp"
-
-#include "tests/router/delivery/engine_fixture.hpp"
+#include "tests/router/deliveries/office.hpp"
 
 using namespace eventyard;
 using namespace eventyard::router;
 using namespace eventyard::router::testing;
 
 namespace {
-
-/// The desk on a thread of its own.
-class Office {
-public:
-    explicit Office(Life& life) : life_(life), desk_(life.journal, life.state, hooks()), thread_([this] { io_.run(); }) {}
-    ~Office()
-    {
-        work_.reset();
-        thread_.join();
-    }
-    /// All pages of a list.
-    std::vector<PendingDelivery> list(const DeliveryFilter& filter = {}, std::size_t limit = 7)
-    {
-        std::vector<PendingDelivery> all;
-        std::string after;
-        do {
-            auto page = ask<DeliveryPage>([&](auto done) { desk_.list(filter, after, limit, done); });
-            REQUIRE(page.has_value());
-            CHECK(page->deliveries.size() <= limit);
-            for (PendingDelivery& one : page->deliveries) all.push_back(std::move(one));
-            after = page->next;
-        } while (!after.empty());
-        return all;
-    }
-    /// All pieces of an act.
-    DeliveriesActed act(DeliveryAct what, const DeliveryFilter& filter, std::size_t limit = 50)
-    {
-        DeliveriesActed sum;
-        do {
-            auto acted = ask<DeliveriesActed>([&](auto done) { desk_.act(what, filter, sum.next, limit, {"me", "a test"}, done); });
-            REQUIRE(acted.has_value());
-            sum.done += acted->done;
-            sum.in_flight += acted->in_flight;
-            sum.held += acted->held;
-            sum.next = acted->next;
-        } while (!sum.next.empty());
-        return sum;
-    }
-    Result<DeliveryPage> page(const std::string& after)
-    {
-        return ask<DeliveryPage>([&](auto done) { desk_.list({}, after, 1, done); });
-    }
-
-private:
-    template <class T, class Ask>
-    Result<T> ask(Ask what)
-    {
-        std::promise<Result<T>> answer;
-        boost::asio::post(io_, [&] { what([&answer](Result<T> got) { answer.set_value(std::move(got)); }); });
-        return answer.get_future().get();
-    }
-    DeliveryDesk::Hooks hooks()
-    {
-        DeliveryDesk::Hooks hooks;
-        hooks.post = [this](std::function<void()> work) { boost::asio::post(io_, std::move(work)); };
-        hooks.views = [this](const std::string& target, std::function<void(std::vector<LaneView>)> done) {
-            life_.engine->views(target, std::move(done));
-        };
-        hooks.act = [this](const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
-                           const std::function<void(Result<Acted>)>& done) {
-            CHECK(life_.engine->act(target, what, std::move(picked), done));
-        };
-        return hooks;
-    }
-
-    Life& life_;
-    boost::asio::io_context io_{1};
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
-    DeliveryDesk desk_;
-    std::thread thread_;
-};
-
-DeliveryFilter of(const std::string& target)
-{
-    DeliveryFilter filter;
-    filter.target = target;
-    return filter;
-}
 
 std::size_t count(const std::vector<PendingDelivery>& all, PendingDelivery::State state)
 {

@@ -33,7 +33,7 @@ TEST_CASE("an event is sent when it says, or after its rule's delay, whichever i
         routing.number = 1;
         routing.routes = {{"r", "t", {}, {}, one.delay, {}, "$.at"}};
         SeededRandom random{1};
-        Lane lane{{"t", {}, 0, 0, 0, {}, 0, {}, false, {}}, LaneLimits{}, random};
+        Lane lane{{"t", {}, 0, 0, 0, {}, 0, {}, false, {}, {}, {}, 0}, LaneLimits{}, random};
         LaneSettings settings;
         lane.configure(&settings);
         Now now{SteadyTime{1h}, WallTime{500'000h}, 1};

@@ -11,7 +11,7 @@ inline const targets::Outcome failed{targets::Verdict::retry, targets::Cause::st
 
 /// A lane and the requests it makes.
 struct Bench {
-    explicit Bench(LaneSettings chosen = {}) : settings(chosen), lane({"t", {}, 0, 0, 0, {}, 0, {}, false, {}}, LaneLimits{}, random)
+    explicit Bench(LaneSettings chosen = {}) : settings(chosen), lane({"t", {}, 0, 0, 0, {}, 0, {}, false, {}, {}, {}, 0}, LaneLimits{}, random)
     {
         lane.configure(&settings);
     }

@@ -45,9 +45,9 @@ struct Round {
         }
         return log;
     }
-    std::set<std::string> released()
+    std::set<std::string> released(ReleaseOptions options = {})
     {
-        SegmentRelease release{journal, state};
+        SegmentRelease release{journal, state, options};
         release.tick();
         std::promise<void> after;  // the state answers in order
         state.needed({}, [&after](const Result<Needed>&) { after.set_value(); });
@@ -84,6 +84,23 @@ TEST_CASE("a segment is let go when every target is past it and no retry needs i
     row.key = {5, 0};
     model.retries[{"a", row.key}] = row;
     CHECK(Round{model}.released() == Names{"two"});
+}
+
+TEST_CASE("a segment is rewritten without losing what was moved to a target that none of its events went to")
+{
+    StateModel model = with({{"a", 20}, {"b", 20}, {"c", 20}});
+    RetryRow row;
+    row.target = "c";
+    row.key = {5, 0};
+    model.retries[{"c", row.key}] = row;
+    Round round{model};
+    ReleaseOptions eager;
+    eager.rewrite_min_bytes = 1;
+    CHECK(round.released(eager) == Names{"two"});
+    std::promise<void> after;  // the state answers in order
+    round.state.submit({}, [&after](const Result<void>&) { after.set_value(); });
+    after.get_future().wait();
+    CHECK(round.journal.kept() == std::set<DeliveryKey>{{5, 0}});
 }
 
 TEST_CASE("a target that a failing state could not store yet keeps its segments")

@@ -1,0 +1,83 @@
+#include "cli/target_moves.hpp"
+
+#include <iostream>
+#include <optional>
+#include <utility>
+
+#include "cli/table.hpp"
+
+namespace eventyard::cli {
+namespace {
+
+using nlohmann::json;
+
+/// Piece by piece; the sums of the answers' numbers.
+std::optional<json> pieces(const AdminOptions& admin, const MoveOptions& options, bool dry_run, int& exit_code)
+{
+    std::string path = "/v1/targets/" + encode(options.from) + "/move?to=" + encode(options.to);
+    for (const auto& [key, value] : {std::pair{"rule", options.rule}, {"id", options.id}, {"older_than", options.older_than},
+                                     {"who", options.who}, {"why", options.why}})
+        if (!value.empty()) path += std::string("&") + key + "=" + encode(value);
+    if (dry_run) path += "&dry_run=true";
+    json sums = json::object();
+    for (json next = ""; !next.is_null();) {
+        const auto answer = ask_or_complain(admin, "POST", path + "&after=" + encode(next.get<std::string>()), exit_code);
+        if (!answer) return std::nullopt;
+        const json told = answer->json();
+        for (const auto& [key, value] : told.items())
+            if (value.is_number()) sums[key] = sums.value(key, std::uint64_t{0}) + value.get<std::uint64_t>();
+        next = told.value("next", json());
+    }
+    return sums;
+}
+
+bool confirmed(std::uint64_t deliveries, const std::string& to)
+{
+    std::cerr << "this moves " << counted(deliveries, "pending delivery") << " to '" << to
+              << "'. Type that number to do it: " << std::flush;
+    std::string typed;
+    std::getline(std::cin, typed);
+    return typed == std::to_string(deliveries);
+}
+
+}  // namespace
+
+int move_deliveries(const AdminOptions& admin, const MoveOptions& options)
+{
+    if (options.from.empty() || options.to.empty()) {
+        std::cerr << "eventyard: targets move needs two targets: whose deliveries, and who is to get them\n";
+        return 2;
+    }
+    if (options.why.empty() && !options.dry_run) {
+        std::cerr << "eventyard: targets move needs --reason, for the log\n";
+        return 2;
+    }
+    int exit_code = 0;
+    if (options.dry_run || !options.yes) {
+        const auto found = pieces(admin, options, true, exit_code);
+        if (!found) return exit_code;
+        const std::uint64_t count = found->value("would_move", std::uint64_t{0});
+        if (options.dry_run) {
+            if (admin.json) std::cout << json{{"would_move", count}}.dump(2) << "\n";
+            else std::cout << "would move " << counted(count, "pending delivery") << "\n";
+            return count > 0 ? 0 : 1;
+        }
+        if (count > 0 && !confirmed(count, options.to)) {
+            std::cerr << "nothing was moved\n";
+            return 1;
+        }
+    }
+    const auto sums = pieces(admin, options, false, exit_code);
+    if (!sums) return exit_code;
+    const std::uint64_t moved = sums->value("moved", std::uint64_t{0}), flying = sums->value("in_flight", std::uint64_t{0});
+    if (admin.json) {
+        std::cout << sums->dump(2) << "\n";
+    } else {
+        std::cout << "moved " << counted(moved, "pending delivery") << " from " << options.from << " to " << options.to;
+        if (flying > 0) std::cout << "; " << grouped(flying) << " in flight stay: move again when their attempts have ended";
+        std::cout << "\n";
+    }
+    return moved > 0 ? 0 : 1;
+}
+
+}  // namespace eventyard::cli
