@@ -24,6 +24,8 @@ public:
 
     /// A delivery of so many bytes came.
     void came(std::size_t bytes) noexcept { came_ += bytes; }
+    /// Rows came whose sizes nobody knows: it is to be measured.
+    void unsure() noexcept { known_ = false; }
     /// Nothing is pending.
     void emptied() noexcept;
     /// The journal is to be asked now; then nothing until measured() or failed().

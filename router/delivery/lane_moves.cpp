@@ -54,6 +54,8 @@ void Lane::expect(const std::vector<DeliveryKey>& keys)
 
 void Lane::take_in(const Now& now, const std::vector<DeliveryKey>& expected, std::vector<RetryRow> rows)
 {
+    came_ += rows.size();
+    if (!rows.empty()) budget_.unsure();
     for (RetryRow& row : rows) {
         expected_.erase(row.key);
         if (watchers_ > 0) touched_.insert(row.key);
