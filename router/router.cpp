@@ -206,19 +206,20 @@ public:
             std::optional<std::vector<LedgerRow>> routed;
             std::vector<EventTotals> events;
             std::function<void(admin::StatusReport)> done;
+            bool in_turn = true;
         };
         const auto cut = std::make_shared<Cut>();
         cut->done = std::move(done);
         const auto whole = [this, cut] {
             if (!cut->targets || !cut->routed) return;
-            turns_.end();
+            if (cut->in_turn) turns_.end();
             admin::StatusReport report = look();
             report.ledger = admin::with_replays(admin::ledger_at_cut(std::move(*cut->routed), *cut->targets));
             report.targets = std::move(*cut->targets);
             report.events = std::move(cut->events);
             cut->done(std::move(report));
         };
-        turns_.take([this, cut, whole] {
+        const auto begin = [this, cut, whole] {
             line_.between_commits([&] {
                 line_.engine().status([this, cut, whole](std::vector<TargetStatus> targets) {
                     asio::post(control_, [cut, whole, targets = std::move(targets)]() mutable {
@@ -238,7 +239,10 @@ public:
                     whole();
                 });
             });
-        });
+        };
+        cut->in_turn = !line_.state().stats().failing;  // or a move that waits for a disk would keep people from seeing why
+        if (cut->in_turn) turns_.take(begin);
+        else begin();
     }
 
     [[nodiscard]] WallTime now() const override { return clock_.wall(); }
@@ -304,6 +308,7 @@ public:
     void move_deliveries(DeliveryFilter filter, std::string to, bool dry_run, std::string after, std::size_t limit, Act act,
                          std::function<void(Result<DeliveriesActed>)> done) override
     {
+        if (line_.state().stats().failing) return done(fail(Errc::unavailable, "state.db cannot be written now; see the log"));
         const RouteTablePtr table = table_.get();
         const auto taker = table->targets.find(to);
         if (taker == table->targets.end()) return done(known(to, false).error());

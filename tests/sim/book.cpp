@@ -301,7 +301,8 @@ void Book::attempt_ended(const Id& event, const std::string& rule, const std::st
     }
     if (!told) return;
     one.confirmed_life = life_;
-    const bool known = one.chain.size() < 2 || one.chain_life == life_;
+    // Where state.db was lost, both may have it.
+    const bool known = one.been.empty() || (!forgetful && (one.chain.size() < 2 || one.chain_life == life_));
     one.counted_at = !known ? "" : one.chain.empty() ? own_target(*place) : one.chain.back();
     if (known) ++unsettled_[one.counted_at];
 }
