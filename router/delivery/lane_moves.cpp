@@ -62,7 +62,6 @@ void Lane::take_in(const Now& now, const std::vector<DeliveryKey>& expected, std
         if (row.delayed()) ++delayed_;
         const SteadyTime due = due_after_load(row.due, row.delay, now.steady, now.wall);
         schedule_.add(std::move(row), due);
-        ++came_;
     }
     for (const DeliveryKey key : expected)
         if (expected_.erase(key) > 0) schedule_.ended(key);
