@@ -61,12 +61,9 @@ int act(const Options& options)
         return 2;
     }
     std::string path = "/v1/targets/" + encode(options.target) + "/" + options.verb;
-    if (options.verb == "pause" && !options.reason.empty()) path += "?reason=" + encode(options.reason);
-    if (options.verb == "drain") {
-        path += "?who=" + encode(options.move.who);
-        if (!options.reason.empty()) path += "&reason=" + encode(options.reason);
-    }
-    if (options.verb == "release" && !options.key.empty()) path += "?key=" + encode(options.key);
+    path += "?who=" + encode(options.move.who);
+    if (!options.reason.empty()) path += "&reason=" + encode(options.reason);
+    if (options.verb == "release" && !options.key.empty()) path += "&key=" + encode(options.key);
     int exit_code = 0;
     const auto answer = ask_or_complain(*options.admin, "POST", path, exit_code);
     if (!answer) return exit_code;
@@ -90,7 +87,7 @@ std::function<int()> setup_targets(CLI::App& app)
     app.add_option("target", options->target, "name of the target");
     app.add_option("to", move.to, "move: the target that is to get what is pending for the other");
     add_act_options(app, move.who, options->reason, "--reason");
-    app.get_option("--who")->description("drain, move: who does this, for the log");
+    app.get_option("--who")->description("who does this, for the log");
     app.get_option("--reason")->description("why: shown in status while it is paused or drains; move wants it, for the log");
     app.add_option("--key", options->key, "release: only this order key, as JSON text, e.g. '\"o-17\"'");
     app.add_option("--rule", move.rule, "move: only of this rule");

@@ -9,46 +9,60 @@ namespace eventyard::router {
 
 namespace asio = boost::asio;
 
-void RouterParts::pause(std::string target, std::string reason, std::function<void(Result<void>)> done)
+namespace {
+
+/// Says in the log who did what, and why, once it is done.
+template <class T>
+std::function<void(Result<T>)> logged(const char* what, const std::string& target, const Act& act, std::function<void(Result<T>)> done)
 {
-    const std::unique_lock lock{engine_mutex_, std::try_to_lock};
-    done(lock ? known(target, line_.engine().pause(target, std::move(reason))) : reloading());
+    return [=, done = std::move(done)](Result<T> result) {
+        if (result.has_value())
+            log::info("delivery", "an operator acts", {{"what", what}, {"target", target}, {"who", act.who}, {"why", act.why}});
+        done(std::move(result));
+    };
 }
 
-void RouterParts::resume(std::string target, std::function<void(Result<void>)> done)
+}  // namespace
+
+void RouterParts::pause(std::string target, Act act, std::function<void(Result<void>)> done)
 {
     const std::unique_lock lock{engine_mutex_, std::try_to_lock};
-    done(lock ? known(target, line_.engine().resume(target)) : reloading());
+    if (!lock) return done(reloading());
+    auto durable = logged<void>("pause", target, act, done);
+    if (!line_.engine().pause(target, act.why, std::move(durable))) done(known(target, false));
+}
+
+void RouterParts::resume(std::string target, Act act, std::function<void(Result<void>)> done)
+{
+    const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+    if (!lock) return done(reloading());
+    if (!line_.engine().resume(target, logged<void>("resume", target, act, done))) done(known(target, false));
 }
 
 void RouterParts::drain(std::string target, Act act, std::function<void(Result<std::uint64_t>)> done)
 {
     const std::unique_lock lock{engine_mutex_, std::try_to_lock};
     if (!lock) return done(reloading().error());
-    auto durable = [target, act, done](std::uint64_t left) {
-        log::info("delivery", "target is to drain", {{"target", target}, {"left", left}, {"who", act.who}, {"why", act.why}});
-        done(left);
-    };
-    if (!served(target)) {
-        const bool orphaned = line_.engine().knows(target);
-        return done(orphaned ? fail(Errc::conflict, "target '" + target + "' is not configured any more: nothing is sent to it")
-                             : known(target, false).error());
-    }
-    if (!line_.engine().drain(target, act.why, std::move(durable))) done(known(target, false).error());
+    if (!line_.engine().knows(target)) return done(known(target, false).error());
+    if (!served(target))
+        return done(fail(Errc::conflict, "target '" + target + "' is not configured any more: nothing is sent to it"));
+    (void)line_.engine().drain(target, act.why, logged<std::uint64_t>("drain", target, act, done));
 }
 
-void RouterParts::retry_now(std::string target, std::function<void(Result<void>)> done)
+void RouterParts::retry_now(std::string target, Act act, std::function<void(Result<void>)> done)
 {
     const std::unique_lock lock{engine_mutex_, std::try_to_lock};
-    done(lock ? known(target, line_.engine().retry_now(target)) : reloading());
+    if (!lock) return done(reloading());
+    logged<void>("retry-now", target, act, done)(known(target, line_.engine().retry_now(target)));
 }
 
-void RouterParts::release_keys(std::string target, std::string order_key,
-                               std::function<void(Result<std::size_t>)> done)
+void RouterParts::release_keys(std::string target, std::string order_key, Act act,
+                      std::function<void(Result<std::size_t>)> done)
 {
     const std::unique_lock lock{engine_mutex_, std::try_to_lock};
     if (!lock) return done(reloading().error());
-    if (!line_.engine().release_keys(target, order_key, done)) done(known(target, false).error());
+    if (!line_.engine().release_keys(target, order_key, logged<std::size_t>("release", target, act, done)))
+        done(known(target, false).error());
 }
 
 void RouterParts::deliveries(DeliveryFilter filter, std::string after, std::size_t limit,

@@ -52,11 +52,11 @@ public:
     [[nodiscard]] WallTime now() const override { return clock_.wall(); }
     [[nodiscard]] std::vector<std::string> not_ready() const override;
     void reload(std::function<void(ReloadResult)> done) override { hooks_.request_reload(std::move(done)); }
-    void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) override;
-    void resume(std::string target, std::function<void(Result<void>)> done) override;
+    void pause(std::string target, Act act, std::function<void(Result<void>)> done) override;
+    void resume(std::string target, Act act, std::function<void(Result<void>)> done) override;
     void drain(std::string target, Act act, std::function<void(Result<std::uint64_t>)> done) override;
-    void retry_now(std::string target, std::function<void(Result<void>)> done) override;
-    void release_keys(std::string target, std::string order_key,
+    void retry_now(std::string target, Act act, std::function<void(Result<void>)> done) override;
+    void release_keys(std::string target, std::string order_key, Act act,
                       std::function<void(Result<std::size_t>)> done) override;
     void deliveries(DeliveryFilter filter, std::string after, std::size_t limit,
                     std::function<void(Result<DeliveryPage>)> done) override;

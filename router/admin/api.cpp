@@ -20,22 +20,22 @@ void act_on_target(Backend& backend, const Request& request, const std::string& 
     const auto done = [respond](Result<void> result) {
         respond(result.has_value() ? Answer{200, dump({{"ok", true}})} : failure(result.error()));
     };
+    Act act = act_of(request);
+    if (act.why.empty()) act.why = query(request, "reason");
     if (verb == "pause") {
-        const std::string reason = query(request, "reason");
-        return backend.pause(name, reason.empty() ? "paused by an operator" : reason, done);
+        if (act.why.empty()) act.why = "paused by an operator";
+        return backend.pause(name, std::move(act), done);
     }
     if (verb == "drain") {
-        Act act = act_of(request);
-        act.why = query(request, "reason");
         if (act.why.empty()) act.why = "by an operator";
         return backend.drain(name, std::move(act), [respond](const Result<std::uint64_t>& left) {
             respond(left.has_value() ? Answer{200, dump({{"ok", true}, {"left", *left}})} : failure(left.error()));
         });
     }
-    if (verb == "resume") return backend.resume(name, done);
-    if (verb == "retry-now") return backend.retry_now(name, done);
+    if (verb == "resume") return backend.resume(name, std::move(act), done);
+    if (verb == "retry-now") return backend.retry_now(name, std::move(act), done);
     if (verb == "release")
-        return backend.release_keys(name, query(request, "key"), [respond](const Result<std::size_t>& released) {
+        return backend.release_keys(name, query(request, "key"), std::move(act), [respond](const Result<std::size_t>& released) {
             respond(released.has_value() ? Answer{200, dump({{"ok", true}, {"released", *released}})}
                                          : failure(released.error()));
         });

@@ -2,7 +2,7 @@
 //
 //     GET  /healthz /readyz /metrics /v1/status /v1/audit
 //     POST /v1/reload
-//     POST /v1/targets/{name}/pause?reason= · /drain?reason= · /resume · /retry-now · /release?key=
+//     POST /v1/targets/{name}/pause?reason= · /drain?reason= · /resume · /retry-now · /release?key= (each with who=, reason=)
 //     POST /v1/targets/{name}/move?to=&dry_run=
 //     GET  /v1/deliveries · POST /v1/deliveries/discard · /v1/deliveries/retry-now
 //     GET  /v1/dead-letters · /v1/dead-letters/groups · /v1/dead-letters/{id} · /v1/redrives[/{id}]
@@ -38,14 +38,14 @@ public:
     /// Why not ready; empty when ready.
     [[nodiscard]] virtual std::vector<std::string> not_ready() const = 0;
     virtual void reload(std::function<void(ReloadResult)> done) = 0;
-    virtual void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) = 0;
-    virtual void resume(std::string target, std::function<void(Result<void>)> done) = 0;
+    virtual void pause(std::string target, Act act, std::function<void(Result<void>)> done) = 0;
+    virtual void resume(std::string target, Act act, std::function<void(Result<void>)> done) = 0;
     /// Brings how many deliveries are left, see Lane::drain(). Errc::conflict: the target is sent nothing.
     virtual void drain(std::string target, Act act, std::function<void(Result<std::uint64_t>)> done) = 0;
-    virtual void retry_now(std::string target, std::function<void(Result<void>)> done) = 0;
+    virtual void retry_now(std::string target, Act act, std::function<void(Result<void>)> done) = 0;
     /// Order keys on hold go on; empty: all. Brings how many.
-    virtual void release_keys(std::string target, std::string order_key,
-                              std::function<void(Result<std::size_t>)> done) = 0;
+    virtual void release_keys(std::string target, std::string order_key, Act act,
+                      std::function<void(Result<std::size_t>)> done) = 0;
     // See DeliveryDesk.
     virtual void deliveries(DeliveryFilter filter, std::string after, std::size_t limit,
                             std::function<void(Result<DeliveryPage>)> done) = 0;

@@ -6,6 +6,7 @@
 
 #include "core/units.hpp"
 #include "router/admin/paths.hpp"
+#include "router/replay_name.hpp"
 
 namespace eventyard::router::admin {
 namespace {
@@ -19,7 +20,7 @@ constexpr std::int64_t act_default = 20'000, act_max = 100'000;
 json to_json(const PendingDelivery& delivery, WallTime now)
 {
     const std::string& addressee = delivery.routed_to.empty() ? delivery.target : delivery.routed_to;
-    json out{{"id", delivery_id(delivery.event, delivery.rule, addressee)},
+    json out{{"id", stored_delivery_id(delivery.event, delivery.rule, addressee)},
              {"event", delivery.event.text()},
              {"sequence", delivery.key.sequence},
              {"rule", delivery.rule},

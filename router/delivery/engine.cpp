@@ -350,21 +350,21 @@ Shard* Engine::find(const std::string& target) const
     return known == known_.end() ? nullptr : shards_[known->second.shard].get();
 }
 
-bool Engine::pause(const std::string& target, std::string reason)
+bool Engine::pause(const std::string& target, std::string reason, std::function<void(Result<void>)> done)
 {
     Shard* const shard = find(target);
-    if (shard) shard->post([target, reason = std::move(reason)](Shard& self) { self.pause(target, reason); });
+    if (shard) shard->post([target, reason = std::move(reason), done = std::move(done)](Shard& self) { self.pause(target, reason, done); });
     return shard != nullptr;
 }
 
-bool Engine::resume(const std::string& target)
+bool Engine::resume(const std::string& target, std::function<void(Result<void>)> done)
 {
     Shard* const shard = find(target);
-    if (shard) shard->post([target](Shard& self) { self.resume(target); });
+    if (shard) shard->post([target, done = std::move(done)](Shard& self) { self.resume(target, done); });
     return shard != nullptr;
 }
 
-bool Engine::drain(const std::string& target, std::string reason, std::function<void(std::uint64_t)> done)
+bool Engine::drain(const std::string& target, std::string reason, std::function<void(Result<std::uint64_t>)> done)
 {
     Shard* const shard = find(target);
     if (shard)
@@ -391,7 +391,7 @@ bool Engine::redrive(const std::string& target, std::vector<RetryRow> rows,
 }
 
 bool Engine::release_keys(const std::string& target, const std::string& order_key,
-                          std::function<void(std::size_t)> done)
+                          std::function<void(Result<std::size_t>)> done)
 {
     Shard* const shard = find(target);
     if (shard)

@@ -81,12 +81,13 @@ public:
     void abandon();
 
     [[nodiscard]] bool knows(const std::string& target) const { return known_.contains(target); }
-    /// Result of these: whether there is such a target.
-    [[nodiscard]] bool pause(const std::string& target, std::string reason);
-    [[nodiscard]] bool resume(const std::string& target);
+    /// Result of these: whether there is such a target. `done`, where there is one, runs when that is durable or cannot be,
+    /// on any thread; not at all when false is returned.
+    [[nodiscard]] bool pause(const std::string& target, std::string reason, std::function<void(Result<void>)> done = nullptr);
+    [[nodiscard]] bool resume(const std::string& target, std::function<void(Result<void>)> done = nullptr);
     /// See Lane::drain(). `done` gets how many deliveries are left when that is durable, on any thread; not at all when
     /// false is returned.
-    [[nodiscard]] bool drain(const std::string& target, std::string reason, std::function<void(std::uint64_t)> done);
+    [[nodiscard]] bool drain(const std::string& target, std::string reason, std::function<void(Result<std::uint64_t>)> done);
     /// Everything that waits for a retry is due now, and a target that looks down is tried at once.
     [[nodiscard]] bool retry_now(const std::string& target);
     /// Gives dead letters another chance, see Lane::redrive(). `done` runs when that is durable, on any
@@ -97,7 +98,7 @@ public:
     /// Keys of an ordered target that are held since a dead letter go on; empty: all. `done` gets how many when that
     /// is durable, on any thread; not at all when false is returned.
     [[nodiscard]] bool release_keys(const std::string& target, const std::string& order_key,
-                                    std::function<void(std::size_t)> done);
+                                    std::function<void(Result<std::size_t>)> done);
 
     /// What lanes have pending that has no row of the state; empty: of all targets. Sorted by name; on an I/O thread.
     void views(const std::string& target, std::function<void(std::vector<LaneView>)> done) const;

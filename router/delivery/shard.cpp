@@ -198,7 +198,7 @@ void Shard::perform(Entry& entry)
         });
     }
     if (const auto read = std::exchange(todo_.rows, std::nullopt)) {
-        flush([self, &entry, read = *read] {  // on the state's thread, everything before is durable
+        flush([self, &entry, read = *read](const Result<void>&) {  // on the state's thread, everything before is durable
             self->place_.state.next_retries(
                 entry.lane.target(), read.after_due, read.after_key, read.limit,
                 [self, &entry](Result<std::vector<RetryRow>> rows) {
@@ -210,7 +210,7 @@ void Shard::perform(Entry& entry)
         });
     }
     if (const auto read = std::exchange(todo_.forwards, std::nullopt)) {
-        flush([self, &entry, read = *read] {
+        flush([self, &entry, read = *read](const Result<void>&) {
             self->place_.state.forwards(
                 entry.lane.target(), read.after_id, read.limit,
                 [self, &entry](Result<std::vector<DeadLetter>> letters) {
@@ -222,7 +222,7 @@ void Shard::perform(Entry& entry)
         });
     }
     for (KeyRead& read : std::exchange(todo_.keys, {})) {
-        flush([self, &entry, read = std::move(read)] {
+        flush([self, &entry, read = std::move(read)](const Result<void>&) {
             self->place_.state.first_of_key(
                 entry.lane.target(), read.order_key,
                 [self, &entry, ticket = read.ticket](Result<std::optional<RetryRow>> row) {
@@ -319,8 +319,8 @@ void Shard::arm_flush()
                       [self = shared_from_this()] { self->flush(); });
 }
 
-/// @param then  runs on the state's thread when everything so far is durable
-void Shard::flush(std::function<void()> then)
+/// @param then  runs on the state's thread when everything so far is durable, or cannot be any more
+void Shard::flush(std::function<void(const Result<void>& durable)> then)
 {
     if (std::exchange(flush_armed_, false)) flush_alarm_->cancel();
     std::vector<std::pair<Entry*, Settled>> settled;
@@ -341,7 +341,7 @@ void Shard::flush(std::function<void()> then)
         std::move(changes),
         [self = shared_from_this(), settled = std::move(settled), to_forward = std::exchange(todo_.to_forward, {}),
          then = std::move(then)](const Result<void>& durable) {
-            if (then) then();
+            if (then) then(durable);
             if (!durable.has_value()) {  // stays uncommitted: the lanes stop at their limit
                 log::error("delivery", "the state could not take what was settled", {{"why", durable.error().what}});
                 return;
@@ -453,7 +453,7 @@ void Shard::finish_stop()
     for (const auto& [name, entry] : entries_) entry->running.reset();
     running_.clear();
     retired_.clear();
-    flush([self = shared_from_this()] {
+    flush([self = shared_from_this()](const Result<void>&) {
         self->post([](Shard& shard) {
             if (std::exchange(shard.stage_, Stage::stopped) == Stage::stopped) return;
             if (const auto done = std::exchange(shard.stopped_, nullptr)) done();

@@ -72,12 +72,12 @@ public:
     void apply(const std::vector<LanePlan>& plans, std::size_t window_bytes, bool reload);
     void on_commit(const CommitBatchPtr& batch);
     void look(const std::vector<std::string>& targets);
-    void pause(const std::string& target, std::string reason);
-    void resume(const std::string& target);
-    void drain(const std::string& target, std::string reason, const std::function<void(std::uint64_t)>& done);
+    void pause(const std::string& target, std::string reason, std::function<void(Result<void>)> done);
+    void resume(const std::string& target, std::function<void(Result<void>)> done);
+    void drain(const std::string& target, std::string reason, std::function<void(Result<std::uint64_t>)> done);
     void retry_now(const std::string& target);
     void release_keys(const std::string& target, const std::string& order_key,
-                      const std::function<void(std::size_t)>& done);
+                      std::function<void(Result<std::size_t>)> done);
     void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
     [[nodiscard]] std::vector<LaneView> views(const std::string& target);
     void drop_copies(const Id& event);
@@ -138,7 +138,7 @@ private:
     void set_wake(Entry& entry, std::optional<SteadyTime> at);
     void arm_wake();
     void arm_flush();
-    void flush(std::function<void()> then = nullptr);
+    void flush(std::function<void(const Result<void>& durable)> then = nullptr);
     void tick();
     void arm_tick();
 

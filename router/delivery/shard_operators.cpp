@@ -17,23 +17,38 @@ const char* text_of(TargetState state) noexcept
     return "orphaned";
 }
 
-void Shard::pause(const std::string& target, std::string reason)
+namespace {
+
+/// Answers with `value` when the flush before it is durable.
+template <class T>
+auto answer(std::function<void(Result<T>)> done, T value)
+{
+    return [done = std::move(done), value = std::move(value)](const Result<void>& durable) {
+        done(durable.has_value() ? Result<T>{value} : Result<T>{durable.error()});
+    };
+}
+
+}  // namespace
+
+void Shard::pause(const std::string& target, std::string reason, std::function<void(Result<void>)> done)
 {
     if (Entry* entry = find(target)) {
         entry->lane.pause(std::move(reason), todo_);
         pump(*entry);
     }
+    flush(std::move(done));
 }
 
-void Shard::resume(const std::string& target)
+void Shard::resume(const std::string& target, std::function<void(Result<void>)> done)
 {
     if (Entry* entry = find(target)) {
         entry->lane.resume(todo_);
         pump(*entry);
     }
+    flush(std::move(done));
 }
 
-void Shard::drain(const std::string& target, std::string reason, const std::function<void(std::uint64_t)>& done)
+void Shard::drain(const std::string& target, std::string reason, std::function<void(Result<std::uint64_t>)> done)
 {
     std::uint64_t left = 0;
     if (Entry* entry = find(target)) {
@@ -42,7 +57,7 @@ void Shard::drain(const std::string& target, std::string reason, const std::func
         left = entry->lane.drain_left();
         pump(*entry);
     }
-    flush([done, left] { done(left); });
+    flush(answer(std::move(done), left));
 }
 
 void Shard::retry_now(const std::string& target)
@@ -54,14 +69,14 @@ void Shard::retry_now(const std::string& target)
 }
 
 void Shard::release_keys(const std::string& target, const std::string& order_key,
-                         const std::function<void(std::size_t)>& done)
+                         std::function<void(Result<std::size_t>)> done)
 {
     std::size_t released = 0;
     if (Entry* entry = find(target)) {
         released = entry->lane.release_keys(order_key, todo_);
         pump(*entry);
     }
-    flush([done, released] { done(released); });
+    flush(answer(std::move(done), released));
 }
 
 void Shard::redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done)
@@ -70,7 +85,7 @@ void Shard::redrive(const std::string& target, std::vector<RetryRow> rows, std::
     if (stage_ != Stage::running || !entry) return done(fail(Errc::cancelled, "target '" + target + "' has no lane now"));
     entry->lane.redrive(now(), std::move(rows), todo_);
     pump(*entry);
-    flush([done = std::move(done)] { done({}); });
+    flush(std::move(done));
 }
 
 /// Of lanes with anything pending that has no row; empty `target`: all of them. What has settled is handed over
@@ -95,7 +110,7 @@ void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedD
     std::vector<DeliveryKey> keys;
     for (const PickedDelivery& one : picked) keys.push_back(one.key);
     entry->lane.watch_rows();
-    flush([=, self = shared_from_this(), keys = std::move(keys), picked = std::move(picked), done = std::move(done)] {
+    flush([=, self = shared_from_this(), keys = std::move(keys), picked = std::move(picked), done = std::move(done)](const Result<void>&) {
         self->place_.state.rows_of(target, keys, [=](Result<std::vector<RetryRow>> rows) {
             self->post([=, rows = std::move(rows)](Shard& shard) mutable {
                 const bool running = shard.stage_ == Stage::running;
@@ -103,10 +118,10 @@ void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedD
                     entry->lane.unwatch_rows();
                     return done(running ? rows.error() : stopping());
                 }
-                const Acted acted = entry->lane.act(shard.now(), what, picked, std::move(*rows), shard.todo_, to);
+                Acted acted = entry->lane.act(shard.now(), what, picked, std::move(*rows), shard.todo_, to);
                 entry->lane.unwatch_rows();
                 shard.pump(*entry);
-                shard.flush([done, acted] { done(acted); });
+                shard.flush(answer(done, std::move(acted)));
             });
         });
     });

@@ -9,6 +9,7 @@
 #include "core/ids.hpp"
 #include "core/time.hpp"
 #include "router/journal/record.hpp"
+#include "router/replay_name.hpp"
 
 namespace eventyard::router {
 
@@ -16,7 +17,7 @@ struct RetryRow;
 
 /// An empty field takes all.
 struct DeliveryFilter {
-    std::string target{}, rule{};
+    std::string target{}, rule{};                // a rule with its replays, or one replay of it by its whole name
     std::string delivery{};                      // its id, as in webhook-id
     Id event{};                                  // nil: any
     WallTime received_before = WallTime::max();  // exclusive
@@ -25,9 +26,9 @@ struct DeliveryFilter {
     [[nodiscard]] bool takes(std::string_view of_target, std::string_view of_rule, const Id& of_event,
                              WallTime received, std::string_view addressee) const
     {
-        return (target.empty() || target == of_target) && (rule.empty() || rule == of_rule) &&
+        return (target.empty() || target == of_target) && (rule.empty() || rule == of_rule || rule == plain_rule(of_rule)) &&
                (event.is_nil() || event == of_event) && received < received_before &&
-               (delivery.empty() || delivery == delivery_id(of_event, of_rule, addressee));
+               (delivery.empty() || delivery == stored_delivery_id(of_event, of_rule, addressee));
     }
 };
 

@@ -300,7 +300,7 @@ void World::operate()
         case 6:
             note("drain " + name);
             coverage_.count("operator: drain");
-            (void)engine.drain(name, "an operator", [](std::uint64_t) {});
+            (void)engine.drain(name, "an operator", [](const Result<std::uint64_t>&) {});
             break;
         case 7: move_deliveries(name); break;
         case 4:

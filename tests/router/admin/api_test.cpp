@@ -25,25 +25,25 @@ public:
     }
     [[nodiscard]] std::vector<std::string> not_ready() const override { return reasons; }
     void reload(std::function<void(ReloadResult)> done) override { done(reload_result); }
-    void pause(std::string target, std::string reason, std::function<void(Result<void>)> done) override
+    void pause(std::string target, Act act, std::function<void(Result<void>)> done) override
     {
         if (target != "a/b") return done(fail(Errc::not_found, "no target '" + target + "'"));
-        asked = "pause " + target + " " + reason;
+        asked = "pause " + target + " " + act.who + " " + act.why;
         done({});
     }
-    void resume(std::string target, std::function<void(Result<void>)> done) override
+    void resume(std::string target, Act act, std::function<void(Result<void>)> done) override
     {
-        asked = "resume " + target;
+        asked = "resume " + target + " " + act.who;
         done({});
     }
-    void release_keys(std::string target, std::string order_key,
+    void release_keys(std::string target, std::string order_key, Act act,
                       std::function<void(Result<std::size_t>)> done) override
     {
         asked = "release " + target + " " + order_key;
         if (target == "gone") return done(fail(Errc::not_found, "no target 'gone'"));
         done(std::size_t{2});
     }
-    void retry_now(std::string target, std::function<void(Result<void>)> done) override
+    void retry_now(std::string target, Act act, std::function<void(Result<void>)> done) override
     {
         asked = "retry " + target;
         done({});
@@ -320,11 +320,11 @@ TEST_CASE("a failed reload is a 422 with the whole report")
 TEST_CASE("targets are paused and resumed by their decoded name")
 {
     Fixture f;
-    CHECK(support::http_post(f.port, "/v1/targets/a%2Fb/pause?reason=night%20shift", "").status == 200);
-    CHECK(f.backend.asked == "pause a/b night shift");
+    CHECK(support::http_post(f.port, "/v1/targets/a%2Fb/pause?reason=night%20shift&who=ann", "").status == 200);
+    CHECK(f.backend.asked == "pause a/b ann night shift");
     CHECK(support::http_post(f.port, "/v1/targets/other/pause", "").status == 404);
     CHECK(support::http_post(f.port, "/v1/targets/x/resume", "").status == 200);
-    CHECK(f.backend.asked == "resume x");
+    CHECK(f.backend.asked == "resume x somebody");
     const auto released = support::http_post(f.port, "/v1/targets/x/release?key=%22o-1%22", "");
     CHECK(released.status == 200);
     CHECK(Json::parse(released.body).at("released") == 2);

@@ -10,7 +10,7 @@ namespace {
 std::uint64_t drain(Life& life, const std::string& target)
 {
     std::promise<std::uint64_t> left;
-    REQUIRE(life.engine->drain(target, "a test", [&left](std::uint64_t count) { left.set_value(count); }));
+    REQUIRE(life.engine->drain(target, "a test", [&left](Result<std::uint64_t> count) { left.set_value(*count); }));
     return left.get_future().get();
 }
 
