@@ -124,7 +124,7 @@ TEST_CASE("a drain finishes what was accepted before, over a kill, and keeps wha
     post(30);
     CHECK(holds(run(daemon, {"targets"}).out, "draining: 40 left (a new disk)"));
     daemon.kill();
-    CHECK(holds(daemon.process().err(), "target is to drain"));
+    CHECK(holds(daemon.process().err(), "what=drain"));
     CHECK(holds(daemon.process().err(), "who=me"));
     daemon.start();
     CHECK(daemon.status().at("targets").at(0).at("draining") == json{{"left", 40}, {"reason", "a new disk"}});

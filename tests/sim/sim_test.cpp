@@ -75,7 +75,7 @@ TEST_CASE("every mistake put in on purpose is found")
         std::uint64_t seeds;  // within which it has to be found
     };
     const Case cases[] = {
-        {Plant::sync_skipped, 20},       {Plant::stale_frame, 1000}, {Plant::sequence_reused, 40},
+        {Plant::sync_skipped, 20},       {Plant::stale_frame, 2000}, {Plant::sequence_reused, 40},
         {Plant::released_unsynced, 20},  {Plant::sync_retried, 200}, {Plant::new_cursor_at_end, 400},
         {Plant::cursor_early, 20},       {Plant::retry_dropped, 60},  {Plant::key_overtaken, 100},
     };
