@@ -80,6 +80,7 @@ struct DeadLetterDesk::Desk : std::enable_shared_from_this<Desk> {
     std::map<std::int64_t, Running> jobs;
     bool loaded = false;
     bool retaining = false;
+    std::string served{};              // the target whose budget was looked after last
     SteadyTime retention_at{};
 
     /// Wraps an answer so that it runs on the desk's thread.
@@ -310,7 +311,7 @@ using Page = Result<DeadLetterPage>;
         if (retention.max_age <= Duration{0} && !sizes) return;
         retaining = true;
         retention_at = now + retention_interval;
-        if (!sizes) return remove_oldest({{}, retention.max_age, 0});
+        if (!sizes) return remove_oldest({{}, 0, retention.max_age, 0});
         state.dead_letter_groups({}, here<Result<std::vector<DeadLetterGroup>>>(
                                          [this, retention, budgets](const Result<std::vector<DeadLetterGroup>>& all) {
                                              std::map<std::string, std::uint64_t> bytes;
@@ -322,21 +323,28 @@ using Page = Result<DeadLetterPage>;
 
     struct Removal {
         std::string target;               // beyond its own budget; empty: of all
+        std::int64_t after_id = 0;
         Duration max_age{0};
         std::uint64_t excess = 0;         // bytes
     };
 
-    /// One target's budget at a time; retention is looked at again at once after it.
-    static Removal next_removal(const DeadLetterRetention& retention, const Budgets& budgets,
-                                const std::map<std::string, std::uint64_t>& bytes)
+    /// One target's budget at a time, in turns with each other and with what is for all; retention is looked at again at
+    /// once after it.
+    Removal next_removal(const DeadLetterRetention& retention, const Budgets& budgets,
+                         const std::map<std::string, std::uint64_t>& bytes)
     {
-        std::uint64_t sum = 0;
-        for (const auto& [target, its] : bytes) {
-            sum += its;
-            const auto budget = budgets.find(target);
-            if (budget != budgets.end() && its > budget->second) return {target, Duration{0}, its - budget->second};
+        for (auto of = bytes.upper_bound(served); of != bytes.end(); ++of) {
+            const auto budget = budgets.find(of->first);
+            if (budget == budgets.end() || of->second <= budget->second) continue;
+            served = of->first;
+            return {served, 0, Duration{0}, of->second - budget->second};
         }
-        return {{}, retention.max_age, retention.max_bytes == 0 ? 0 : sum - std::min(sum, retention.max_bytes)};
+        std::uint64_t sum = 0;
+        for (const auto& [target, its] : bytes) sum += its;
+        const bool wrapped = !served.empty();
+        served.clear();
+        if (wrapped) retention_at = {};  // the others have had no look since
+        return {{}, 0, retention.max_age, retention.max_bytes == 0 ? 0 : sum - std::min(sum, retention.max_bytes)};
     }
 
     /// Ids rise with the time of death, so the oldest come first. A page at a time; the next tick() goes on.
@@ -346,7 +354,13 @@ using Page = Result<DeadLetterPage>;
         filter.limit = page_size;
         filter.bodies = removal.excess > 0;
         filter.target = removal.target;
+        filter.after_id = removal.after_id;
         state.dead_letters(filter, here<Page>([this, removal = std::move(removal)](const Page& page) {
+            if (page.has_value() && page->letters.empty() && page->more) {  // only such as are redriven
+                Removal on = removal;
+                on.after_id = page->through;
+                return remove_oldest(std::move(on));
+            }
             retaining = false;
             if (!page.has_value()) return;
             const bool of_budget = !removal.target.empty();

@@ -20,7 +20,10 @@ void RouteTable::find_budgets()
     gates.clear();
     dead_letter_budgets.clear();
     for (const auto& [name, spec] : targets)
-        if (spec.budget.bytes > 0) dead_letter_budgets[name] = spec.budget.dead_letters;
+        if (spec.budget.bytes > 0) {
+            dead_letter_budgets[name] = spec.budget.dead_letters;
+            if (!spec.renamed_from.empty()) dead_letter_budgets[spec.renamed_from] = spec.budget.dead_letters;
+        }
     const auto& routes = version->routes;
     for (std::uint32_t i = 0; i < routes.size(); ++i) {
         const auto target = targets.find(routes[i].target);

@@ -1,11 +1,14 @@
 #include "router/delivery/budget_meter.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace eventyard::router {
 namespace {
 
 constexpr Duration ask_again = std::chrono::seconds{1};
+constexpr std::uint64_t worth_asking = 16;  // when so large a part of the budget came
 
 }  // namespace
 
@@ -16,6 +19,7 @@ void BudgetMeter::configure(const Budget& budget)
     if (!same) {
         through_ = rows_over_ = 0;
         not_before_ = {};
+        stale_ = asked_;
         if (budget.bytes == 0) over_ = false;
     }
     if (budget_.gate) budget_.gate->closed.store(over_, std::memory_order_relaxed);
@@ -24,6 +28,7 @@ void BudgetMeter::configure(const Budget& budget)
 void BudgetMeter::emptied() noexcept
 {
     known_ = true;
+    stale_ = asked_;
     used_ = 0;
     came_ = came_when_asked_ = 0;
     through_ = rows_over_ = 0;
@@ -33,15 +38,21 @@ void BudgetMeter::emptied() noexcept
 bool BudgetMeter::want_measure(SteadyTime now) noexcept
 {
     if (budget_.bytes == 0 || asked_ || now < not_before_) return false;
-    if (known_ && !over_ && used_ + came_ <= budget_.bytes) return false;
+    if (!due()) return false;
     asked_ = true;
     came_when_asked_ = came_;
     return true;
 }
 
-void BudgetMeter::measured(SteadyTime now, const Excess& excess, std::uint64_t rows)
+bool BudgetMeter::due() const noexcept
+{
+    return !known_ || over_ || used_ + came_ > budget_.bytes || came_ > budget_.bytes / worth_asking;
+}
+
+void BudgetMeter::measured(SteadyTime now, const Excess& excess, std::uint64_t rows, std::uint64_t endable)
 {
     asked_ = false;
+    if (std::exchange(stale_, false)) return;
     not_before_ = now + ask_again;
     known_ = true;
     used_ = excess.bytes + excess.rows_bytes;
@@ -52,23 +63,24 @@ void BudgetMeter::measured(SteadyTime now, const Excess& excess, std::uint64_t r
         through_ = rows_over_ = 0;
         return;
     }
+    // Rows are older than what waits above the position: they end first, and of that only what is too much alone.
     through_ = excess.through;
-    // Rows are older than what waits above the position: when they alone are too much, some of them end, too.
     rows_over_ = 0;
-    if (excess.rows_bytes <= budget_.bytes) return;
-    const double share = static_cast<double>(excess.rows_bytes - budget_.bytes) / static_cast<double>(excess.rows_bytes);
-    rows_over_ = static_cast<std::uint64_t>(std::ceil(static_cast<double>(rows) * share));
+    if (rows == 0 || excess.rows_bytes == 0) return;
+    const double each = static_cast<double>(excess.rows_bytes) / static_cast<double>(rows);
+    const double beyond = static_cast<double>(excess.bytes) + each * static_cast<double>(endable) - static_cast<double>(budget_.bytes);
+    if (beyond > 0) rows_over_ = std::min(endable, static_cast<std::uint64_t>(std::ceil(beyond / each)));
 }
 
 void BudgetMeter::failed(SteadyTime now) noexcept
 {
-    asked_ = false;
+    asked_ = stale_ = false;
     not_before_ = now + ask_again;
 }
 
 std::optional<SteadyTime> BudgetMeter::wake_at() const noexcept
 {
-    if (budget_.bytes == 0 || asked_ || (known_ && !over_ && used_ + came_ <= budget_.bytes)) return std::nullopt;
+    if (budget_.bytes == 0 || asked_ || !due()) return std::nullopt;
     return not_before_;
 }
 

@@ -65,7 +65,7 @@ Forecast forecast(const Outlook& outlook)
     const double shrinks = outlook.rates->ended - outlook.rates->came;
     if (shrinks > 0) out.drains_in = in_seconds(pending / shrinks);
     if (shrinks < 0 && outlook.budget > 0 && outlook.used && *outlook.used < outlook.budget) {
-        const double bytes = static_cast<double>(*outlook.used) / pending * -shrinks;  // a second
+        const double bytes = outlook.mean * -shrinks;  // a second
         if (bytes > 0) sooner(in_seconds(static_cast<double>(outlook.budget - *outlook.used) / bytes), GivenUpBy::budget);
     }
     return out;

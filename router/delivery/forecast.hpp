@@ -54,7 +54,8 @@ struct Outlook {
     std::optional<Duration> max_age;       // what the oldest delivery has left; none: there is none, or it has no limit
     std::optional<Duration> expiry;        // the same, of its rule's expire_after
     std::optional<std::uint64_t> used;     // bytes that wait
-    std::uint64_t budget = 0;              // 0: none
+    std::uint64_t budget = 0;              // beyond it the oldest end; 0: none
+    double mean = 0;                       // bytes of one that came
 };
 [[nodiscard]] Forecast forecast(const Outlook& outlook);
 

@@ -171,7 +171,7 @@ bool Lane::start_fresh(const Now& now, Todo& todo)
     Flight flight = take_fresh();
     if (settings_.order.order == Order::key) {
         flight.order_key = order_key_of(*flight.event, flight.route);
-        if (!flight.order_key.empty() && !in_turn(flight, todo)) return false;
+        if (!flight.order_key.empty() && !in_turn(now, flight, todo)) return false;
     }
     return start_waiting(now, std::move(flight), todo);
 }
@@ -432,6 +432,7 @@ void Lane::redrive(const Now& now, std::vector<RetryRow> rows, Todo& todo)
         todo.changes.emplace_back(Redriven{row});
         schedule_.add(std::move(row), now.steady);
         ++came_;
+        budget_.unsure();
         ++uncommitted_;
         ++unflushed_.count;
     }
@@ -483,7 +484,8 @@ Forecast Lane::outlook(const Now& now) const
     outlook.pending = pending().sum();
     outlook.rates = pace_.rates(now.steady, came_, outlook.pending);
     outlook.used = budget_.used();
-    outlook.budget = budget_.budget().bytes;
+    if (budget_.budget().overflow == Overflow::dead_letter_oldest) outlook.budget = budget_.budget().bytes;
+    outlook.mean = budget_.mean();
     std::optional<WallTime> received;
     std::uint32_t route = 0;
     if (const StoredEvent* const first = window_.oldest(route)) {

@@ -344,7 +344,8 @@ private:
     // Order, in lane_order.cpp.
     [[nodiscard]] const OrderKey& path_of(const std::string& text);
     [[nodiscard]] std::string order_key_of(const StoredEvent& event, std::uint32_t route);
-    bool in_turn(const Flight& flight, Todo& todo);
+    bool in_turn(const Now& now, Flight& flight, Todo& todo);
+    void overflow_parked(const Now& now, Flight& flight, Todo& todo);
     void hold_row(const Flight& flight, Todo& todo);
     void hold_all(const std::string& key, std::vector<KeyOrder::Waiting> waiting, Todo& todo);
     void hold_key(const Now& now, const std::string& key, Todo& todo);
@@ -402,6 +403,7 @@ private:
     json::Document scratch_;
     Health health_;
     BudgetMeter budget_;
+    std::uint64_t ahead_bytes_ = 0;               // of what had settled above the position when the journal was asked
     Pace pace_;
     std::uint64_t came_ = 0;                      // deliveries, since the start
     std::string paused_;

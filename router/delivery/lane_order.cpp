@@ -28,12 +28,15 @@ std::string Lane::order_key_of(const StoredEvent& event, std::uint32_t route)
 }
 
 /// A delivery of the window. False: it waits behind others of its key.
-bool Lane::in_turn(const Flight& flight, Todo& todo)
+bool Lane::in_turn(const Now& now, Flight& flight, Todo& todo)
 {
     switch (keys_.arrive(flight.order_key)) {
         case KeyOrder::Turn::first: return true;
         case KeyOrder::Turn::behind: keys_.wait(flight.order_key, {flight.slot, flight.route, flight.event}); break;
-        case KeyOrder::Turn::hold: hold_row(flight, todo); break;
+        case KeyOrder::Turn::hold:
+            if (budget_.ends_what_is_over()) overflow_parked(now, flight, todo);  // as a row it would be no less
+            else hold_row(flight, todo);
+            break;
     }
     return false;
 }

@@ -7,9 +7,10 @@
 // rules said (expire_after) ends its deliveries. A window's worth ends, then the state comes first: dead
 // letters on their way there stay bounded.
 //
-// A budget says how much may wait, whatever state the target is in. Its oldest deliveries end: rows that are in memory
-// when rows alone are too much, and what the window gives up to the sequence the journal has told. Of an order key that
-// is parked the newer end first: those it parked wait for their turn, as rows.
+// A budget says how much may wait, whatever state the target is in. Its oldest deliveries end: rows that are in memory,
+// and when what is above the position is too much alone, what the window gives up to the sequence the journal has told.
+// What waits behind its order key, as a row, cannot end before its turn: while the target is over its budget, what comes
+// to such a key ends instead of becoming a row.
 #include <algorithm>
 #include <utility>
 
@@ -67,7 +68,7 @@ bool Lane::end_overdue_fresh(const Now& now, Todo& todo)
         return false;
     }
     if (settings_.order.order == Order::key) flight.order_key = order_key_of(*flight.event, flight.route);
-    if (!flight.order_key.empty() && !in_turn(flight, todo)) return true;  // those before it are as old
+    if (!flight.order_key.empty() && !in_turn(now, flight, todo)) return true;  // those before it are as old
     if (over) {
         expire(now, flight, todo);
         return true;
@@ -124,14 +125,15 @@ void Lane::tend_budget(const Now& now, Todo& todo)
         return;
     }
     end_overflow(now, todo);
-    if (budget_.want_measure(now.steady))
-        todo.budget = BudgetRead{{window_.cursor(now.seen), UINT32_MAX}, schedule_.waiting() + held_, settings_.budget.bytes};
+    if (!budget_.want_measure(now.steady)) return;
+    ahead_bytes_ = static_cast<std::uint64_t>(budget_.mean() * static_cast<double>(window_.settled(now.seen).size()));
+    todo.budget = BudgetRead{{window_.cursor(now.seen), UINT32_MAX}, schedule_.waiting() + held_, settings_.budget.bytes + ahead_bytes_};
 }
 
 void Lane::end_overflow(const Now& now, Todo& todo)
 {
     const std::size_t places = gathering_ ? 0 : settings_.concurrency - std::min(settings_.concurrency, requests_);
-    if (budget_.rows_over() > 0 && places > 0) {
+    if (budget_.rows_over() > 0 && places > 0 && room_for_letters()) {
         const std::size_t most = std::min<std::uint64_t>(places, budget_.rows_over());
         for (RetryRow& row : schedule_.take_if(most, [](const RetryRow& one) { return one.letter == 0; })) {
             budget_.ended_row();
@@ -155,20 +157,21 @@ bool Lane::end_overflow_fresh(const Now& now, Todo& todo)
         return true;
     }
     if (settings_.order.order == Order::key) flight.order_key = order_key_of(*flight.event, flight.route);
-    if (!flight.order_key.empty()) {
-        switch (keys_.arrive(flight.order_key)) {
-            case KeyOrder::Turn::first: break;
-            case KeyOrder::Turn::behind: keys_.wait(flight.order_key, {flight.slot, flight.route, flight.event}); return true;
-            case KeyOrder::Turn::hold:  // as a row it would be no less
-                if (settings_.order.hold) hold_key(now, flight.order_key, todo);
-                flight.order_key.clear();
-                break;
-        }
-    }
+    if (!flight.order_key.empty() && !in_turn(now, flight, todo)) return true;
     const RetryRow row = row_of(flight);
     if (expired(now, row.received, row.expires)) expire(now, flight, todo);
     else overflow(now, flight, todo);
     return true;
+}
+
+/// Behind a delivery of its order key that failed.
+void Lane::overflow_parked(const Now& now, Flight& flight, Todo& todo)
+{
+    const std::string key = std::exchange(flight.order_key, {});
+    const RetryRow row = row_of(flight);
+    if (expired(now, row.received, row.expires)) return expire(now, flight, todo);
+    if (settings_.order.hold) hold_key(now, key, todo);
+    overflow(now, flight, todo);
 }
 
 void Lane::overflow(const Now& now, Flight& flight, Todo& todo)

@@ -185,6 +185,8 @@ Answer batch_answer(const Intake& intake, const CommitResult* commit)
     append_durability(out.body, commit);
     out.body += '}';
     if (refused > 0) out.status = accepted > 0 ? 207 : refused_status(intake);
+    if (out.status == 503)
+        for (const ItemOutcome& item : intake.items) out.retry_after = std::max(out.retry_after, item.refusal->retry_after);
     return out;
 }
 

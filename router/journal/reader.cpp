@@ -27,6 +27,20 @@ bool goes_to(const SegmentIndex& index, const IndexedEvent& event, const std::ve
     return !routes.empty();
 }
 
+void add_to(Segment::Share& sum, const Segment::Share& share) noexcept
+{
+    sum.deliveries += share.deliveries;
+    sum.bytes += share.bytes;
+}
+
+Segment::Share share_of(const SegmentIndex& index, const std::string& target)
+{
+    Segment::Share share;
+    for (const RouteCount& route : index.summary().routes)
+        if (route.target == target) add_to(share, {route.count, route.bytes});
+    return share;
+}
+
 std::vector<bool> pairs_of(const SegmentIndex& index, const std::string& target)
 {
     const auto& routes = index.summary().routes;
@@ -492,7 +506,7 @@ Result<Excess> Reader::excess_once(const ExcessRead& request)
         EVENTYARD_TRY(mean, mean_size(segments, request.target));
         excess.rows_bytes = static_cast<std::uint64_t>(mean * static_cast<double>(request.rows));
     }
-    const std::uint64_t limit = request.limit - std::min(request.limit, excess.rows_bytes);
+    const std::uint64_t limit = request.limit;
     const Sequence after = request.after.sequence;
     for (auto at = segments.rbegin(); at != segments.rend(); ++at) {
         const SegmentPtr& segment = *at;
@@ -511,6 +525,13 @@ Result<Excess> Reader::excess_once(const ExcessRead& request)
             }
         }
         const auto add = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
+            if (index.summary().first > after) {  // the segment that is written to: its lock is held, so no walk if need not be
+                const std::uint64_t sum = excess.bytes + share_of(index, request.target).bytes;
+                if (sum <= limit || excess.through != 0) {
+                    excess.bytes = sum;
+                    return;
+                }
+            }
             const std::vector<bool> pairs = pairs_of(index, request.target);
             std::vector<std::uint32_t> routes;
             const auto& events = index.events();
@@ -525,31 +546,30 @@ Result<Excess> Reader::excess_once(const ExcessRead& request)
     return excess;
 }
 
-/// Bytes of a delivery to the target, on average over what is kept; 0: there is none.
+/// Bytes of a delivery to the target, on average over what is kept; when there is none (its rows were moved here), of one
+/// to anybody.
 Result<double> Reader::mean_size(const std::vector<SegmentPtr>& segments, const std::string& target)
 {
-    Segment::Share all;
+    Segment::Share its, all;
     for (const SegmentPtr& segment : segments) {
         {
             const std::lock_guard lock{segment->mutex};
             if (segment->last == 0 || segment->released) continue;
             if (segment->sealed) {
-                const auto share = segment->targets.find(target);
-                if (share == segment->targets.end()) continue;
-                all.deliveries += share->second.deliveries;
-                all.bytes += share->second.bytes;
+                for (const auto& [name, share] : segment->targets) {
+                    if (name == target) add_to(its, share);
+                    add_to(all, share);
+                }
                 continue;
             }
         }
         const auto add = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
-            for (const RouteCount& route : index.summary().routes)
-                if (route.target == target) {
-                    all.deliveries += route.count;
-                    all.bytes += route.bytes;
-                }
+            add_to(its, share_of(index, target));
+            for (const RouteCount& route : index.summary().routes) add_to(all, {route.count, route.bytes});
         };
         EVENTYARD_CHECK(look_into(segment, add));
     }
+    if (its.deliveries > 0) all = its;
     return all.deliveries > 0 ? static_cast<double>(all.bytes) / static_cast<double>(all.deliveries) : 0.0;
 }
 

@@ -49,10 +49,17 @@ TEST_CASE("the journal is asked when more than the budget may wait, once a secon
     bench.lane.on_excess(bench.now, Excess{0, 3'000, 0}, bench.todo);
     CHECK(bench.lane.budget().used() == 3'000);
     bench.pass(1h);
-    bench.offer(7, kilobyte);
+    bench.offer(1, "\"" + std::string(500, 'x') + "\"");
     bench.pump();
     CHECK_FALSE(bench.todo.budget);
-    bench.offer(1, kilobyte);
+    bench.offer(1, "\"" + std::string(500, 'x') + "\"");  // more than a sixteenth of the budget came
+    bench.pump();
+    REQUIRE(bench.todo.budget);
+    bench.todo.budget.reset();
+    bench.lane.on_excess(bench.now, Excess{0, 4'000, 0}, bench.todo);
+    CHECK(bench.lane.budget().used() == 4'000);
+    bench.pass(1s);
+    bench.offer(7, kilobyte);
     bench.pump();
     REQUIRE(bench.todo.budget);
     bench.todo.budget.reset();
@@ -167,6 +174,51 @@ TEST_CASE("a parked key's newer deliveries end where they would become rows, and
     CHECK(bench.lane.keys().on_hold() == (settings.order.hold ? 2 : 0));
 }
 
+TEST_CASE("rows that cannot end before their turn take nothing else along")
+{
+    LaneSettings settings = within(2'000);
+    settings.order.order = Order::key;
+    settings.order.key = "k";
+    settings.retry.backoff_initial = settings.retry.backoff_max = 1h;
+    settings.retry.jitter = false;
+    Bench bench{settings};
+    bench.offer(1, R"({"k":1})");
+    bench.pump();
+    bench.answer({failed});
+    bench.offer(3, R"({"k":1})");  // behind it, as rows
+    bench.pump();
+    CHECK(bench.lane.pending().parked == 3);
+    bench.lane.on_excess(bench.now, Excess{12'000, 100, 0}, bench.todo);  // 3,000 each
+    bench.offer(2, R"({"k":1})");
+    bench.offer(1, R"({"k":2})");
+    CHECK(bench.pump().size() == 1);
+    CHECK(overflowed(bench) == std::vector<Sequence>{5, 6, 1});  // what would have joined them, and what fits no more
+    CHECK(bench.lane.pending().parked == 3);
+    CHECK(bench.lane.in_flight() == 2);  // of the other key, and the next of this one, which is being read
+}
+
+TEST_CASE("what settled above the position does not count, and an answer of before a reload is not used")
+{
+    Bench bench{within(2'000)};
+    bench.offer(2, kilobyte);
+    CHECK(bench.pump().size() == 2);
+    bench.flying.push_back(std::move(bench.flying.front()));
+    bench.flying.erase(bench.flying.begin());
+    bench.answer({taken});  // the second; the first still stands before it
+    bench.todo.budget.reset();
+    bench.lane.on_excess(bench.now, Excess{0, 2'000, 0}, bench.todo);
+    bench.offer(1, kilobyte);
+    bench.pass(1s);
+    bench.pump();
+    REQUIRE(bench.todo.budget);
+    CHECK(bench.todo.budget->limit == 3'000);
+    LaneSettings larger = within(20'000);
+    bench.lane.configure(&larger);
+    bench.lane.on_excess(bench.now, Excess{0, 3'000, 1}, bench.todo);
+    CHECK(bench.lane.budget().over_through() == 0);
+    CHECK_FALSE(bench.lane.budget().over());
+}
+
 TEST_CASE("refuse_new closes the gate while more than the budget waits, also over a reload")
 {
     Bench bench{within(2'000, Overflow::refuse_new)};
@@ -236,7 +288,7 @@ TEST_CASE("a pace is that of the last half minute")
 TEST_CASE("a forecast says when the backlog is gone, or what gives it up first")
 {
     CHECK(forecast({}).drains_in == Duration{0});
-    Outlook outlook{.pending = 100, .rates = Rates{1, 3}, .max_age = 1h, .expiry = std::nullopt, .used = 500, .budget = 1000};
+    Outlook outlook{.pending = 100, .rates = Rates{1, 3}, .max_age = 1h, .expiry = std::nullopt, .used = 500, .budget = 1000, .mean = 5};
     CHECK(forecast(outlook).drains_in == Duration{50s});
     CHECK(forecast(outlook).given_up_in == Duration{1h});
     CHECK(forecast(outlook).given_up_by == GivenUpBy::max_age);

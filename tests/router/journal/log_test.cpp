@@ -91,12 +91,11 @@ TEST_CASE("what a target must give up to keep within a limit is found by the ind
                         deliveries += route == t ? 1 : 0;
                     }
                 wanted.rows_bytes = static_cast<std::uint64_t>(static_cast<double>(all) / static_cast<double>(deliveries) * rows);
-                const std::uint64_t left = limit - std::min(limit, wanted.rows_bytes);
                 for (std::uint64_t n = 200; n > after.sequence; --n) {
                     const auto routes = routes_of(n);
                     if (std::find(routes.begin(), routes.end(), t) == routes.end()) continue;
                     wanted.bytes += body_of(n).size();
-                    if (wanted.through == 0 && wanted.bytes > left) wanted.through = n;
+                    if (wanted.through == 0 && wanted.bytes > limit) wanted.through = n;
                 }
                 const auto excess = (*log)->reader().excess({targets[t], after, rows, limit});
                 REQUIRE(excess.has_value());
