@@ -36,14 +36,14 @@ public:
         asked = "resume " + target + " " + act.who;
         done({});
     }
-    void release_keys(std::string target, std::string order_key, Act act,
+    void release_keys(std::string target, std::string order_key, Act,
                       std::function<void(Result<std::size_t>)> done) override
     {
         asked = "release " + target + " " + order_key;
         if (target == "gone") return done(fail(Errc::not_found, "no target 'gone'"));
         done(std::size_t{2});
     }
-    void retry_now(std::string target, Act act, std::function<void(Result<void>)> done) override
+    void retry_now(std::string target, Act, std::function<void(Result<void>)> done) override
     {
         asked = "retry " + target;
         done({});
