@@ -9,6 +9,7 @@
 #include "cli/admin_client.hpp"
 #include "cli/command.hpp"
 #include "cli/dead_letter_options.hpp"
+#include "cli/pieces.hpp"
 #include "cli/table.hpp"
 #include "core/units.hpp"
 
@@ -96,32 +97,10 @@ int list(const Options& options)
     return 0;
 }
 
-/// Does an act piece by piece; the sums of the answers' numbers.
 std::optional<json> act(const Options& options, const char* verb, int& exit_code)
 {
-    json sums = json::object();
-    for (json next = ""; !next.is_null();) {
-        const auto answer = ask_or_complain(
-            *options.admin, "POST",
-            std::string("/v1/deliveries/") + verb +
-                query_of(options, fmt::format("who={}&why={}&after={}", encode(options.who), encode(options.why),
-                                              encode(next.get<std::string>()))),
-            exit_code);
-        if (!answer) return std::nullopt;
-        const json told = answer->json();
-        for (const auto& [key, value] : told.items())
-            if (value.is_number()) sums[key] = sums.value(key, std::uint64_t{0}) + value.get<std::uint64_t>();
-        next = told.value("next", json());
-    }
-    return sums;
-}
-
-bool confirmed(std::uint64_t deliveries)
-{
-    std::cerr << "this ends " << counted(deliveries, "pending delivery") << " for good. Type that number to do it: " << std::flush;
-    std::string typed;
-    std::getline(std::cin, typed);
-    return typed == std::to_string(deliveries);
+    const std::string by = fmt::format("who={}&why={}", encode(options.who), encode(options.why));
+    return act_in_pieces(*options.admin, std::string("/v1/deliveries/") + verb + query_of(options, by), exit_code);
 }
 
 int which(const char* verb)
@@ -142,7 +121,7 @@ int discard(const Options& options)
             else std::cout << "would discard " << counted(count, "pending delivery") << "\n";
             return count > 0 ? 0 : 1;
         }
-        if (count > 0 && !confirmed(count)) {
+        if (count > 0 && !confirmed("this ends " + counted(count, "pending delivery") + " for good", count)) {
             std::cerr << "nothing was discarded\n";
             return 1;
         }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "cli/pieces.hpp"
 #include "cli/table.hpp"
 
 namespace eventyard::cli {
@@ -11,33 +12,14 @@ namespace {
 
 using nlohmann::json;
 
-/// Piece by piece; the sums of the answers' numbers.
-std::optional<json> pieces(const AdminOptions& admin, const MoveOptions& options, bool dry_run, int& exit_code)
+std::optional<json> move(const AdminOptions& admin, const MoveOptions& options, bool dry_run, int& exit_code)
 {
     std::string path = "/v1/targets/" + encode(options.from) + "/move?to=" + encode(options.to);
     for (const auto& [key, value] : {std::pair{"rule", options.rule}, {"id", options.id}, {"older_than", options.older_than},
                                      {"who", options.who}, {"why", options.why}})
         if (!value.empty()) path += std::string("&") + key + "=" + encode(value);
     if (dry_run) path += "&dry_run=true";
-    json sums = json::object();
-    for (json next = ""; !next.is_null();) {
-        const auto answer = ask_or_complain(admin, "POST", path + "&after=" + encode(next.get<std::string>()), exit_code);
-        if (!answer) return std::nullopt;
-        const json told = answer->json();
-        for (const auto& [key, value] : told.items())
-            if (value.is_number()) sums[key] = sums.value(key, std::uint64_t{0}) + value.get<std::uint64_t>();
-        next = told.value("next", json());
-    }
-    return sums;
-}
-
-bool confirmed(std::uint64_t deliveries, const std::string& to)
-{
-    std::cerr << "this moves " << counted(deliveries, "pending delivery") << " to '" << to
-              << "'. Type that number to do it: " << std::flush;
-    std::string typed;
-    std::getline(std::cin, typed);
-    return typed == std::to_string(deliveries);
+    return act_in_pieces(admin, path, exit_code);
 }
 
 }  // namespace
@@ -54,7 +36,7 @@ int move_deliveries(const AdminOptions& admin, const MoveOptions& options)
     }
     int exit_code = 0;
     if (options.dry_run || !options.yes) {
-        const auto found = pieces(admin, options, true, exit_code);
+        const auto found = move(admin, options, true, exit_code);
         if (!found) return exit_code;
         const std::uint64_t count = found->value("would_move", std::uint64_t{0});
         if (options.dry_run) {
@@ -62,12 +44,12 @@ int move_deliveries(const AdminOptions& admin, const MoveOptions& options)
             else std::cout << "would move " << counted(count, "pending delivery") << "\n";
             return count > 0 ? 0 : 1;
         }
-        if (count > 0 && !confirmed(count, options.to)) {
+        if (count > 0 && !confirmed("this moves " + counted(count, "pending delivery") + " to '" + options.to + "'", count)) {
             std::cerr << "nothing was moved\n";
             return 1;
         }
     }
-    const auto sums = pieces(admin, options, false, exit_code);
+    const auto sums = move(admin, options, false, exit_code);
     if (!sums) return exit_code;
     const std::uint64_t moved = sums->value("moved", std::uint64_t{0}), flying = sums->value("in_flight", std::uint64_t{0});
     if (admin.json) {
