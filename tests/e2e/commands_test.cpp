@@ -8,9 +8,7 @@ namespace {
 
 std::string command(const Daemon& daemon, std::vector<std::string> arguments)
 {
-    arguments.insert(arguments.begin(), EVENTYARD_BINARY);
-    arguments.insert(arguments.end(), {"--admin", daemon.admin_address()});
-    const auto finished = support::run(std::move(arguments));
+    const auto finished = run(daemon, std::move(arguments));
     INFO(finished.err);
     CHECK(finished.exit.code == 0);
     return finished.out;

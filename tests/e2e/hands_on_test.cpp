@@ -26,15 +26,6 @@ json post(const Daemon& daemon, std::uint64_t n)
     return json::parse(answer.body);
 }
 
-support::Finished run(const Daemon& daemon, std::vector<std::string> arguments, const std::string& input = "")
-{
-    arguments.insert(arguments.begin(), EVENTYARD_BINARY);
-    arguments.insert(arguments.end(), {"--admin", daemon.admin_address()});
-    support::ProcessOptions options;
-    options.input = input;
-    return support::run(std::move(arguments), options);
-}
-
 std::uint64_t ended(const Daemon& daemon, const std::string& rule, const char* ending)
 {
     const json status = daemon.status();

@@ -145,6 +145,16 @@ private:
     std::unique_ptr<Process> process_;
 };
 
+/// One command of the binary against the daemon.
+inline support::Finished run(const Daemon& daemon, std::vector<std::string> arguments, const std::string& input = "")
+{
+    arguments.insert(arguments.begin(), EVENTYARD_BINARY);
+    arguments.insert(arguments.end(), {"--admin", daemon.admin_address()});
+    support::ProcessOptions options;
+    options.input = input;
+    return support::run(std::move(arguments), options);
+}
+
 /// A trial receiver in a process of its own.
 class Sink {
 public:

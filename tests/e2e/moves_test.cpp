@@ -7,15 +7,6 @@ using nlohmann::json;
 
 namespace {
 
-support::Finished run(const Daemon& daemon, std::vector<std::string> arguments, const std::string& input = "")
-{
-    arguments.insert(arguments.begin(), EVENTYARD_BINARY);
-    arguments.insert(arguments.end(), {"--admin", daemon.admin_address()});
-    support::ProcessOptions options;
-    options.input = input;
-    return support::run(std::move(arguments), options);
-}
-
 std::string webhook(const std::string& name, const std::string& url)
 {
     return "  " + name + ":\n    webhook: {url: '" + url + "'}\n";
