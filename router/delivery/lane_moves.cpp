@@ -64,7 +64,7 @@ void Lane::take_in(const Now& now, const std::vector<DeliveryKey>& expected, std
         schedule_.add(std::move(row), due);
     }
     for (const DeliveryKey key : expected)
-        if (expected_.erase(key) > 0) schedule_.ended(key);
+        if (expected_.erase(key) > 0) schedule_.unexpect(key);
 }
 
 }  // namespace eventyard::router

@@ -27,20 +27,31 @@ void Schedule::insert(RetryRow row, SteadyTime due)
     entries_.emplace(key, Entry{std::move(row), due});
 }
 
+void Schedule::expect(DeliveryKey key)
+{
+    if (reading_ && !spoiled_) spoil();
+    expected_.insert(key);
+}
+
+/// The running read's answer might lie: ask again.
+void Schedule::spoil()
+{
+    spoiled_ = true;
+    beyond_ += side_.size();
+    side_.clear();
+}
+
 void Schedule::add(RetryRow row, SteadyTime due)
 {
     taken_.erase(row.key);
+    expected_.erase(row.key);
     if (complete_ || Position{row.due, row.key} <= horizon_) {
         insert(std::move(row), due);
         shrink();
     } else if (reading_ && !spoiled_ && held() < 2 * capacity_) {
         side_.insert_or_assign(row.key, Entry{std::move(row), due});
     } else {
-        if (reading_) {  // the answer might lie about this row: ask again
-            spoiled_ = true;
-            beyond_ += side_.size();
-            side_.clear();
-        }
+        if (reading_) spoil();
         ++beyond_;
     }
 }
@@ -50,9 +61,7 @@ void Schedule::shrink()
 {
     if (reading_ && !spoiled_) {
         if (held() <= 2 * capacity_) return;
-        spoiled_ = true;
-        beyond_ += side_.size();
-        side_.clear();
+        spoil();
     }
     while (entries_.size() > capacity_) {
         const auto last = std::prev(by_position_.end());
@@ -136,7 +145,7 @@ void Schedule::hurry(SteadyTime now, WallTime wall)
 
 std::optional<Schedule::Read> Schedule::want_read()
 {
-    if (reading_ || complete_ || entries_.size() > capacity_ / 2) return std::nullopt;
+    if (reading_ || complete_ || !expected_.empty() || entries_.size() > capacity_ / 2) return std::nullopt;
     reading_ = true;
     spoiled_ = false;
     asked_ = capacity_ - entries_.size();

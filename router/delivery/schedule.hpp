@@ -46,8 +46,10 @@ public:
         return rows;
     }
     void ended(DeliveryKey key);
-    /// A row of this key is about to come by add(), or ended() says that it does not; no read brings it before.
-    void expect(DeliveryKey key) { taken_.insert(key); }
+    /// A row of this key is about to come by add(), or unexpect() says that it does not; no read brings it before.
+    void expect(DeliveryKey key);
+    /// It does not come.
+    void unexpect(DeliveryKey key) { expected_.erase(key); }
     /// Takes out one that waits, wherever its row is; the row is still in the state, and was not taken.
     void take_out(DeliveryKey key);
     /// The attempt did not count, the row is as it was.
@@ -79,6 +81,7 @@ private:
 
     RetryRow take(DeliveryKey key);
     void insert(RetryRow row, SteadyTime due);
+    void spoil();
     void shrink();
 
     std::size_t capacity_;
@@ -86,6 +89,7 @@ private:
     std::set<std::pair<SteadyTime, DeliveryKey>> by_due_;
     std::set<Position> by_position_;
     std::set<DeliveryKey> taken_;
+    std::set<DeliveryKey> expected_;     // no read is made meanwhile: its answer might hold them, or not
     std::set<DeliveryKey> ended_;        // since the running read was asked for: its answer may hold them
     std::map<DeliveryKey, Entry> side_;  // beyond the horizon, written since the running read was asked for
     Position horizon_{WallTime::min(), {}};  // a clock may have stood before 1970

@@ -97,6 +97,33 @@ TEST_CASE("a retry that ends while the state is read does not come back with the
     CHECK(schedule.waiting() == 2);
 }
 
+TEST_CASE("what is expected and does not come leaves alone what is there already")
+{
+    Schedule schedule{4, 10};
+    const auto first = schedule.want_read();
+    REQUIRE(first);
+    schedule.expect({3, 0});  // a row that waits in the state since an earlier move
+    schedule.expect({99, 0});
+    CHECK(!schedule.want_read());
+    std::vector<RetryRow> page;
+    for (Sequence n = 1; n <= 4; ++n) page.push_back(row(n, w0 + 1s, 1s));
+    schedule.took(page, s0, w0);  // of before: it might hold what comes, or not
+    CHECK(schedule.held() == 0);
+    CHECK(!schedule.want_read());
+    schedule.unexpect({3, 0});
+    schedule.add(row(99, w0, 0s), s0);
+    const auto again = schedule.want_read();
+    REQUIRE(again);
+    CHECK(again->after_due == first->after_due);
+    page.insert(page.begin(), row(99, w0, 0s));
+    page.resize(again->limit);
+    schedule.took(page, s0, w0);
+    CHECK(schedule.waiting() == 11);
+    std::set<Sequence> due;
+    while (const auto one = schedule.take(s0 + 1min)) due.insert(one->key.sequence);
+    CHECK(due.contains(3));
+}
+
 TEST_CASE("a start reads the rows of the state and clamps their waits")
 {
     Schedule schedule{4, 3};
