@@ -7,6 +7,11 @@
 #include "router/replay_name.hpp"
 
 namespace eventyard::router {
+namespace {
+
+constexpr Duration look_for_drained = std::chrono::milliseconds{50};
+
+}  // namespace
 
 Lane::Lane(LaneStart start, LaneLimits limits, Random& random)
     : target_(std::move(start.target)), limits_(limits), random_(random), ages_(start.ages),
@@ -455,6 +460,7 @@ std::optional<SteadyTime> Lane::wake_at(const Now& now) const
     };
     if (read_not_before_ != SteadyTime{}) at(read_not_before_);
     at(overdue_at_);
+    if (drain_through_ && configured_ && drain_left() == 0) at(now.steady + look_for_drained);  // others' commits move it to its mark
     if (settings_.budget.bytes > 0) at(budget_.wake_at());
     if (!sends()) return wake;
     at(token_at_);

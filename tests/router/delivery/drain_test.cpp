@@ -1,5 +1,5 @@
 // Targets that drain: what was accepted before goes out, what comes later waits, and then they are paused.
-#include "tests/router/delivery/engine_fixture.hpp"
+#include "tests/router/delivery/lane_bench.hpp"
 
 using namespace eventyard;
 using namespace eventyard::router;
@@ -56,6 +56,21 @@ TEST_CASE("a drain sends what was accepted before, however far behind and in ret
     check_model(life.state.durable());
 }
 
+TEST_CASE("a target that nothing is left of is looked at until its thread has come to the mark")
+{
+    Bench bench;
+    bench.now.seen = 3;
+    bench.lane.drain(5, "a test", bench.todo);  // two commits are on their way to its thread, neither for this target
+    bench.pump();
+    CHECK(bench.lane.paused().empty());
+    const auto wake = bench.lane.wake_at(bench.now);
+    REQUIRE(wake);
+    bench.now.seen = 5;
+    bench.pass(*wake - bench.now.steady);
+    bench.pump();
+    CHECK(bench.lane.paused() == "drained: a test");
+}
+
 TEST_CASE("a drain goes on after a restart, and one that nothing is left of pauses at once")
 {
     const auto far = std::make_shared<Receiver>();
@@ -66,7 +81,7 @@ TEST_CASE("a drain goes on after a restart, and one that nothing is left of paus
         Life life;
         life.start({spec("t", far), spec("idle", far)});
         send(life, version(1, {"t"}), {0}, 150);
-        REQUIRE(eventually([&] { return far->attempts == 8; }));
+        REQUIRE(eventually([&] { return far->attempts == 8 && life.status("t").pending.sum() == 150; }));
         CHECK(drain(life, "t") == 150);
         CHECK(drain(life, "idle") == 0);
         CHECK(life.status("idle").state == TargetState::paused);
