@@ -198,7 +198,13 @@ bool ReplayDesk::tick(const RouteTablePtr& table)
         const SteadyTime now = clock_.steady();
         if (const auto wait = waits_.find(job.id); wait != waits_.end() && now < wait->second) continue;
         waits_.erase(job.id);
+        committed_ = false;
         auto advanced = advance(job, *table);
+        if (committed_) unsaved_.insert(job.id);
+        // The next batch stores where the last one ended. Where none follows at once that is stored now: a start looks for
+        // the last batch in the journal, which lets go of it when it is delivered.
+        const bool follows = committed_ && advanced.has_value() && *advanced;
+        if (!follows && unsaved_.erase(job.id) > 0) (void)save(job);
         if (advanced.has_value()) {
             more = more || *advanced;
         } else {
@@ -395,6 +401,7 @@ Result<void> ReplayDesk::commit(ReplayJob& job, Run& run)
     const auto result = committed.get();
     if (!result.has_value()) return result.error();
     job.next = 0;
+    committed_ = true;
     return {};
 }
 

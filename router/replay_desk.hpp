@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,8 @@ private:
     const std::string directory_;
     // The ticking thread only.
     std::map<std::int64_t, std::unique_ptr<Run>> runs_;
+    bool committed_ = false;                    // a batch, in this step
+    std::set<std::int64_t> unsaved_;            // their files do not say that the last batch was committed
     std::map<std::int64_t, SteadyTime> waits_;  // of those that cannot go on now
 
     mutable std::mutex mutex_;  // what follows

@@ -175,6 +175,23 @@ TEST_CASE("a replay that is killed again and again goes on: nothing is left out,
     CHECK(daemon.terminate().code == 0);
 }
 
+TEST_CASE("a replay that waits has stored where it is: a start need not find its last batch in the journal")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure(settings(directory), both_rules);
+    daemon.start();
+    post(daemon, 1, 100);
+    daemon.settle();
+    REQUIRE(support::http_post(daemon.admin(), "/v1/replays?rule=new&per_second=1", "").status == 200);
+    CHECK(eventually([&] {
+        const json stored = json::parse(support::read_text(directory.file("data/replays/1.json")), nullptr, false);
+        return stored.is_object() && stored.at("events") > 0 && stored.at("next") == 0;
+    }));
+    REQUIRE(support::http_post(daemon.admin(), "/v1/replays/1/cancel", "").status == 200);
+    CHECK(daemon.terminate().code == 0);
+}
+
 TEST_CASE("the archive keeps what its pattern asks for, also what no rule matches, and not more than it may")
 {
     TempDir directory;
