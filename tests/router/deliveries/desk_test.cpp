@@ -24,6 +24,7 @@ TEST_CASE("a list has what is pending in memory, on disk, in flight and in retry
     Life life;
     TargetSpec later = spec("failing", failing);
     later.retry.backoff_initial = later.retry.backoff_max = 10min;
+    later.retry.jitter = false;  // or one in a few hundred would be due at once
     later.breaker.failures = 100'000;
     life.start({spec("slow", slow), later, spec("well", well)});
     send(life, version(1, {"slow", "failing", "well"}), {0, 1, 2}, 300);  // more than a window
@@ -138,6 +139,7 @@ TEST_CASE("retries picked by hand are due now, in memory or not, and stay so ove
         Life life;
         TargetSpec one = spec("t", far);
         one.retry.backoff_initial = one.retry.backoff_max = 10min;
+        one.retry.jitter = false;
         one.breaker.failures = 100'000;
         life.start({one});
         send(life, version(1, {"t", "t"}), {0, 1}, 100);  // more rows than memory holds

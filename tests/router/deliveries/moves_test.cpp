@@ -42,6 +42,7 @@ TEST_CASE("what a paused target has pending, in memory, on disk and in retry, go
     Life life;
     TargetSpec giver = spec("from", from);
     giver.retry.backoff_initial = giver.retry.backoff_max = 10min;
+    giver.retry.jitter = false;
     giver.breaker.failures = 100'000;
     life.start({giver, spec("to", to)});
     const auto routing = version(1, {"from", "to"});
@@ -168,6 +169,7 @@ TEST_CASE("keys of an ordered target are free again once all that waited is move
     giver.order.order = Order::key;
     giver.order.key = "$.n";
     giver.retry.backoff_initial = giver.retry.backoff_max = 10min;
+    giver.retry.jitter = false;
     life.start({giver, spec("to", to)});
     send(life, version(1, {"from", "to"}), {0}, 100);  // all of one key
     REQUIRE(eventually([&] { return life.status("from").pending.parked == 99; }));

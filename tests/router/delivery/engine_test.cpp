@@ -119,6 +119,7 @@ TEST_CASE("retries of a dead target that are too old end together, not one a pro
         one.breaker.failures = one.breaker.connect_failures = 1000;
         one.retry.backoff_initial = 10min;
         one.retry.backoff_max = 10min;
+        one.retry.jitter = false;
         life.start({one});
         send(life, version(1, {"a"}), {0}, 200);
         REQUIRE(eventually([&] { return life.state.durable().retries.size() == 200; }));
