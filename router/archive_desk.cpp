@@ -130,6 +130,7 @@ Result<ArchiveDesk::ErasedFiles> ArchiveDesk::erase(const Id& event)
 {
     ErasedFiles erased;
     for (auto& [bus, archive] : archives_) {
+        erased.unread.insert(erased.unread.end(), archive.unread().begin(), archive.unread().end());
         for (const ArchiveFilePtr& file : std::vector<ArchiveFilePtr>{archive.files()}) {
             const auto held = archive.erase(file, event);
             if (held.has_value()) erased.files += *held ? 1 : 0;

@@ -38,7 +38,7 @@ public:
     /// Leaves the event's body out of all files that hold it, durably. Where tick() comes.
     struct ErasedFiles {
         std::uint64_t files = 0;
-        std::vector<std::string> unread;  // may hold it, but their blocks are damaged
+        std::vector<std::string> unread;  // may hold it, but they are damaged
     };
     Result<ErasedFiles> erase(const Id& event);
 

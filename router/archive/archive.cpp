@@ -50,9 +50,13 @@ Result<BusArchive> BusArchive::open(Disk& disk, const std::string& root, const s
             return ArchiveFilePtr{std::make_shared<const ArchiveFile>(ArchiveFile{path, bytes, std::move(footer)})};
         };
         auto file = look();
-        if (file.has_value()) archive.insert(std::move(*file));
-        else log::error("archive", "an archive file cannot be read: its events cannot be replayed",
-                        {{"file", path}, {"error", file.error().what}});
+        if (file.has_value()) {
+            archive.insert(std::move(*file));
+            continue;
+        }
+        archive.unread_.push_back(path);
+        log::error("archive", "an archive file cannot be read: its events cannot be replayed",
+                   {{"file", path}, {"error", file.error().what}});
     }
     const std::string marker = archive.directory_ + "/through";
     if (disk.exists(marker)) {
@@ -90,15 +94,22 @@ Result<bool> BusArchive::erase(const ArchiveFilePtr& file, const Id& event)
     // An id says when the event was received: only the blocks of that moment are looked into.
     const WallTime from = time_of(event), before = from + std::chrono::milliseconds{1};
     bool found = false, whole = false;
+    Result<void> unreadable;
     for (std::size_t i = 0; i < footer.blocks.size(); ++i) {
         if (footer.blocks[i].to < from || footer.blocks[i].from >= before) continue;
-        EVENTYARD_TRY(events, read_archive_block(*source, footer, i));
-        for (const ArchivedEvent& one : events) {
+        const auto events = read_archive_block(*source, footer, i);
+        if (!events.has_value()) {
+            if (events.error().code != Errc::corrupt) return events.error();
+            unreadable = events.error();
+            continue;
+        }
+        for (const ArchivedEvent& one : *events) {
             if (one.event.id != event) continue;
             found = true;
             whole = whole || !is_erased(one.event);
         }
     }
+    if (!whole && !unreadable.has_value()) return unreadable.error();
     if (!whole) return found;
     EVENTYARD_TRY(draft, begin(file->path, footer.store));
     for (std::size_t i = 0; i < footer.blocks.size(); ++i) {

@@ -63,8 +63,10 @@ public:
 
     Result<std::unique_ptr<ArchiveDraft>> begin(Sequence first, Sequence last);
     Result<void> finish(ArchiveDraft& draft, Sequence first, Sequence last);
-    /// Rewrites the file without the event's body, if it holds it; whether it does. Errc::corrupt: a block that might
-    /// hold it cannot be read. Of other blocks that cannot be read nothing is left.
+    /// Files that could not be read at the start: nobody knows what they hold.
+    [[nodiscard]] const std::vector<std::string>& unread() const noexcept { return unread_; }
+    /// Rewrites the file without the event's body, if it holds it; whether it does. Errc::corrupt: it was not found, and a
+    /// block that might hold it cannot be read. Of blocks that cannot be read a rewrite leaves nothing.
     /// @param file  one of files()
     Result<bool> erase(const ArchiveFilePtr& file, const Id& event);
     /// Durable.
@@ -88,6 +90,7 @@ private:
     Id store_;
     Sequence through_ = 0;
     std::vector<ArchiveFilePtr> files_;
+    std::vector<std::string> unread_;
 };
 
 }  // namespace eventyard::router

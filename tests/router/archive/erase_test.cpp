@@ -80,6 +80,31 @@ TEST_CASE("an archive file is rewritten without the body of one event")
     CHECK(filled.disk->paths().size() == 1);
 }
 
+TEST_CASE("a damaged block keeps an erase from no other, and files that cannot be read are named")
+{
+    Filled filled;
+    auto archive = filled.open();
+    const ArchiveFile file = *archive.files().front();
+    {
+        auto opened = filled.disk->open(file.path, OpenMode::read_write);
+        REQUIRE(opened.has_value());
+        REQUIRE((*opened)->write_at(file.footer.blocks[1].offset + 9, {"damage"}).has_value());
+        auto other = filled.disk->open("/archive/orders/00000000000000000901-00000000000000000999-x.eya", OpenMode::create_new);
+        REQUIRE(other.has_value());
+        REQUIRE((*other)->write_at(0, {"no archive"}).has_value());
+    }
+    const std::uint64_t lost = file.footer.blocks[1].first;
+    archive = filled.open();
+    REQUIRE(archive.unread().size() == 1);
+    CHECK(archive.unread().front().ends_with("-x.eya"));
+    CHECK(archive.erase(archive.files().front(), filled.events[lost - 1].id).error().code == Errc::corrupt);
+    CHECK(archive.erase(archive.files().front(), filled.events[lost - 2].id).value());  // the last of the block before
+    auto opened = filled.disk->open(archive.files().front()->path, OpenMode::read);
+    const auto first = read_archive_block(**opened, archive.files().front()->footer, 0);
+    REQUIRE(first.has_value());
+    CHECK(first->at(lost - 2).event.body == erased_body);
+}
+
 TEST_CASE("power that goes while an archived event is erased leaves the former file or the new one")
 {
     SeededRandom random{11};
