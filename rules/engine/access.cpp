@@ -133,11 +133,6 @@ void Access::add_negatives(std::uint32_t position, const std::vector<std::uint32
     ++keys_;
 }
 
-void Access::add_excluded(const Predicates& predicates, std::uint32_t position, std::uint32_t predicate, Ref ref)
-{
-    hashed_.emplace_back(mix(exact_hash(position, predicates, predicate), excluded_seed), ref);
-}
-
 void Access::finish()
 {
     std::size_t bits = 64;

@@ -44,6 +44,8 @@ class Access {
 public:
     static constexpr std::uint32_t none = UINT32_MAX;
     static constexpr Ref single = 1U << 31;
+    /// Of a key whose predicate the rules exclude.
+    static constexpr Ref excluding = 1U << 30;
     /// Paths after the first by which rules under one predicate are told apart.
     static constexpr std::uint32_t levels_max = 3;
 
@@ -65,10 +67,9 @@ public:
     Ref add_node(const std::vector<std::uint32_t>& programs, const std::vector<Branching>& branchings);
     /// `only`: the rule that asks for nothing but this key's predicate, or none.
     void add_key(const Predicates& predicates, std::uint32_t position, const Key& key, Ref ref, std::uint32_t only);
-    /// Rules that ask for nothing but a value at the position that is none of a few; ascending.
+    /// Rules that ask for nothing but a value at the position for which some predicates do not hold; ascending.
+    /// The keys of those predicates are added with refs that are `excluding`.
     void add_negatives(std::uint32_t position, const std::vector<std::uint32_t>& rules);
-    /// The programs of those rules that such a value excludes.
-    void add_excluded(const Predicates& predicates, std::uint32_t position, std::uint32_t predicate, Ref ref);
     void add_branch(const Predicates& predicates, Ref node, std::uint32_t position, std::uint32_t predicate, Ref ref);
     void set_always(Ref ref) { always_ = ref; }
     void add_absent(std::uint32_t position, Ref ref) { absent_.push_back({position, ref}); }
@@ -77,14 +78,10 @@ public:
 
     // ---- asking
     /// Tells the visitor what the leaf's value touches: found(ref, leaf), decided(rule) where that is all
-    /// the rule asks for, negatives(rules, count, leaf) where any value but those excluded() finds is.
+    /// the rule asks for; last, where any value will do, negatives(rules, count): all but those that what
+    /// was found excludes.
     template <class Visitor>
     void touch(const Verification& at, std::uint32_t leaf, Visitor& visitor) const;
-    template <class Found>
-    void excluded(const Verification& at, std::uint32_t leaf, const Found& found) const
-    {
-        probe(mix(exact_hash(at.selection.leaves()[leaf].position, at.leaf(leaf)), excluded_seed), found);
-    }
     /// Announces the look-ups of touch().
     void prefetch(const Verification& at, std::uint32_t leaf) const;
     /// What is touched whatever the event holds, or because it lacks something.
@@ -147,10 +144,11 @@ private:
             if (slots_[at].tag == tag) found(slots_[at].ref);
     }
     Path& path_at(std::uint32_t position);
-    static constexpr std::uint64_t excluded_seed = 0x6e6f7420746869;
     static constexpr unsigned affix_kinds =
         1U << static_cast<int>(KeyKind::prefix) | 1U << static_cast<int>(KeyKind::suffix) |
         1U << static_cast<int>(KeyKind::folded_prefix) | 1U << static_cast<int>(KeyKind::folded_suffix);
+    template <class Visitor>
+    void touch_keys(const Verification& at, std::uint32_t leaf, const Path& path, Visitor& visitor) const;
     template <class Found>
     void find_affixes(std::uint32_t position, const Path& path, const LeafView& leaf, const Found& found) const;
     template <class Found>

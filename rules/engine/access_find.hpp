@@ -79,16 +79,21 @@ template <class Visitor>
 void Access::touch(const Verification& at, std::uint32_t leaf, Visitor& visitor) const
 {
     const Selection::Leaf& of = at.selection.leaves()[leaf];
-    const std::uint32_t position = of.position;
-    const std::uint32_t index = path_of_[position];
+    const std::uint32_t index = path_of_[of.position];
     if (index == none) return;
     const Path& path = paths_[index];
+    const bool first = at.selection.node(of.node).leaf_first == leaf;
+    if (first && path.present != none) visitor.found(path.present, leaf);
+    touch_keys(at, leaf, path, visitor);
+    if (first && path.negatives.count != 0) visitor.negatives(&negatives_[path.negatives.first], path.negatives.count);
+}
+
+template <class Visitor>
+void Access::touch_keys(const Verification& at, std::uint32_t leaf, const Path& path, Visitor& visitor) const
+{
+    const std::uint32_t position = at.selection.leaves()[leaf].position;
     const LeafView view = at.leaf(leaf);
     const auto found = [&visitor, leaf](Ref ref) { visitor.found(ref, leaf); };
-    if (at.selection.node(of.node).leaf_first == leaf) {
-        if (path.present != none) found(path.present);
-        if (path.negatives.count != 0) visitor.negatives(&negatives_[path.negatives.first], path.negatives.count, leaf);
-    }
     if (view.value.kind == json::Kind::number && path.intervals != none) {
         const Approximate& number = view.number();
         const double margin = std::abs(number.value) * 2 * approximate_slack;

@@ -89,28 +89,64 @@ Approximate digit_by_digit(std::string_view number) noexcept
 }
 
 constexpr std::array<std::uint64_t, 9> ten_to_the{1, 10, 100, 1000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
+constexpr std::uint64_t threes = 0x3030303030303030;
+
+std::uint64_t load(const char* p) noexcept
+{
+    std::uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/// How many of eight bytes are digits before the first that is none.
+std::size_t leading_digits(std::uint64_t word) noexcept
+{
+    // A byte is a digit when its upper half is 3, also after adding 6.
+    constexpr std::uint64_t upper = 0xf0f0f0f0f0f0f0f0, sixes = 0x0606060606060606;
+    const std::uint64_t wrong = ((word & upper) ^ threes) | (((word + sixes) & upper) ^ threes);
+    return wrong == 0 ? 8 : static_cast<std::size_t>(__builtin_ctzll(wrong)) / 8;
+}
+
+/// The first `count` bytes, all digits, 1 to 8 of them, behind the digits there are.
+void take(std::uint64_t word, std::size_t count, std::uint64_t& digits) noexcept
+{
+    // The digits move to the upper end; zeros take the place before them.
+    if (count < 8) word = word << 8 * (8 - count) | threes >> 8 * count;
+    word -= threes;
+    word = word * 10 + (word >> 8);
+    word = ((word & 0x000000ff000000ff) * 0x000f424000000064 +
+            ((word >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
+    digits = digits * ten_to_the[count] + static_cast<std::uint32_t>(word);
+}
 
 /// Takes the digits at `p` into `digits`, up to eight at a time. Eight bytes are readable from every
 /// place of the number on.
 const char* take_digits(const char* p, std::uint64_t& digits) noexcept
 {
     for (;;) {
-        std::uint64_t word;
-        std::memcpy(&word, p, sizeof word);
-        // A byte is a digit when its upper half is 3, also after adding 6.
-        constexpr std::uint64_t upper = 0xf0f0f0f0f0f0f0f0, threes = 0x3030303030303030, sixes = 0x0606060606060606;
-        const std::uint64_t wrong = ((word & upper) ^ threes) | (((word + sixes) & upper) ^ threes);
-        const int count = wrong == 0 ? 8 : __builtin_ctzll(wrong) / 8;
+        const std::uint64_t word = load(p);
+        const std::size_t count = leading_digits(word);
         if (count == 0) return p;
-        // The digits move to the upper end; zeros take the place before them.
-        if (count < 8) word = word << 8 * (8 - count) | threes >> 8 * count;
-        word -= threes;
-        word = word * 10 + (word >> 8);
-        word = ((word & 0x000000ff000000ff) * 0x000f424000000064 +
-                ((word >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
-        digits = digits * ten_to_the[static_cast<std::size_t>(count)] + static_cast<std::uint32_t>(word);
+        take(word, count, digits);
         p += count;
         if (count < 8) return p;
+    }
+}
+
+/// Takes a number of up to nineteen digits with a point after at most seven of them, and no exponent, as one
+/// row of digits: the usual measure or coordinate. False: it is written otherwise.
+bool take_fraction(const char* p, std::size_t size, std::size_t whole, std::uint64_t& digits) noexcept
+{
+    std::size_t left = size - 1;
+    const std::uint64_t before = (std::uint64_t{1} << 8 * whole) - 1;
+    std::uint64_t word = (load(p) & before) | (load(p + 1) & ~before);
+    for (p += 9;; p += 8) {
+        const std::size_t count = std::min<std::size_t>(left, 8);
+        if (leading_digits(word) < count) return false;
+        take(word, count, digits);
+        left -= count;
+        if (left == 0) return true;
+        word = load(p);
     }
 }
 
@@ -130,6 +166,15 @@ Approximate approximate_padded(std::string_view number) noexcept
     const char* const end = number.data() + number.size();
     const char* p = number.data() + (number.front() == '-' ? 1 : 0);
     std::uint64_t digits = 0;
+    const auto size = static_cast<std::size_t>(end - p);
+    const std::size_t first = leading_digits(load(p));
+    if (first < 8 && first < size && p[first] == '.' && take_fraction(p, size, first, digits)) {
+        if (digits == 0) return {};
+        auto scale = static_cast<std::int64_t>(first + 1) - static_cast<std::int64_t>(size);
+        while (digits % 10 == 0) digits /= 10, ++scale;
+        return scaled(number, digits, scale);
+    }
+    digits = 0;
     const char* const whole = p;
     p = take_digits(p, digits);
     if (p - whole > 19) return digit_by_digit(number);

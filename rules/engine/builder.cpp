@@ -470,19 +470,19 @@ void Builder::make_keys()
     if (!always_.empty()) access_.set_always(access_.add_node(always_, {}));
 }
 
-/// Rules that are no more than "anything but these values" match nearly every event: they are
-/// answered all at once, those that exclude the value at hand excepted.
+/// Rules that are no more than "anything but these" match nearly every event: they are answered all at
+/// once, those excepted that exclude something the value at hand touches.
 void Builder::take_negatives(std::uint32_t position, Programs_& programs)
 {
-    constexpr std::size_t worth_it = 32;
+    constexpr std::size_t worth_it = 3;
     const auto excludes = [this](std::uint32_t program, std::uint32_t& count) -> const std::uint32_t* {
         const std::uint32_t predicate = programs_.only(program);
         if (predicate == none || predicates_.op(predicate) != Op::none_of_these) return nullptr;
         const std::uint32_t* const list = predicates_.listed(predicate, count);
-        const bool exact = std::all_of(list, list + count, [this](std::uint32_t item) {
-            return kind_of(predicates_.op(item)) == KeyKind::exact;
+        const bool found = std::all_of(list, list + count, [this](std::uint32_t item) {
+            return key_of(item).kind != KeyKind::present;
         });
-        return exact ? list : nullptr;
+        return found ? list : nullptr;
     };
     std::uint32_t count = 0;
     // Branches of one rule may stand here each by itself: what one excludes, another may allow.
@@ -507,7 +507,7 @@ void Builder::take_negatives(std::uint32_t position, Programs_& programs)
         const std::uint32_t predicate = excluded[i].first;
         Programs_ of_it;
         for (; i < excluded.size() && excluded[i].first == predicate; ++i) of_it.push_back(excluded[i].second);
-        access_.add_excluded(predicates_, position, predicate, access_.add_node(of_it, {}));
+        access_.add_key(predicates_, position, key_of(predicate), access_.add_node(of_it, {}) | Access::excluding, none);
     }
 }
 

@@ -30,6 +30,7 @@ public:
         access_.touch_without_value(selection_, memory_.touched);
         if (sample_ != nullptr) book(none);
         for (std::uint32_t leaf = 0; leaf < count; ++leaf) {
+            memory_.doubtful.clear();
             if (!repeated(leaf)) access_.touch(at_, leaf, *this);
             if (sample_ != nullptr) book(leaf);
         }
@@ -47,40 +48,42 @@ public:
     }
 
     // What Access::touch() tells.
-    void found(Ref ref, std::uint32_t leaf) { memory_.touched.push_back({ref, leaf}); }
+    void found(Ref ref, std::uint32_t leaf)
+    {
+        if ((ref & Access::excluding) != 0) doubt(ref & ~Access::excluding);
+        else memory_.touched.push_back({ref, leaf});
+    }
     void decided(std::uint32_t rule)
     {
         ++cost_.touched;
         ++cost_.candidates;
         accept(rule);
     }
-    /// All of the rules match but those that exclude this value; these are looked at one by one.
-    void negatives(const std::uint32_t* rules, std::uint32_t count, std::uint32_t leaf)
+    /// All of the rules match but those in doubt; these are looked at one by one.
+    void negatives(const std::uint32_t* rules, std::uint32_t count)
     {
         ++cost_.touched;
         auto& doubtful = memory_.doubtful;
-        doubtful.clear();
-        access_.excluded(at_, leaf, [&](Ref ref) {
-            const auto add = [&](std::uint32_t program) {
-                if (!is_matched(engine_.programs_.rule(program))) doubtful.push_back(program);
-            };
-            if ((ref & Access::single) != 0) return add(ref & ~Access::single);
-            const Access::Node& node = access_.node(ref);
-            for (std::uint32_t i = node.program_first; i < node.program_first + node.program_count; ++i)
-                add(access_.program(i));
-        });
-        for (std::uint32_t i = 0; i < count; ++i)
-            memory_.matched[rules[i] / 64] |= std::uint64_t{1} << rules[i] % 64;
+        // Another program of the same rule may have decided it since.
+        std::erase_if(doubtful, [this](std::uint32_t program) { return is_matched(engine_.programs_.rule(program)); });
+        if (count < engine_.size() / few_words) {
+            for (const std::uint32_t program : doubtful) mark(engine_.programs_.rule(program));
+            for (std::uint32_t i = 0; i < count; ++i) accept(rules[i]);
+        } else {
+            for (std::uint32_t i = 0; i < count; ++i) mark(rules[i]);
+            many_ = true;
+        }
         for (const std::uint32_t program : doubtful) {
             const std::uint32_t rule = engine_.programs_.rule(program);
             memory_.matched[rule / 64] &= ~(std::uint64_t{1} << rule % 64);
         }
         for (const std::uint32_t program : doubtful) candidate(program);
-        many_ = true;
     }
 
 private:
     static constexpr std::uint32_t none = Selection::none;
+    /// Fewer matches than rules / few_words are sorted; of more the bits are read.
+    static constexpr std::size_t few_words = 64 * 16;
 
     void start_sample()
     {
@@ -98,6 +101,16 @@ private:
         rows.back().time += now - std::exchange(booked_at_, now);
     }
 
+    /// Rules listed there may exclude the value at hand.
+    void doubt(Ref ref)
+    {
+        if ((ref & Access::single) != 0) return memory_.doubtful.push_back(ref & ~Access::single);
+        const Access::Node& node = access_.node(ref);
+        for (std::uint32_t i = node.program_first; i < node.program_first + node.program_count; ++i)
+            memory_.doubtful.push_back(access_.program(i));
+    }
+
+    void mark(std::uint32_t rule) noexcept { memory_.matched[rule / 64] |= std::uint64_t{1} << rule % 64; }
     [[nodiscard]] bool is_matched(std::uint32_t rule) const noexcept
     {
         return (memory_.matched[rule / 64] >> rule % 64 & 1) != 0;
@@ -228,7 +241,7 @@ private:
     {
         const auto begin = out_.begin() + static_cast<std::ptrdiff_t>(first_);
         const std::size_t words = (engine_.size() + 63) / 64;
-        if (!many_ && out_.size() - first_ < words / 16) {
+        if (!many_ && out_.size() - first_ <= engine_.size() / few_words) {
             for (auto i = begin; i != out_.end(); ++i) memory_.matched[*i / 64] = 0;
             std::sort(begin, out_.end());
         } else {

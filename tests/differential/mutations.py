@@ -81,6 +81,12 @@ MUTATIONS = [
     ("if (!always_.empty()) access_.set_always(access_.add_node(always_, {}));",
      "if (always_.size() > 1) access_.set_always(access_.add_node(always_, {}));",
      "a rule that asks only for absence is asked only in company"),
+    ("        std::erase_if(doubtful,", "        if (false) std::erase_if(doubtful,",
+     "a rule that is decided and also in doubt is forgotten"),
+    ("if (leading_digits(word) < count) return false;", "",
+     "an exponent behind a fraction is read as digits"),
+    ("            memory_.doubtful.clear();\n", "",
+     "what one value excludes is excluded for the next"),
     ("std::min(from.size(), to.size()) - 1;", "std::min(from.size(), to.size());",
      "the array of a path's last name is taken for one that its values cross"),
 ]
