@@ -233,19 +233,21 @@ private:
         const std::uint64_t bit = std::uint64_t{1} << rule % 64;
         if ((word & bit) != 0) return;
         word |= bit;
+        if (many_) return;
         out_.push_back(rule);
+        many_ = out_.size() - first_ > engine_.size() / few_words;
     }
 
     /// Puts what was found in order and forgets the bits.
     void finish()
     {
-        const auto begin = out_.begin() + static_cast<std::ptrdiff_t>(first_);
-        const std::size_t words = (engine_.size() + 63) / 64;
-        if (!many_ && out_.size() - first_ <= engine_.size() / few_words) {
+        if (!many_) {
+            const auto begin = out_.begin() + static_cast<std::ptrdiff_t>(first_);
             for (auto i = begin; i != out_.end(); ++i) memory_.matched[*i / 64] = 0;
             std::sort(begin, out_.end());
         } else {
             // Reading the bits costs less than sorting.
+            const std::size_t words = (engine_.size() + 63) / 64;
             out_.resize(first_);
             for (std::size_t w = 0; w < words; ++w) {
                 std::uint64_t word = memory_.matched[w];
@@ -267,7 +269,7 @@ private:
     Selection& selection_;
     std::size_t first_;
     std::uint32_t long_node_ = none;
-    bool many_ = false;  // rules were matched that are not in out_
+    bool many_ = false;  // out_ lacks rules that matched: the bits have all
     MatchSample* sample_;
     std::uint64_t booked_candidates_ = 0;
     SteadyTime booked_at_{};

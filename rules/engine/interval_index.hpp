@@ -59,9 +59,13 @@ private:
     void visit(std::size_t level, std::size_t block, double number, const Found& found) const
     {
         if (level == 0) {
-            const std::size_t last = std::min(all_.size(), (block + 1) * fan);
-            for (std::size_t i = block * fan; i < last && all_[i].low <= number; ++i)
-                if (all_[i].high >= number) found(all_[i]);
+            // All of them are compared before any is told of: which hold is a coin's toss to a branch.
+            const Interval* const first = &all_[block * fan];
+            const auto count = static_cast<unsigned>(std::min(all_.size() - block * fan, fan));
+            unsigned held = 0;
+            for (unsigned i = 0; i < count; ++i)
+                held |= (static_cast<unsigned>(first[i].low <= number) & static_cast<unsigned>(first[i].high >= number)) << i;
+            for (; held != 0; held &= held - 1) found(first[__builtin_ctz(held)]);
             return;
         }
         const std::vector<Block>& blocks = levels_[level - 1];
