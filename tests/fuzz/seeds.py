@@ -34,6 +34,18 @@ def patterns():
                 yield text(case["pattern"]).encode() + b"\0" + text(case.get("event", {})).encode()
 
 
+def rule_sets():
+    """As tests/fuzz/rule_set.cpp reads them: each case by itself, and with the patterns of its neighbours."""
+    before = []
+    for case in patterns():
+        pattern = case.split(b"\0")[0]
+        yield b"\x01" + case
+        before = before[-6:] + [pattern]
+        yield b"\x01" + b"\0".join(before) + b"\0" + case.split(b"\0")[1]
+    for draw in range(64):
+        yield b"\0" + hashlib.sha512(bytes([draw])).digest() * 8
+
+
 def configurations():
     for path in sorted((cases / "config" / "errors").rglob("*.yaml")):
         yield path.read_bytes() + b"\0rules: []\n"
@@ -57,7 +69,7 @@ def journals():
 
 
 makers = {"json": json_texts, "pattern": patterns, "config": configurations, "request": requests,
-          "journal": journals}
+          "journal": journals, "rule_set": rule_sets}
 
 
 def main():
