@@ -112,7 +112,7 @@ def webhook(name, port, more="concurrency: 64"):
 
 class Sink:
     def __init__(self, servers, ports):
-        """`ports`: what each does: '', a delay in ms, or 'hang'."""
+        """`ports`: what each does: '', a delay in ms, 'hang' or 'fail'."""
         self.ports = [free_port() for _ in ports]
         self.control = free_port()
         self.process = servers.start([os.path.join(BUILD, "bench_sink"), str(self.control)] +
@@ -302,6 +302,7 @@ def run_backlog(servers, options):
     result, rows = {}, []
     forms = {
         "behind a paused target's cursor": ("", "", "pause"),
+        "in retry": ("    retry: {backoff: {initial: 12h, max: 12h, jitter: none}, max_age: 7d}\n    circuit_breaker: {failures: 100000}\n", "", "fail"),
         "delayed by an hour": ("", "\n    delay: 1h", None),
         "held by one key in order": ("    order: {by: key, key: $.detail.email, parked_max: 1000000}\n    retry: {backoff: {initial: 1h, max: 1h}}\n", "", "refuse"),
         "orphaned": ("", "", "orphan"),
@@ -310,7 +311,7 @@ def run_backlog(servers, options):
         if options.only and options.only not in form:
             continue
         name = "backlog-" + form.split()[0]
-        sink = Sink(servers, [""])
+        sink = Sink(servers, ["fail" if act == "fail" else ""])
         nobody = free_port()
         stuck = webhook("stuck", nobody if act == "refuse" else sink.ports[0]) + target_more
         rules = rules_text(1, ["stuck"], rule_more)
@@ -327,7 +328,11 @@ def run_backlog(servers, options):
         if act == "orphan":
             daemon.write(webhook("other", sink.ports[0]), rules_text(1, ["other"]).replace("shop.orders", "nobody"))
             post(daemon.admin + "/v1/reload")
-        wait_until(lambda: daemon.pending() >= options.pending, 600, "all events pending", every=0.5)
+        # Of those that fail each thousandth is taken.
+        made_of = options.pending * 0.99 if act == "fail" else options.pending
+        wait_until(lambda: daemon.pending() >= made_of, 600, "all events pending", every=0.5)
+        if act == "fail":
+            wait_until(lambda: daemon.targets()["stuck"]["pending"]["retry"] >= made_of, 3600, "all events tried", every=1)
         peak = rss_mib(daemon.process.pid, "VmHWM")
         daemon.stop()
         ready = daemon.start()

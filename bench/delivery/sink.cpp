@@ -1,7 +1,7 @@
 // A counting receiver of webhooks, as cheap as one can be: bare epoll, one thread, many ports. Each port counts events
 // (one for each due time in a body) and how long after its due time each came.
 //
-//     bench_sink CONTROL_PORT PORT[:DELAY_MS|:hang] ...
+//     bench_sink CONTROL_PORT PORT[:DELAY_MS|:hang|:fail] ...
 //
 // Ends on SIGTERM. The control port answers GET /stats with a JSON object by port, and GET /reset the same, then from zero.
 #include <arpa/inet.h>
@@ -27,6 +27,7 @@ struct Port {
     int number = 0;
     std::uint64_t delay = 0;  // nanoseconds before each answer
     bool hangs = false, controls = false;
+    bool fails = false;  // all but each thousandth, lest a circuit breaker opens
     std::uint64_t requests = 0, events = 0, last = 0;
     Times times;
 };
@@ -48,6 +49,7 @@ public:
         port->controls = controls;
         if (const auto colon = asked.find(':'); colon != std::string::npos) {
             port->hangs = asked.substr(colon + 1) == "hang";
+            port->fails = asked.substr(colon + 1) == "fail";
             port->delay = static_cast<std::uint64_t>(std::atof(asked.c_str() + colon + 1) * 1e6);
         }
         const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -86,6 +88,7 @@ public:
 
 private:
     static constexpr std::string_view ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    static constexpr std::string_view failed = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
 
     void watch(int socket)
     {
@@ -126,7 +129,7 @@ private:
             take(*at.port, std::string_view(at.text).substr(head, size - head), time);
             if (at.port->hangs) continue;
             if (at.port->delay != 0) later_.emplace(time + at.port->delay, socket);
-            else answer(socket, ok);
+            else answer(socket, at.port->fails && at.port->requests % 1000 != 0 ? failed : ok);
         }
     }
 
@@ -171,7 +174,7 @@ private:
 int main(int argc, char** argv)
 {
     if (argc < 3) {
-        std::fprintf(stderr, "usage: bench_sink CONTROL_PORT PORT[:DELAY_MS|:hang] ...\n");
+        std::fprintf(stderr, "usage: bench_sink CONTROL_PORT PORT[:DELAY_MS|:hang|:fail] ...\n");
         return 2;
     }
     allow_many_files();
