@@ -29,7 +29,8 @@ Result<T> EraseDesk::wait(Ask ask)
     auto future = answer->get_future();
     ask([answer](Result<T> got) { answer->set_value(std::move(got)); });
     for (auto left = patience / look; left > 0; --left) {
-        if (future.wait_for(look) == std::future_status::ready) return future.get();
+        if (waits_.until([&](Duration slice) { return future.wait_for(slice) == std::future_status::ready; }, look))
+            return future.get();
         if (hooks_.stopping()) return stops;
     }
     return fail(Errc::unavailable, "journal or state take too long, see the log; ask again");
@@ -40,7 +41,7 @@ Result<Erased> EraseDesk::erase(const Id& event, const Act& act)
     for (auto left = hold_patience / look; !hooks_.hold(); --left) {
         if (hooks_.stopping()) return stops;
         if (left <= 0) return fail(Errc::unavailable, "a backup or an audit is under way; ask again");
-        std::this_thread::sleep_for(look);
+        (void)waits_.until([](Duration slice) { return std::this_thread::sleep_for(slice), false; }, look);
     }
     auto erased = erase_held(event);
     hooks_.let_go();

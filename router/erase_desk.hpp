@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "router/archive_desk.hpp"
+#include "router/delivery/alarm.hpp"
 #include "router/delivery/hands_on.hpp"
 #include "router/journal/journal.hpp"
 #include "router/state/state.hpp"
@@ -50,9 +51,9 @@ public:
     };
 
     /// The references outlive this and everything it asked of them.
-    EraseDesk(Disk& disk, Journal& journal, State& state, ArchiveDesk& archives, std::string data_dir, Hooks hooks)
-        : disk_(disk), journal_(journal), state_(state), archives_(archives), data_dir_(std::move(data_dir)),
-          hooks_(std::move(hooks))
+    EraseDesk(Disk& disk, Waits& waits, Journal& journal, State& state, ArchiveDesk& archives, std::string data_dir, Hooks hooks)
+        : disk_(disk), waits_(waits), journal_(journal), state_(state), archives_(archives),
+          data_dir_(std::move(data_dir)), hooks_(std::move(hooks))
     {
     }
 
@@ -72,6 +73,7 @@ private:
     Result<T> wait(Ask ask);
 
     Disk& disk_;
+    Waits& waits_;
     Journal& journal_;
     State& state_;
     ArchiveDesk& archives_;

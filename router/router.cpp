@@ -68,7 +68,7 @@ Result<void> RouterParts::open(std::shared_ptr<RouteTable> table)
     archives_ = std::make_unique<ArchiveDesk>(disk_, clock_, line_.journal(), data_dir_);
     replays_ = std::make_unique<ReplayDesk>(disk_, clock_, random_, line_.journal(), *archives_, data_dir_);
     EVENTYARD_CHECK(replays_->start());
-    eraser_ = std::make_unique<EraseDesk>(disk_, line_.journal(), line_.state(), *archives_, data_dir_, erase_hooks());
+    eraser_ = std::make_unique<EraseDesk>(disk_, waits_, line_.journal(), line_.state(), *archives_, data_dir_, erase_hooks());
     past_ = std::make_unique<Worker>([this] { tend_past(); }, past_interval);
 
     ingest_ = std::make_unique<IngestServer>(io_, line_.journal(), [this] { return table_.get(); }, clock_, random_);

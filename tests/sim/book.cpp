@@ -133,7 +133,8 @@ void Book::recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find
             const auto kept = find(sequence);
             if (kept.has_value() && (*kept)->event.id == event->stored->event.id) {
                 ++there;
-                if ((*kept)->event.body != event->stored->event.body)
+                const bool blank = event->erased != Event::Erased::no && is_erased((*kept)->event);
+                if ((*kept)->event.body != event->stored->event.body && !blank)
                     violated("the body of event " + std::to_string(sequence) + " is not the one that was accepted");
                 if ((*kept)->routes != event->stored->routes)
                     violated("the routes of event " + std::to_string(sequence) + " are not those it was accepted with");
@@ -227,6 +228,7 @@ void Book::attempted(const Id& event, const std::string& rule, const std::string
     const std::string what = name(*place->event, place->route);
     if (!place->event->published)
         return violated("delivery " + what + " is attempted, but was not promised");
+    if (place->event->erased == Event::Erased::done) return violated("delivery " + what + " is attempted, though its event was erased");
     if (one.ended == Ending::dead_lettered && (at == one.forward_to || one.ended_durable || one.ended_life == life_) &&
         !(forgetful && at != one.forward_to)) {  // else the delivery itself, whose end was forgotten
         if (one.forward_to.empty()) violated("dead letter " + what + " is attempted at '" + at + "' again");
@@ -307,6 +309,36 @@ void Book::attempt_ended(const Id& event, const std::string& rule, const std::st
     if (known) ++unsettled_[one.counted_at];
 }
 
+std::optional<Id> Book::published_event(const std::function<std::uint64_t(std::uint64_t)>& pick) const
+{
+    if (by_sequence_.empty()) return std::nullopt;
+    const Event& event = *std::next(by_sequence_.begin(), static_cast<std::ptrdiff_t>(pick(by_sequence_.size())))->second;
+    if (!event.published || event.answer != Event::Answer::accepted) return std::nullopt;
+    return event.stored->event.id;
+}
+
+void Book::erasing(const Id& event)
+{
+    if (Event& one = *events_.at(event); one.erased == Event::Erased::no) one.erased = Event::Erased::asked;
+}
+
+void Book::erased(const Id& event) { events_.at(event)->erased = Event::Erased::done; }
+
+std::string Book::secret_of(const eventyard::Event& event)
+{
+    const std::string start = "\"s\":\"";
+    const auto at = event.body.find(start) + start.size();
+    return event.body.substr(at, event.body.find('"', at) - at);
+}
+
+std::vector<std::string> Book::forgotten() const
+{
+    std::vector<std::string> secrets;
+    for (const auto& [id, event] : events_)
+        if (event->erased == Event::Erased::done) secrets.push_back(secret_of(event->stored->event));
+    return secrets;
+}
+
 void Book::handed_over(const std::vector<Change>& changes)
 {
     for (const Change& change : changes) {
@@ -335,7 +367,9 @@ void Book::handed_over(const std::vector<Change>& changes)
                 coverage_.count("budget: a delivery beyond it was dead-lettered");
                 if (!budgets.contains(ended->target)) violated("dead letter " + what + " is beyond a budget that nobody gave");
             }
-            if (!ended->dead_letter || ended->dead_letter->body != place->event->stored->event.body)
+            if (place->event->erased == Event::Erased::done)
+                violated("dead letter " + what + " is stored, though its event was erased");
+            else if (!ended->dead_letter || ended->dead_letter->body != place->event->stored->event.body)
                 violated("dead letter " + what + " lacks its body");
             else
                 one.forward_to = ended->dead_letter->forward_to;

@@ -47,6 +47,7 @@ public:
         enum class Answer : std::uint8_t { none, accepted, refused, uncertain } answer = Answer::none;
         bool published = false;                 // in the journal, as far as this life knows
         bool gone = false;                      // the last start did not find it
+        enum class Erased : std::uint8_t { no, asked, done } erased = Erased::no;
         std::vector<Delivery> deliveries;
     };
 
@@ -89,6 +90,14 @@ public:
     void attempted(const Id& event, const std::string& rule, const std::string& id, const std::string& at);
     /// @param took, told  the far end has it; the router is told so
     void attempt_ended(const Id& event, const std::string& rule, const std::string& id, bool took, bool told);
+    /// One that the journal has been seen to have, by a number drawn; none: there is none.
+    [[nodiscard]] std::optional<Id> published_event(const std::function<std::uint64_t(std::uint64_t below)>& pick) const;
+    void erasing(const Id& event);
+    void erased(const Id& event);
+    /// What must not be found anywhere any more.
+    [[nodiscard]] std::vector<std::string> forgotten() const;
+    /// The part of a body that no other event has.
+    [[nodiscard]] static std::string secret_of(const eventyard::Event& event);
     /// So many deliveries are on their way to a target, or no more.
     void moving(const std::string& to, std::int64_t count) { moving_[to] += count; }
     [[nodiscard]] bool moving() const;

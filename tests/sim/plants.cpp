@@ -10,7 +10,8 @@ void World::plant()
 {
     disk_.renamed = [this](const std::string& from, const std::string& to) { recycled(from, to); };
     switch (options_.plant) {
-        case Plant::none: break;
+        case Plant::none:
+        case Plant::erase_unsynced: break;                   // erase_event()
         case Plant::stale_frame:                             // revive_frames()
             disk_.free = limits_.journal.segment_size / 2;
             limits_.journal.spare_segments = 3;
@@ -120,13 +121,14 @@ const char* name_of(Plant plant) noexcept
         case Plant::cursor_early: return "cursor_early";
         case Plant::retry_dropped: return "retry_dropped";
         case Plant::key_overtaken: return "key_overtaken";
+        case Plant::erase_unsynced: return "erase_unsynced";
     }
     return "none";
 }
 
 std::optional<Plant> plant_of(const std::string& name)
 {
-    for (int i = 0; i <= static_cast<int>(Plant::key_overtaken); ++i)
+    for (int i = 0; i <= static_cast<int>(Plant::erase_unsynced); ++i)
         if (name == name_of(static_cast<Plant>(i))) return static_cast<Plant>(i);
     return std::nullopt;
 }

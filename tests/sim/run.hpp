@@ -22,6 +22,7 @@ enum class Plant : std::uint8_t {
     cursor_early,
     retry_dropped,
     key_overtaken,
+    erase_unsynced,
 };
 [[nodiscard]] const char* name_of(Plant plant) noexcept;
 [[nodiscard]] std::optional<Plant> plant_of(const std::string& name);

@@ -78,6 +78,7 @@ TEST_CASE("every mistake put in on purpose is found")
         {Plant::sync_skipped, 20},       {Plant::stale_frame, 2000}, {Plant::sequence_reused, 40},
         {Plant::released_unsynced, 20},  {Plant::sync_retried, 200}, {Plant::new_cursor_at_end, 400},
         {Plant::cursor_early, 20},       {Plant::retry_dropped, 60},  {Plant::key_overtaken, 100},
+        {Plant::erase_unsynced, 100},
     };
     for (const Case& one : cases) {
         if (slower > 1 && one.seeds > 60) continue;  // rare catches: the release build looks for them

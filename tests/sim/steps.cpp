@@ -127,7 +127,8 @@ void World::ingest()
         stored->event.bus = "default";
         const std::string key = one_in(4) ? "" : "\"k\":" + std::to_string(pick(4)) + ",";
         const std::string at = one_in(4) ? "\"at\":\"" + to_rfc3339(clock_.wall() + std::chrono::milliseconds{pick(20'000)}) + "\"," : "";
-        stored->event.body = "{" + key + at + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
+        const std::string secret = "\"s\":\"secret-" + std::to_string(1'000'000 + ++secrets_) + "\",";
+        stored->event.body = "{" + key + at + secret + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
         stored->version = version;
         for (std::uint32_t route = 0; route < version->routes.size(); ++route)
             if (one_in(3)) stored->routes.push_back(route);
@@ -296,7 +297,8 @@ void World::operate()
     if (names_.empty()) return;
     const std::string name = *std::next(names_.begin(), static_cast<std::ptrdiff_t>(pick(names_.size())));
     Engine& engine = life_->line->engine();
-    switch (pick(8)) {
+    switch (pick(9)) {
+        case 8: erase_event(); break;
         case 6:
             note("drain " + name);
             coverage_.count("operator: drain");
@@ -368,6 +370,55 @@ void World::move_deliveries(const std::string& from)
             coverage_.count("operator: move");
         });
     });
+}
+
+/// While it is on its way others go on, and the power may go.
+void World::erase_event()
+{
+    const auto event = book_.published_event([this](std::uint64_t below) { return pick(below); });
+    if (!event) return;
+    note("erase " + event->text());
+    book_.erasing(*event);
+    Life& life = *life_;
+    EraseDesk::Hooks hooks;
+    hooks.stopping = [this] { return disk_.frozen(); };
+    hooks.hold = [&life] { return life.line->hold_segments(); };
+    hooks.let_go = [&life] { life.line->let_segments_go(); };
+    hooks.discard = [&life](const std::string& target, std::vector<PickedDelivery> picked, const std::function<void(Result<Acted>)>& done) {
+        if (!life.line->engine().act(target, DeliveryAct::discard, std::move(picked), done)) done(fail(Errc::not_found, "no such target"));
+    };
+    hooks.drop_copies = [&life](const Id& of, std::function<void()> done) { life.line->engine().drop_copies(of, std::move(done)); };
+    hooks.read_anew = [] {};
+    ArchiveDesk archives{disk_, clock_, *life.journal, data_dir};  // no bus has one
+    EraseDesk desk{disk_, life.waits, *life.journal, *life.state, archives, data_dir, std::move(hooks)};
+    if (options_.plant == Plant::erase_unsynced) disk_.skip_sync_below = data_dir + "/journal";
+    const auto erased = desk.erase(*event, {"an operator", "a step"});
+    if (options_.plant == Plant::erase_unsynced) disk_.skip_sync_below.clear();
+    if (disk_.frozen()) return;
+    note(erased.has_value() ? "erased, discarded " + std::to_string(erased->discarded) : "not erased: " + erased.error().what);
+    if (erased.has_value()) {
+        coverage_.count("operator: erase");
+    } else if (erased.error().code == Errc::not_found) {  // and what was let go is gone, too
+        coverage_.count("operator: erase of what was let go");
+    } else {
+        coverage_.count("operator: an erase failed");
+        return;
+    }
+    book_.erased(*event);
+    check_forgotten();
+}
+
+/// Copies that damage made necessary are told of, not touched.
+void World::check_forgotten()
+{
+    const std::vector<std::string> secrets = book_.forgotten();
+    if (secrets.empty()) return;
+    for (const std::string& path : disk_.paths()) {
+        if (path.find("/quarantine/") != std::string::npos || path.starts_with(data_dir + "/state.db.")) continue;
+        const std::string content = disk_.content(path);
+        for (const std::string& secret : secrets)
+            if (content.find(secret) != std::string::npos) return book_.violated(path + " still holds the body with " + secret + ", which was erased");
+    }
 }
 
 /// All of a target's, those of a rule, or what has waited for a while.

@@ -174,6 +174,7 @@ void World::start()
         }};
     Result<void> opened = life_->line->open(limits_, makers);
     if (opened.has_value() && !disk_.frozen()) {
+        check_forgotten();
         book_.begin_life(life_->state->snapshot());
         book_.recovered([this](Sequence sequence) { return life_->journal->look_up(sequence); });
         auto stored = life_->line->journal().store_version(*table_.version);

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "router/delivery_desk.hpp"
+#include "router/erase_desk.hpp"
 #include "router/pipeline.hpp"
 #include "tests/sim/book.hpp"
 #include "tests/sim/disk.hpp"
@@ -144,6 +145,8 @@ private:
     void operate();
     void act_on_deliveries(const std::string& target);
     void move_deliveries(const std::string& from);
+    void erase_event();
+    void check_forgotten();
     [[nodiscard]] DeliveryDesk::Hooks delivery_hooks();
     bool send_cursors_first(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
     bool hold_new_cursors(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
@@ -167,7 +170,7 @@ private:
     bool rots_ = false, stands_still_ = false;
     Table table_, former_;
     std::set<std::string> names_;               // every target there ever was
-    std::uint64_t made_names_ = 0, revision_ = 0, units_ = 0;
+    std::uint64_t made_names_ = 0, revision_ = 0, units_ = 0, secrets_ = 0;
     BreakerPolicy breaker_;
     std::uint64_t order_offset_ = 0;
     std::shared_ptr<FarSide> far_ = std::make_shared<FarSide>();
