@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "core/huge_pages.hpp"
+#include "core/result.hpp"
 #include "rules/engine/access_hashes.hpp"
 
 namespace eventyard::rules {
@@ -57,6 +58,8 @@ Access::Path& Access::path_at(std::uint32_t position)
 
 Ref Access::add_node(const std::vector<std::uint32_t>& programs, const std::vector<Branching>& branchings)
 {
+    EVENTYARD_ASSERT(nodes_.size() < excluding && (programs.empty() || programs.back() < excluding),
+                     "refs have thirty bits: some hundred million rules");
     if (programs.size() == 1 && branchings.empty()) return programs.front() | single;
     const auto ref = static_cast<Ref>(nodes_.size());
     nodes_.push_back({static_cast<std::uint32_t>(programs_.size()), static_cast<std::uint32_t>(programs.size()),
