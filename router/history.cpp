@@ -16,6 +16,14 @@ Result<bool> History::fill()
     return true;
 }
 
+std::uint64_t History::take_unreadable(Sequence through)
+{
+    std::uint64_t taken = 0;
+    for (; !unreadable_.empty() && unreadable_.front().first <= through; unreadable_.pop_front())
+        taken += unreadable_.front().second;
+    return taken;
+}
+
 /// One block, or the step over what the archive does not have.
 Result<void> History::read_archive(Sequence archived)
 {
@@ -35,7 +43,7 @@ Result<void> History::read_archive(Sequence archived)
             if (!events.has_value()) {
                 log::error("archive", "archived events cannot be read",
                            {{"file", file->path}, {"events", block.events}, {"error", events.error().what}});
-                unreadable_ += block.events;
+                unreadable_.emplace_back(std::min(block.last, through_), block.events);
             } else {
                 for (ArchivedEvent& event : *events)
                     if (event.sequence > at_ && event.sequence <= through_) events_.push_back(std::move(event));
@@ -54,7 +62,7 @@ Result<void> History::read_journal(Sequence archived)
 {
     EVENTYARD_TRY(chunk, read_events(journal_, {at_, through_}));
     if (archives_.through(bus_) != archived) return {};
-    unreadable_ += chunk.damaged.size();
+    for (const Sequence damaged : chunk.damaged) unreadable_.emplace_back(damaged, 1);
     for (const StoredEventPtr& event : chunk.events)
         if (event->event.bus == bus_ && !is_replayed(*event)) events_.push_back({event->sequence, event->event});
     // A journal that ends earlier than it did when the replay began has no more to give.

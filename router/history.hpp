@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "router/archive_desk.hpp"
 
@@ -28,8 +29,8 @@ public:
     /// The next event; null when fill() has to be called.
     [[nodiscard]] const ArchivedEvent* front() const noexcept { return events_.empty() ? nullptr : &events_.front(); }
     void pop() { events_.pop_front(); }
-    /// Events that could not be read, since the last call.
-    [[nodiscard]] std::uint64_t take_unreadable() noexcept { return std::exchange(unreadable_, 0); }
+    /// Events up to here that could not be read, since the last call.
+    [[nodiscard]] std::uint64_t take_unreadable(Sequence through);
     /// Everything up to here was read.
     [[nodiscard]] Sequence read_through() const noexcept { return at_; }
 
@@ -44,7 +45,7 @@ private:
     Sequence at_;
     const Sequence through_;
     std::deque<ArchivedEvent> events_;
-    std::uint64_t unreadable_ = 0;
+    std::deque<std::pair<Sequence, std::uint64_t>> unreadable_;  // (the last of them, how many), ascending
 };
 
 }  // namespace eventyard::router

@@ -21,6 +21,14 @@ constexpr double burst_seconds = 0.25;
 constexpr std::uint64_t job_size_max = 64U << 20;
 constexpr json::Limits any_depth{10'001};                    // the most that limits.depth can be, and an envelope
 
+/// @param earliest  zero: there is nothing to take in
+void widen(ReplayJob& job, WallTime earliest, WallTime latest)
+{
+    if (earliest == WallTime{}) return;
+    job.earliest = job.earliest == WallTime{} ? earliest : std::min(job.earliest, earliest);
+    job.latest = std::max(job.latest, latest);
+}
+
 }  // namespace
 
 struct ReplayDesk::Run {
@@ -35,7 +43,8 @@ struct ReplayDesk::Run {
     std::vector<std::shared_ptr<StoredEvent>> batch;
     std::vector<std::pair<std::string, std::string>> names;  // by route of the version: (rule, target)
     std::map<std::pair<std::string, std::string>, std::uint64_t> counts;  // of the batch
-    std::uint64_t deliveries = 0, events = 0, read = 0;
+    std::uint64_t deliveries = 0, events = 0, read = 0, unreadable = 0;
+    WallTime earliest{}, latest{};
     std::size_t bytes = 0;
     Sequence looked = 0;               // up to here everything is in the batch, or not replayed
     json::Document document;
@@ -45,7 +54,8 @@ struct ReplayDesk::Run {
     {
         batch.clear();
         counts.clear();
-        deliveries = events = read = 0;
+        deliveries = events = read = unreadable = 0;
+        earliest = latest = {};
         bytes = 0;
     }
 };
@@ -241,6 +251,7 @@ Result<bool> ReplayDesk::advance(ReplayJob& job, const RouteTable& table)
 Result<void> ReplayDesk::reconcile(ReplayJob& job)
 {
     EventsRead read{job.mark, journal_.synced()};
+    ReplayJob found = job;  // counts only when all of it could be looked at
     bool there = false;
     while (read.after < read.through) {
         EVENTYARD_TRY(chunk, read_events(journal_, read));
@@ -249,18 +260,20 @@ Result<void> ReplayDesk::reconcile(ReplayJob& job)
             const auto& routes = event->version->routes;
             if (parse_replay_name(routes[event->routes.front()].rule)->tag != job.tag) continue;
             there = true;
-            ++job.events;
-            job.deliveries += event->routes.size();
+            ++found.events;
+            found.deliveries += event->routes.size();
             for (const std::uint32_t route : event->routes)
-                ++job.routes[{std::string{plain_rule(routes[route].rule)}, routes[route].target}];
+                ++found.routes[{std::string{plain_rule(routes[route].rule)}, routes[route].target}];
         }
         read.after = chunk.through > read.after ? chunk.through : read.through;
     }
     if (there) {
-        job.cursor = job.next;
-        job.read += job.next_read;
+        found.cursor = job.next;
+        found.read += job.next_read;
+        found.unreadable += job.next_unreadable;
     }
-    job.next = 0;
+    found.next = 0;
+    job = std::move(found);
     return save(job);
 }
 
@@ -309,6 +322,8 @@ Result<bool> ReplayDesk::step(ReplayJob& job, Run& run, const RouteTable& table)
     run.tokens -= static_cast<double>(run.events);
     if (!run.batch.empty()) EVENTYARD_CHECK(commit(job, run));
     job.read += run.read;
+    job.unreadable += run.unreadable;
+    widen(job, run.earliest, run.latest);
     job.events += run.events;
     job.deliveries += run.deliveries;
     for (const auto& [route, n] : run.counts) job.routes[route] += n;
@@ -321,30 +336,27 @@ Result<bool> ReplayDesk::step(ReplayJob& job, Run& run, const RouteTable& table)
 }
 
 /// Fills the batch. False: there is no event after it.
-Result<bool> ReplayDesk::gather(ReplayJob& job, Run& run, const RouteTable& table, std::size_t most)
+Result<bool> ReplayDesk::gather(const ReplayJob& job, Run& run, const RouteTable& table, std::size_t most)
 {
     const Bus& bus = table.buses.find(job.request.bus)->second;
     const ReplayRequest& request = job.request;
     for (std::size_t looked = 0; looked < look_max && run.events < most && run.bytes < batch_bytes_max; ++looked) {
         EVENTYARD_TRY(more, run.history.fill());
-        job.unreadable += run.history.take_unreadable();
-        if (!more) {
-            run.looked = job.through;
-            return false;
-        }
+        run.looked = more ? run.history.front()->sequence : job.through;
+        run.unreadable += run.history.take_unreadable(run.looked);
+        if (!more) return false;
         const ArchivedEvent one = *run.history.front();
         run.history.pop();
-        run.looked = one.sequence;
         const WallTime received = one.event.received;
         if ((request.from != WallTime{} && received < request.from) ||
             (request.before != WallTime{} && received >= request.before) || is_erased(one.event))
             continue;
         ++run.read;
-        job.earliest = job.earliest == WallTime{} ? received : std::min(job.earliest, received);
-        job.latest = std::max(job.latest, received);
+        run.earliest = run.earliest == WallTime{} ? received : std::min(run.earliest, received);
+        run.latest = std::max(run.latest, received);
         json::SyntaxError error;
         if (!run.document.parse(one.event.body, any_depth, error)) {
-            ++job.unreadable;
+            ++run.unreadable;
             continue;
         }
         run.rules.clear();
@@ -388,6 +400,8 @@ Result<void> ReplayDesk::commit(ReplayJob& job, Run& run)
         ReplayJob intended = job;
         intended.next = run.looked;
         intended.next_read = run.read;
+        intended.next_unreadable = run.unreadable;
+        widen(intended, run.earliest, run.latest);  // a second time says the same
         intended.mark = journal_.last();
         EVENTYARD_CHECK(save(intended));
         job = std::move(intended);

@@ -57,7 +57,7 @@ private:
     Result<bool> step(ReplayJob& job, Run& run, const RouteTable& table);
     Result<void> reconcile(ReplayJob& job);
     Result<void> map_routes(const ReplayJob& job, Run& run, const RouteTable& table);
-    Result<bool> gather(ReplayJob& job, Run& run, const RouteTable& table, std::size_t most);
+    Result<bool> gather(const ReplayJob& job, Run& run, const RouteTable& table, std::size_t most);
     Result<void> commit(ReplayJob& job, Run& run);
     void end(ReplayJob& job, ReplayState state, std::string message);
     Result<void> save(const ReplayJob& job);

@@ -50,6 +50,7 @@ std::string encode_replay(const ReplayJob& job)
                 {"next", job.next},
                 {"mark", job.mark},
                 {"next_read", job.next_read},
+                {"next_unreadable", job.next_unreadable},
                 {"read", job.read},
                 {"events", job.events},
                 {"deliveries", job.deliveries},
@@ -93,6 +94,7 @@ Result<ReplayJob> decode_replay(const std::string& text)
         in.at("next").get_to(job.next);
         in.at("mark").get_to(job.mark);
         in.at("next_read").get_to(job.next_read);
+        job.next_unreadable = in.value("next_unreadable", std::uint64_t{0});  // younger than the format
         in.at("read").get_to(job.read);
         in.at("events").get_to(job.events);
         in.at("deliveries").get_to(job.deliveries);

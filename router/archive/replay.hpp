@@ -35,7 +35,7 @@ struct ReplayJob {
     Sequence cursor = 0;             // looked at up to here, and what matched is in the journal
     Sequence next = 0;               // where cursor goes when the batch under way is in the journal; 0: none is
     Sequence mark = 0;               // the batch under way can stand above it only
-    std::uint64_t next_read = 0;     // what the batch under way adds to `read`
+    std::uint64_t next_read = 0, next_unreadable = 0;  // what the batch under way adds to `read` and `unreadable`
     std::uint64_t read = 0;          // events of the range and the times asked for
     std::uint64_t events = 0, deliveries = 0;  // replayed; of a dry run: that would be
     std::uint64_t unreadable = 0;    // events in damaged blocks or segments

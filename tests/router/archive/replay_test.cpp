@@ -18,6 +18,7 @@ TEST_CASE("a replay comes back from its file as it was")
     job.next = 120;
     job.mark = 1000;
     job.next_read = 20;
+    job.next_unreadable = 1;
     job.read = 98;
     job.events = 50;
     job.deliveries = 70;
@@ -28,6 +29,7 @@ TEST_CASE("a replay comes back from its file as it was")
     REQUIRE(read.has_value());
     CHECK(encode_replay(*read) == encode_replay(job));
     CHECK(read->routes == job.routes);
+    CHECK(read->next_unreadable == 1);
     CHECK(decode_replay("{").error().code == Errc::corrupt);
     CHECK(decode_replay("{\"format\":2}").error().code == Errc::unsupported);
 }
