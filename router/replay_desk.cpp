@@ -138,6 +138,7 @@ Result<ReplayJob> ReplayDesk::cancel(std::int64_t id)
     if (job.state != ReplayState::running)
         return fail(Errc::conflict, "replay " + std::to_string(id) + " has ended: it is " + text_of(job.state));
     job.state = ReplayState::cancelled;
+    job.message.clear();
     job.changed = clock_.wall();
     EVENTYARD_CHECK(save(job));
     log::info("replay", "a replay was cancelled", {{"replay", id}, {"events", job.events}});
@@ -168,6 +169,7 @@ void ReplayDesk::publish(const ReplayJob& job)
     found->second = job;
     if (!cancelled) return;
     found->second.state = ReplayState::cancelled;
+    found->second.message.clear();
     (void)save(found->second);  // its cancelling is durable; only its figures are of before
 }
 
@@ -222,7 +224,7 @@ bool ReplayDesk::tick(const RouteTablePtr& table)
             const Errc code = advanced.error().code;
             if (code == Errc::not_found || code == Errc::too_large) {
                 end(job, ReplayState::failed, advanced.error().what);
-            } else {
+            } else if (code != Errc::cancelled) {  // that has been said by whoever asked for it
                 waits_[job.id] = now + retry_interval;
                 if (job.message != advanced.error().what)
                     log::warn("replay", "a replay waits", {{"replay", job.id}, {"why", advanced.error().what}});
@@ -419,14 +421,19 @@ Result<void> ReplayDesk::commit(ReplayJob& job, Run& run)
     return {};
 }
 
+/// Unless it was cancelled meanwhile; and afterwards it cannot be.
 void ReplayDesk::end(ReplayJob& job, ReplayState state, std::string message)
 {
+    const std::lock_guard lock{mutex_};
+    const auto found = jobs_.find(job.id);
+    if (found == jobs_.end() || found->second.state != ReplayState::running) return;
     job.state = state;
     job.message = std::move(message);
     job.changed = clock_.wall();
     if (auto saved = save(job); !saved.has_value())
         log::warn("replay", "the end of a replay could not be stored; a start looks through its rest again",
                   {{"replay", job.id}, {"error", saved.error().what}});
+    found->second = job;
     if (!job.request.dry_run)
         log::info("replay", "a replay ended",
                   {{"replay", job.id}, {"state", text_of(state)}, {"events", job.events},

@@ -1,5 +1,9 @@
 // Replays that wait, end and go on: what they count, and what they say.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "tests/router/past/bench.hpp"
+#include "tests/support/temp_dir.hpp"
 
 using namespace eventyard;
 using namespace eventyard::router;
@@ -7,6 +11,36 @@ using namespace eventyard::router::testing;
 using namespace std::chrono_literals;
 
 namespace {
+
+/// What the log says while this lives.
+class Heard {
+public:
+    Heard() : file_(::open(directory_.file("log").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), stderr_(::dup(2)) { ::dup2(file_, 2); }
+    ~Heard()
+    {
+        ::dup2(stderr_, 2);
+        ::close(stderr_);
+        ::close(file_);
+    }
+    [[nodiscard]] bool says(const std::string& what) const
+    {
+        return support::read_text(directory_.file("log")).find(what) != std::string::npos;
+    }
+
+private:
+    support::TempDir directory_;
+    int file_, stderr_;
+};
+
+/// The target refuses what is new.
+std::shared_ptr<Gate> close_gate(Bench& bench)
+{
+    const auto gate = std::make_shared<Gate>();
+    gate->target = "hook";
+    gate->closed = true;
+    bench.table->gates = {gate};
+    return gate;
+}
 
 std::string body(std::uint64_t n) { return R"({"n":)" + std::to_string(n) + '}'; }
 
@@ -17,10 +51,7 @@ TEST_CASE("a replay counts what it cannot read once, however often it waits on t
     Bench bench;
     const WallTime posted = bench.clock.wall();
     bench.post(4, [](std::uint64_t n) { return n == 2 ? std::string{"{"} : body(n); });
-    const auto gate = std::make_shared<Gate>();
-    gate->target = "hook";
-    gate->closed = true;
-    bench.table->gates = {gate};
+    const auto gate = close_gate(bench);
     REQUIRE(bench.replays->replay(*bench.table, {}, {}).has_value());
     for (int turn = 0; turn < 3; ++turn) {
         bench.tick();
@@ -102,4 +133,44 @@ TEST_CASE("what a replay cannot read is counted with the batch that passes it")
     }
     CHECK(bench.job(1).events == 58);
     CHECK(bench.job(1).unreadable == 2);
+}
+
+TEST_CASE("a replay that is cancelled at work neither waits nor ends otherwise")
+{
+    for (const bool committing : {false, true}) {
+        INFO("committing: " << committing);
+        Bench bench;
+        bench.post(3, body);
+        REQUIRE(bench.replays->replay(*bench.table, {}, {}).has_value());
+        (committing ? bench.journal->before_submit : bench.journal->before_read) = [&] {
+            CHECK(bench.replays->cancel(1).has_value());
+            bench.journal->before_read = bench.journal->before_submit = nullptr;
+        };
+        const Heard log;
+        bench.tick();
+        bench.tick();
+        CHECK(log.says("a replay was cancelled"));
+        CHECK_FALSE(log.says("a replay waits"));
+        CHECK_FALSE(log.says("a replay ended"));
+        CHECK(bench.job(1).state == ReplayState::cancelled);
+        CHECK(bench.job(1).message.empty());
+        CHECK(bench.job(1).events == (committing ? 3 : 0));
+        CHECK(bench.replayed().size() == (committing ? 3 : 0));
+        bench.reopen();
+        CHECK(bench.job(1).state == ReplayState::cancelled);
+        CHECK(bench.job(1).events == (committing ? 3 : 0));
+    }
+}
+
+TEST_CASE("a replay that is cancelled while it waits says no longer what for")
+{
+    Bench bench;
+    bench.post(3, body);
+    const auto gate = close_gate(bench);
+    REQUIRE(bench.replays->replay(*bench.table, {}, {}).has_value());
+    bench.tick();
+    CHECK_FALSE(bench.job(1).message.empty());
+    REQUIRE(bench.replays->cancel(1).has_value());
+    bench.tick();
+    CHECK(bench.job(1).message.empty());
 }
