@@ -70,7 +70,7 @@ public:
     /// Control thread, at intervals: what commits promised and how far the journal is on disk.
     void hand_over_totals();
     /// Control thread, at intervals, after the totals: what is let go has been counted.
-    void release_segments(Sequence archived = UINT64_MAX) { release_->tick(archived); }
+    void release_segments(const std::vector<SequenceRange>& kept = {}) { release_->tick(kept); }
     /// See SegmentRelease.
     [[nodiscard]] bool hold_segments() { return release_->hold(); }
     void let_segments_go() { release_->let_go(); }

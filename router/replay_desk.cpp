@@ -83,9 +83,12 @@ Result<void> ReplayDesk::start()
         last_id_ = std::max(last_id_, id);
         const auto text = read_file(disk_, path(id), job_size_max);
         auto job = text.has_value() ? decode_replay(*text) : Result<ReplayJob>{text.error()};
-        if (job.has_value()) jobs_.emplace(id, std::move(*job));
-        else log::error("replay", "a replay cannot be read and does not go on",
-                        {{"file", path(id)}, {"error", job.error().what}});
+        if (!job.has_value()) {
+            log::error("replay", "a replay cannot be read and does not go on", {{"file", path(id)}, {"error", job.error().what}});
+            continue;
+        }
+        if (job->next != 0) marks_[id] = job->mark;
+        jobs_.emplace(id, std::move(*job));
     }
     return {};
 }
@@ -153,10 +156,28 @@ std::vector<ReplayJob> ReplayDesk::replays() const
     return all;
 }
 
-/// A dry run leaves nothing behind.
+std::vector<SequenceRange> ReplayDesk::kept() const
+{
+    std::vector<SequenceRange> all;
+    const std::lock_guard lock{mutex_};
+    for (const auto& [id, job] : jobs_) {
+        if (job.state != ReplayState::running) continue;
+        all.push_back({std::max(job.cursor, archives_.through(job.request.bus)), job.through});
+        if (const auto mark = marks_.find(id); mark != marks_.end()) all.push_back({mark->second, UINT64_MAX});
+    }
+    return all;
+}
+
+/// With the lock. A dry run leaves nothing behind, and what was cancelled stays so.
 Result<void> ReplayDesk::save(const ReplayJob& job)
 {
-    return job.request.dry_run ? Result<void>{} : replace_file(disk_, path(job.id), encode_replay(job));
+    const auto known = jobs_.find(job.id);
+    const bool ended = known != jobs_.end() && known->second.state != ReplayState::running;
+    if (job.request.dry_run || (ended && job.state == ReplayState::running)) return {};
+    if (job.next != 0) marks_[job.id] = job.mark;
+    EVENTYARD_CHECK(replace_file(disk_, path(job.id), encode_replay(job)));
+    if (job.next == 0) marks_.erase(job.id);
+    return {};
 }
 
 /// Unless it was cancelled meanwhile.
@@ -184,6 +205,7 @@ void ReplayDesk::forget_old()
             continue;
         }
         if (!at->second.request.dry_run) (void)disk_.unlink(path(at->first));
+        marks_.erase(at->first);
         at = jobs_.erase(at);
         --ended;
     }
@@ -212,11 +234,13 @@ bool ReplayDesk::tick(const RouteTablePtr& table)
         waits_.erase(job.id);
         committed_ = false;
         auto advanced = advance(job, *table);
-        if (committed_) unsaved_.insert(job.id);
-        // The next batch stores where the last one ended. Where none follows at once that is stored now: a start looks for
-        // the last batch in the journal, which lets go of it when it is delivered.
+        // The next batch stores where the last one ended. Where none follows at once that is stored now: until then the
+        // journal keeps the last batch, for a start to find.
         const bool follows = committed_ && advanced.has_value() && *advanced;
-        if (!follows && unsaved_.erase(job.id) > 0) (void)save(job);
+        if (!follows && job.next == 0) {
+            const std::lock_guard lock{mutex_};
+            if (marks_.contains(job.id)) (void)save(job);
+        }
         if (advanced.has_value()) {
             more = more || *advanced;
         } else {
@@ -276,6 +300,7 @@ Result<void> ReplayDesk::reconcile(ReplayJob& job)
     }
     found.next = 0;
     job = std::move(found);
+    const std::lock_guard lock{mutex_};
     return save(job);
 }
 

@@ -4,7 +4,8 @@
 // (replay_name.hpp), in the order in which it first came, so its deliveries have the same promises and
 // are counted like all others. Before a batch goes to the journal the replay's file says where it will
 // be afterwards, and above which sequence to look for it; a batch is one commit unit. So after a crash
-// one look into the journal tells whether the batch is there, and nothing is left out or repeated.
+// one look into the journal tells whether the batch is there, and nothing is left out or repeated. What
+// is to be read or looked for is kept in the journal until then.
 //
 // One replay runs at a time, in the order asked; a dry run waits for none. tick() comes on one thread,
 // where it may block; the rest on any.
@@ -14,13 +15,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "router/history.hpp"
 #include "router/archive/replay.hpp"
 #include "router/route_table.hpp"
+#include "router/segment_release.hpp"
 #include "router/state/dead_letter.hpp"
 
 namespace eventyard::router {
@@ -50,6 +51,8 @@ public:
     /// What is in the journal by then is delivered.
     Result<ReplayJob> cancel(std::int64_t id);
     [[nodiscard]] std::vector<ReplayJob> replays() const;
+    /// What the replays under way have still to read: until then it has to stay in the journal.
+    [[nodiscard]] std::vector<SequenceRange> kept() const;
 
 private:
     struct Run;  // of a replay under way: what of it is only in memory
@@ -74,11 +77,11 @@ private:
     // The ticking thread only.
     std::map<std::int64_t, std::unique_ptr<Run>> runs_;
     bool committed_ = false;                    // a batch, in this step
-    std::set<std::int64_t> unsaved_;            // their files do not say that the last batch was committed
     std::map<std::int64_t, SteadyTime> waits_;  // of those that cannot go on now
 
     mutable std::mutex mutex_;  // what follows
     std::map<std::int64_t, ReplayJob> jobs_;
+    std::map<std::int64_t, Sequence> marks_;    // of those whose files may say that a batch is under way
     std::int64_t last_id_ = 0;
 };
 

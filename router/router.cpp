@@ -283,7 +283,9 @@ void RouterParts::arm_totals()
         }
         if (now - release_at_ >= release_interval) {
             release_at_ = now;
-            line_.release_segments(archives_->through(*table));
+            std::vector<SequenceRange> kept = replays_->kept();
+            kept.push_back({archives_->through(*table), UINT64_MAX});
+            line_.release_segments(kept);
             reserve_->tick(line_.state().stats().failing);
         }
         desk_->tick(table->process.dead_letters, table->dead_letter_budgets);

@@ -29,13 +29,15 @@ struct SegmentRelease::Rounds : std::enable_shared_from_this<Rounds> {
     std::atomic<bool> busy{false};
     std::map<std::string, std::pair<std::uint64_t, Counts>> known;  // by segment, with its size then
 
-    void start(Sequence archived)
+    void start(const std::vector<SequenceRange>& kept)
     {
         if (busy.exchange(true)) return;
         std::vector<SegmentInfo> sealed;
         std::vector<NeededRange> ranges;
         for (SegmentInfo& segment : journal.segments()) {
-            if (!segment.sealed || segment.last < segment.first || segment.last > archived) continue;
+            if (!segment.sealed || segment.last < segment.first) continue;
+            const auto meets = [&](const SequenceRange& one) { return segment.last > one.after && segment.first <= one.through; };
+            if (std::any_of(kept.begin(), kept.end(), meets)) continue;
             ranges.push_back({segment.first, segment.last, 0});
             sealed.push_back(std::move(segment));
         }
@@ -170,7 +172,7 @@ SegmentRelease::SegmentRelease(Journal& journal, State& state, ReleaseOptions op
 
 SegmentRelease::~SegmentRelease() = default;
 
-void SegmentRelease::tick(Sequence archived) { rounds_->start(archived); }
+void SegmentRelease::tick(const std::vector<SequenceRange>& kept) { rounds_->start(kept); }
 
 bool SegmentRelease::hold() { return !rounds_->busy.exchange(true); }
 

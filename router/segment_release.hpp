@@ -2,7 +2,7 @@
 //
 // Asks the state, from durable rows only, how far every target has come and where retries still
 // point, and lets the journal recycle or unlink the sealed segments below all of that, as far as the
-// ledger has counted what they promised. A sealed
+// ledger has counted what they promised. Archives and replays say what they have still to read. A sealed
 // segment of which little is still needed (one target is down) is rewritten to that part, so that a
 // dead target pins its own events and not everybody's.
 //
@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "router/journal/journal.hpp"
 #include "router/state/state.hpp"
@@ -25,6 +26,12 @@ struct ReleaseOptions {
     double rewrite_below = 0.25;                     // share of a segment's deliveries still needed
 };
 
+/// A part of the journal.
+struct SequenceRange {
+    Sequence after = 0;    // exclusive
+    Sequence through = 0;  // inclusive
+};
+
 class SegmentRelease {
 public:
     /// The references outlive this and everything it asked of them.
@@ -34,8 +41,8 @@ public:
     SegmentRelease& operator=(const SegmentRelease&) = delete;
 
     /// Starts a round unless one is under way or they are held. A round rewrites one segment at most.
-    /// @param archived  segments beyond it are left as they are
-    void tick(Sequence archived = UINT64_MAX);
+    /// @param kept  is not only for deliveries: segments with any of it are left as they are
+    void tick(const std::vector<SequenceRange>& kept = {});
     /// Nothing is released or rewritten until let_go(). False: a round is under way, ask again.
     [[nodiscard]] bool hold();
     void let_go();

@@ -23,9 +23,11 @@ constexpr const char* both_rules = R"(rules:
     targets: [second]
 )";
 
+/// @param archive  empty: none
 std::string settings(const TempDir& directory, const std::string& archive = "{retention: 30d}")
 {
-    return "journal: {segment_size: 1MiB}\nbuses: {default: {archive: " + archive + "}}\ntargets:\n  first:\n    file: {path: " +
+    return "journal: {segment_size: 1MiB}\n" + (archive.empty() ? "" : "buses: {default: {archive: " + archive + "}}\n") +
+           "targets:\n  first:\n    file: {path: " +
            directory.file("first.jsonl") + ", envelope: true}\n    order: {by: strict}\n  second:\n    file: {path: " +
            directory.file("second.jsonl") + ", envelope: true}\n    order: {by: strict}\n";
 }
@@ -189,6 +191,37 @@ TEST_CASE("a replay that waits has stored where it is: a start need not find its
         return stored.is_object() && stored.at("events") > 0 && stored.at("next") == 0;
     }));
     REQUIRE(support::http_post(daemon.admin(), "/v1/replays/1/cancel", "").status == 200);
+    CHECK(daemon.terminate().code == 0);
+}
+
+TEST_CASE("without an archive, what a slow replay has still to read stays in the journal, over a kill as well")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure(settings(directory, {}), old_rule);
+    daemon.start();
+    REQUIRE(support::http_post(daemon.admin(), "/v1/targets/first/pause", "").status == 200);
+    constexpr std::uint64_t count = 1500;
+    post(daemon, 1, count);
+    directory.write("rules.yaml", both_rules);
+    REQUIRE(support::http_post(daemon.admin(), "/v1/reload", "").status == 200);
+    REQUIRE(support::http_post(daemon.admin(), "/v1/replays?rule=new&per_second=200", "").status == 200);
+    REQUIRE(support::http_post(daemon.admin(), "/v1/targets/first/resume", "").status == 200);
+    // Nothing but the replay needs the segments by then.
+    CHECK(eventually([&] { return numbers(directory.file("first.jsonl")).size() == count; }));
+    daemon.kill();
+    daemon.start();
+    json job;
+    CHECK(eventually([&] {
+        job = json::parse(support::http_get(daemon.admin(), "/v1/replays/1").body);
+        return job.at("state") == "done";
+    }));
+    CHECK(job.at("events") == count);
+    daemon.settle();
+    const auto sent = numbers(directory.file("second.jsonl"));  // some of them twice, after a kill
+    CHECK(std::set<std::uint64_t>(sent.begin(), sent.end()).size() == count);
+    wait_for_release(daemon);
+    CHECK(json::parse(support::http_get(daemon.admin(), "/v1/audit").body).at("good") == true);
     CHECK(daemon.terminate().code == 0);
 }
 

@@ -174,3 +174,60 @@ TEST_CASE("a replay that is cancelled while it waits says no longer what for")
     bench.tick();
     CHECK(bench.job(1).message.empty());
 }
+
+TEST_CASE("a replay keeps in the journal what it has still to read, and the batch that a start would look for")
+{
+    using Ranges = std::vector<std::pair<Sequence, Sequence>>;
+    Bench bench;
+    const auto kept = [&bench] {
+        Ranges all;
+        for (const SequenceRange& one : bench.replays->kept()) all.emplace_back(one.after, one.through);
+        return all;
+    };
+    bench.post(300, body);
+    CHECK(kept().empty());
+    ReplayRequest request;
+    request.first = 11;
+    REQUIRE(bench.replays->replay(*bench.table, request, {}).has_value());
+    request.dry_run = true;
+    REQUIRE(bench.replays->replay(*bench.table, request, {}).has_value());
+    CHECK(kept() == Ranges{{10, 300}, {10, 300}});
+
+    Ranges beside_commit;
+    std::string intended;
+    bench.journal->before_submit = [&] {
+        beside_commit = kept();
+        intended = bench.disk.content("/data/replays/1.json");
+    };
+    bench.tick();
+    CHECK(beside_commit == Ranges{{10, 300}, {300, UINT64_MAX}, {10, 300}});
+    REQUIRE(bench.job(1).cursor == 266);
+    CHECK(kept() == Ranges{{266, 300}, {300, UINT64_MAX}, {266, 300}});  // the next batch says that this one is there
+    bench.disk.set_content("/data/replays/1.json", intended);
+    bench.reopen();
+    CHECK(kept() == Ranges{{10, 300}, {300, UINT64_MAX}});
+    while (bench.tick()) continue;
+    REQUIRE(bench.job(1).state == ReplayState::done);
+    CHECK(kept().empty());
+}
+
+TEST_CASE("a replay keeps nothing that it reads from the archive, and nothing once it is cancelled")
+{
+    Bench bench;
+    bench.archive();
+    bench.post(100);
+    bench.tick();
+    for (int turn = 0; turn < 20; ++turn) bench.tick();
+    const Sequence archived = bench.archives->through("default");
+    REQUIRE(archived > 0);
+    REQUIRE(archived < 100);
+    ReplayRequest request;
+    request.per_second = 1;
+    REQUIRE(bench.replays->replay(*bench.table, request, {}).has_value());
+    const auto kept = bench.replays->kept();
+    REQUIRE(kept.size() == 1);
+    CHECK(kept.front().after == archived);
+    CHECK(kept.front().through == 100);
+    REQUIRE(bench.replays->cancel(1).has_value());
+    CHECK(bench.replays->kept().empty());
+}

@@ -45,10 +45,10 @@ struct Round {
         }
         return log;
     }
-    std::set<std::string> released(ReleaseOptions options = {})
+    std::set<std::string> released(ReleaseOptions options = {}, const std::vector<SequenceRange>& kept = {})
     {
         SegmentRelease release{journal, state, options};
-        release.tick();
+        release.tick(kept);
         std::promise<void> after;  // the state answers in order
         state.needed({}, [&after](const Result<Needed>&) { after.set_value(); });
         after.get_future().wait();
@@ -84,6 +84,24 @@ TEST_CASE("a segment is let go when every target is past it and no retry needs i
     row.key = {5, 0};
     model.retries[{"a", row.key}] = row;
     CHECK(Round{model}.released() == Names{"two"});
+}
+
+TEST_CASE("a segment is left as it is while somebody has still to read any of it")
+{
+    const auto released = [](const std::vector<SequenceRange>& kept) {
+        return Round{with({{"a", 20}, {"b", 20}})}.released({}, kept);
+    };
+    CHECK(released({{9, 10}}) == Names{"two"});
+    CHECK(released({{10, 11}}) == Names{"one"});
+    CHECK(released({{9, 11}}).empty());
+    CHECK(released({{2, 3}, {15, UINT64_MAX}}).empty());
+    CHECK(released({{10, 10}, {20, UINT64_MAX}}) == Names{"one", "two"});
+    // Nor is it rewritten to what targets need of it.
+    ReleaseOptions eager;
+    eager.rewrite_min_bytes = 1;
+    Round round{with({{"a", 0}, {"b", 20}})};
+    CHECK(round.released(eager, {{0, 20}}).empty());
+    CHECK(round.journal.kept().empty());
 }
 
 TEST_CASE("a segment is rewritten without losing what was moved to a target that none of its events went to")
