@@ -101,8 +101,9 @@ void Engine::add_lane(const std::string& name, std::size_t shard, const std::str
     });
 }
 
-/// Deliveries with a retry row: a lane without a trustworthy cursor must not attempt them anew. A state
-/// that cannot write does not answer; those deliveries may then go out, and be counted, twice.
+/// Deliveries with a retry row, at this target or moved to another: a lane without a trustworthy cursor
+/// must not attempt them anew. A state that cannot write does not answer; those deliveries may then go
+/// out, and be counted, twice.
 Result<std::vector<DeliveryKey>> Engine::retry_keys(Sequence first, Sequence last, const std::string& target)
 {
     auto answer = std::make_shared<std::promise<Result<std::vector<DeliveryKey>>>>();
@@ -125,6 +126,9 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
     std::set<std::string> doubtful;  // without a trustworthy cursor
     for (auto& [name, position] : positions)
         if (distrust || !position.trusted) doubtful.insert(name);
+    std::set<std::string> gave;  // others have rows of theirs
+    for (const LedgerRow& row : snapshot.ledger)
+        if (row.ended.contains(Ending::moved)) gave.insert(row.target);
     std::set<std::string> fresh;
     for (const TargetSpec& spec : specs)
         if (positions.find(spec.name) == positions.end()) fresh.insert(spec.name);
@@ -165,7 +169,7 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
         if (doubtful.contains(name)) {
             start.window.cursor = before_oldest;
             start.window.settled.clear();
-            if (start.retries > 0) {
+            if (start.retries > 0 || gave.contains(name)) {
                 auto keys = retry_keys(before_oldest + 1, seen, name);
                 start.doubtful = !keys.has_value();
                 if (keys.has_value()) start.window.settled = std::move(*keys);

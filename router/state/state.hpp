@@ -342,7 +342,7 @@ public:
     virtual void rows_of(std::string target, std::vector<DeliveryKey> keys,
                          std::function<void(Result<std::vector<RetryRow>>)> done) = 0;
     virtual void needed(std::vector<NeededRange> ranges, std::function<void(Result<Needed>)> done) = 0;
-    /// Of all targets where `target` is empty.
+    /// Of what rules sent to this target, wherever it has been moved; of all where `target` is empty.
     virtual void retry_keys(Sequence first, Sequence last, std::string target,
                             std::function<void(Result<std::vector<DeliveryKey>>)> done) = 0;
     /// Lowest id first.

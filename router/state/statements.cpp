@@ -92,7 +92,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.count_range, "SELECT count(*) FROM retry NOT INDEXED WHERE seq BETWEEN ? AND ? AND letter=0"},
         {&s.keys_in_range,
          "SELECT DISTINCT seq, route FROM retry NOT INDEXED WHERE seq BETWEEN ?1 AND ?2"
-         " AND (?3=0 OR target=?3) ORDER BY seq, route"},
+         " AND (?4='' OR routed_to=?4 OR (routed_to='' AND target=?3)) ORDER BY seq, route"},
         {&s.get_dead_letter, dead + " WHERE d.id=?"},
         {&s.get_attempts, std::string("SELECT ") + attempt_columns +
                               " FROM attempt WHERE seq=? AND route=? AND target=? ORDER BY n"},

@@ -205,9 +205,8 @@ Result<std::vector<DeliveryKey>> Store::retry_keys(Sequence first, Sequence last
     EVENTYARD_ASSERT(!open_, "only durable rows count");
     std::vector<DeliveryKey> keys;
     const Target* const known = find(target);
-    if (!target.empty() && (known == nullptr || known->retries == 0)) return keys;
     Statement& rows = sql_->keys_in_range;
-    rows.bind(first, std::min(last, sequence_max), known == nullptr ? std::int64_t{0} : known->id);
+    rows.bind(first, std::min(last, sequence_max), known == nullptr ? std::int64_t{0} : known->id, std::string_view(target));
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
         if (!row) return keys;

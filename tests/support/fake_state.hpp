@@ -130,6 +130,13 @@ struct StateModel {
             for (const auto& [id, letter] : dead) one.dead_letters += letter.target == name ? 1 : 0;
             all.targets.push_back(std::move(one));
         }
+        for (const auto& [key, endings] : ended) {
+            if (std::find(endings.begin(), endings.end(), Ending::moved) == endings.end()) continue;
+            LedgerRow gave;
+            gave.target = std::get<0>(key);
+            gave.ended[Ending::moved] = 1;
+            all.ledger.push_back(std::move(gave));
+        }
         return all;
     }
     [[nodiscard]] bool covers(const std::string& target, DeliveryKey key) const
@@ -349,7 +356,7 @@ public:
             [this, first, last, target, done] {
                 std::vector<DeliveryKey> keys;
                 for (const auto& [key, row] : live_.retries)
-                    if ((target.empty() || row.target == target) && row.key.sequence >= first && row.key.sequence <= last)
+                    if ((target.empty() || row.addressee() == target) && row.key.sequence >= first && row.key.sequence <= last)
                         keys.push_back(row.key);
                 done(std::move(keys));
             },

@@ -100,6 +100,46 @@ TEST_CASE("a crash at any time of a move leaves each delivery at one of the two,
     for (const auto& [id, times] : from->taken()) CHECK(to->taken().count(id) == 0);
 }
 
+TEST_CASE("a target whose position is lost sends again what it had, and not what it has given to another")
+{
+    const auto from = std::make_shared<Receiver>(), to = std::make_shared<Receiver>();
+    StateModel model;
+    EventLog log;
+    {
+        Life life;
+        life.start({spec("from", from), spec("to", to)});
+        REQUIRE(life.engine->pause("from", "a test"));
+        REQUIRE(life.engine->pause("to", "a test"));
+        const auto routing = version(1, {"from", "to"});
+        send(life, routing, {0}, 20);
+        REQUIRE(eventually([&] { return life.status("from").pending.sum() == 20; }));
+        Office office{life};
+        CHECK(office.move(of("from"), "to").done == 20);
+        send(life, routing, {0, 1}, 30);
+        REQUIRE(eventually([&] { return life.status("from").pending.sum() == 30; }));
+        life.stop(100ms);
+        model = life.state.durable();
+        log = life.journal.contents();
+    }
+    for (auto& [name, position] : model.targets) {  // as salvage leaves them
+        position.cursor = 0;
+        position.settled.clear();
+        position.shard.reset();
+        position.trusted = false;
+    }
+    Life next{log, model};
+    next.start({spec("from", from), spec("to", to)});
+    CHECK(next.status("from").pending.sum() == 30);
+    CHECK(next.status("to").pending.sum() == 50);
+    REQUIRE(next.engine->resume("from"));
+    REQUIRE(next.engine->resume("to"));
+    REQUIRE(eventually([&] { return next.settled() && from->distinct() + to->distinct() == 80; }));
+    CHECK(from->distinct() == 30);
+    CHECK(to->distinct() == 50);
+    next.stop(100ms);
+    check_model(next.state.durable());
+}
+
 TEST_CASE("an orphan's deliveries are moved, also back, and what is in flight stays where it is")
 {
     const auto from = std::make_shared<Receiver>(), to = std::make_shared<Receiver>();

@@ -64,6 +64,13 @@ TEST_CASE("a moved delivery is one target's at a time, keeps its attempts, and b
     CHECK(b->routed == 0);
     const auto keys = wait<std::vector<DeliveryKey>>([&](auto done) { state->retry_keys(1, 20, "", done); });
     CHECK(*keys == std::vector<DeliveryKey>{{10, 0}, {11, 0}});
+    // A target whose position is lost must not send what it gave, and has nothing of the one that it took.
+    const auto routed_to = [&](const char* target) {
+        return *wait<std::vector<DeliveryKey>>([&](auto done) { state->retry_keys(1, 20, target, done); });
+    };
+    CHECK(routed_to("a") == std::vector<DeliveryKey>{{10, 0}, {11, 0}});
+    CHECK(routed_to("b").empty());
+    CHECK(routed_to("never heard of").empty());
 
     // It dies there, and a redrive knows whose it was.
     Ended death = dead("b", {10, 0});
