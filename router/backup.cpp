@@ -66,7 +66,7 @@ void BackupDesk::tick()
     if (!hooks_.hold()) {
         if (clock_.steady() < *hold_by_) return;
         hold_by_.reset();
-        return answer(fail(Errc::unavailable, "the release of segments does not come to an end; see the log"));
+        return answer(fail(Errc::unavailable, "an audit, an erasure or a long release of segments is under way; ask again"));
     }
     hold_by_.reset();
     hooks_.gather([this] { hooks_.post([this] { copy_state(); }); });

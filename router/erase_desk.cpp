@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr auto look = 50ms;
 constexpr auto patience = 4min;          // an admin client waits five
-constexpr auto hold_patience = 30s;      // for a backup or an audit
+constexpr auto hold_patience = 30s;      // for a backup, an audit or a release
 constexpr std::size_t page_size = 1000;
 constexpr unsigned again_max = 200;
 
@@ -40,7 +40,7 @@ Result<Erased> EraseDesk::erase(const Id& event, const Act& act)
 {
     for (auto left = hold_patience / look; !hooks_.hold(); --left) {
         if (hooks_.stopping()) return stops;
-        if (left <= 0) return fail(Errc::unavailable, "a backup or an audit is under way; ask again");
+        if (left <= 0) return fail(Errc::unavailable, "a backup, an audit or a long release of segments is under way; ask again");
         (void)waits_.until([](Duration slice) { return std::this_thread::sleep_for(slice), false; }, look);
     }
     auto erased = erase_held(event);

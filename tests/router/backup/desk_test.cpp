@@ -14,10 +14,21 @@ namespace {
 
 namespace asio = boost::asio;
 
+class ShiftedClock final : public Clock {
+public:
+    Duration by{0};
+    [[nodiscard]] SteadyTime steady() const noexcept override { return real_.steady() + by; }
+    [[nodiscard]] WallTime wall() const noexcept override { return real_.wall(); }
+
+private:
+    SystemClock real_;
+};
+
 struct Fixture {
     support::TempDir directory;
     PosixDisk disk;
     SystemClock clock;
+    ShiftedClock desk_clock;
     SystemRandom random;
     std::unique_ptr<State> state;
     std::unique_ptr<Journal> journal;
@@ -51,7 +62,7 @@ struct Fixture {
             steps.emplace_back(std::string("let go") + (made("state.db") ? ", state" : "") + (made("journal") ? ", journal" : "") +
                                (made("backup.json") ? ", manifest" : ""));
         };
-        desk = std::make_unique<BackupDesk>(disk, clock, *journal, *state, directory.path(), std::move(hooks));
+        desk = std::make_unique<BackupDesk>(disk, desk_clock, *journal, *state, directory.path(), std::move(hooks));
     }
     ~Fixture()
     {
@@ -96,6 +107,20 @@ TEST_CASE("a backup waits for the release, copies the state and then the journal
     REQUIRE(manifest.has_value());
     CHECK(manifest->store == made->manifest.store);
     CHECK(manifest->segments == made->manifest.segments);
+}
+
+TEST_CASE("a backup that is not let near the segments says who may have them")
+{
+    Fixture f;
+    f.may_hold = false;
+    std::optional<Result<BackupMade>> answer;
+    f.desk->start([&](Result<BackupMade> made) { answer = std::move(made); });
+    f.desk_clock.by = std::chrono::minutes{2};
+    f.desk->tick();
+    REQUIRE(answer);
+    CHECK(answer->error().code == Errc::unavailable);
+    CHECK(answer->error().what.find("an audit, an erasure or a long release") != std::string::npos);
+    CHECK(f.steps.empty());
 }
 
 TEST_CASE("a backup that fails leaves nothing behind and lets the release go on")
