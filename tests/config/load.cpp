@@ -348,7 +348,7 @@ TEST_CASE("an input is stored as the rule says it, on the route of its target")
       - target: two
         delay: 5s
         input:
-          paths: {id: $.detail.id, all: $.items[*].id}
+          paths: {id: $.detail.id, all: "$.items[*].id"}
           template: |
             {"order": <id>, "all": <all>, "text": "a < b"}
 )");
