@@ -152,6 +152,25 @@ void quote_json_lines(const std::string& path, Report& report)
     report.add_source(path, std::move(text));
 }
 
+std::optional<Place> place_in_text(const Node& text, std::string_view source, std::size_t offset)
+{
+    const auto piece = source_piece(text, source);
+    const std::string_view rest = from_place(source, text.place);
+    if (!piece && (text.text.find('\n') != std::string::npos || rest.substr(0, text.text.size()) != text.text))
+        return std::nullopt;
+    Place place = piece ? piece->start : text.place;  // else it stands there without quotes
+    const auto lines = split_lines(piece ? piece->json : rest.substr(0, text.text.size()));
+    const std::string_view before = std::string_view(text.text).substr(0, offset);
+    const auto line = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
+    if (line >= lines.size()) return std::nullopt;
+    const std::size_t begin = line == 0 ? 0 : before.rfind('\n') + 1;
+    const std::size_t end = std::min(text.text.find('\n', begin), text.text.size());
+    const std::size_t indent = lines[line].size() - std::min(lines[line].size(), end - begin);
+    place.line += static_cast<std::uint32_t>(line);
+    place.column = static_cast<std::uint32_t>((line == 0 ? place.column : 1) + indent + offset - begin);
+    return place;
+}
+
 std::optional<Node> read_embedded_json(const Node& text, std::string_view source, Report& report)
 {
     Report direct;

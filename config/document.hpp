@@ -40,4 +40,7 @@ void quote_json_lines(const std::string& path, Report& report);
 [[nodiscard]] std::optional<Node> read_embedded_json(const Node& text, std::string_view source,
                                                      Report& report);
 
+/// Where byte `offset` of a text value stands in the file, told as above; nothing where it cannot be told.
+[[nodiscard]] std::optional<Place> place_in_text(const Node& text, std::string_view source, std::size_t offset);
+
 }  // namespace eventyard::config

@@ -5,6 +5,7 @@
 #include "config/files.hpp"
 #include "config/json_text.hpp"
 #include "config/names.hpp"
+#include "config/rule_input.hpp"
 #include "router/delivery/order_key.hpp"
 
 namespace eventyard::config {
@@ -147,11 +148,13 @@ void RuleReader::read_rule(Node& rule, const Document* document)
     static_cast<void>(fields.node("pattern"));
     const router::RouteExtras extras = read_extras(fields, {});
     std::vector<router::RouteExtras> of_targets;
-    made.targets = shared_list(read_targets(rule, fields, extras, of_targets));
+    made.targets = shared_list(read_targets(rule, fields, document, extras, of_targets));
     if (std::any_of(of_targets.begin(), of_targets.end(), [](const auto& one) { return one != router::RouteExtras{}; }))
         extras_.emplace(rules_.size(), std::move(of_targets));
     std::vector<router::RuleTest> tests = read_tests(fields, document);
-    refuse_later(fields, rule, {"input", "sample"});
+    if (fields.has("input"))
+        report_.error(key_place(rule, "input"), "'input' belongs to a target of the rule: {target: NAME, input: ...}");
+    refuse_later(fields, rule, {"sample"});
     fields.finish("a rule");
     std::shared_ptr<const Node> source;
     if (auto pattern = read_pattern(rule, document, source)) {  // last: it takes the pattern out of the tree
@@ -229,7 +232,8 @@ router::RouteExtras RuleReader::read_extras(Fields& fields, const router::RouteE
     return extras;
 }
 
-std::vector<std::string> RuleReader::read_targets(const Node& rule, Fields& fields, const router::RouteExtras& extras,
+std::vector<std::string> RuleReader::read_targets(const Node& rule, Fields& fields, const Document* document,
+                                                  const router::RouteExtras& extras,
                                                   std::vector<router::RouteExtras>& of_targets)
 {
     std::vector<std::string> targets;
@@ -237,19 +241,19 @@ std::vector<std::string> RuleReader::read_targets(const Node& rule, Fields& fiel
     if (list == nullptr) {
         report_missing(rule, "targets", report_);
     } else if (list->kind == Node::Kind::string) {
-        read_target(*list, targets, extras, of_targets);
+        read_target(*list, document, targets, extras, of_targets);
     } else if (list->kind != Node::Kind::list) {
         report_.error(list->place, std::string("'targets' must be a list of target names, found ") +
                                        kind_name(list->kind));
     } else {
         if (list->items.empty()) report_.error(list->place, "a rule needs at least one target");
-        for (const Node& item : list->items) read_target(item, targets, extras, of_targets);
+        for (const Node& item : list->items) read_target(item, document, targets, extras, of_targets);
     }
     return targets;
 }
 
-void RuleReader::read_target(const Node& item, std::vector<std::string>& targets, const router::RouteExtras& outer,
-                             std::vector<router::RouteExtras>& of_targets)
+void RuleReader::read_target(const Node& item, const Document* document, std::vector<std::string>& targets,
+                             const router::RouteExtras& outer, std::vector<router::RouteExtras>& of_targets)
 {
     router::RouteExtras extras = outer;
     std::string name = item.text;
@@ -258,11 +262,10 @@ void RuleReader::read_target(const Node& item, std::vector<std::string>& targets
         Fields fields(item, report_, secrets_);
         name = fields.required_text("target");
         place = fields.place_of("target");
-        if (fields.has("input"))
-            report_.error(key_place(item, "input"),
-                          "input transformers are not supported by this version; without 'input' "
-                          "the target gets the event as it came");
         extras = read_extras(fields, outer);
+        if (const Node* const input = fields.node("input"))
+            extras.input = read_input(*input, document != nullptr ? std::string_view(document->text) : std::string_view(),
+                                      report_, secrets_);
         fields.finish("a rule's target");
     } else if (item.kind != Node::Kind::string) {
         report_.error(item.place, std::string("a target is named by text, found ") + kind_name(item.kind));

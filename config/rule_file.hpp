@@ -53,10 +53,11 @@ private:
                                                              std::shared_ptr<const Node>& source);
     [[nodiscard]] router::RouteExtras read_extras(Fields& fields, const router::RouteExtras& outer);
     /// @param of_targets  gets one for each target
-    [[nodiscard]] std::vector<std::string> read_targets(const Node& rule, Fields& fields, const router::RouteExtras& extras,
+    [[nodiscard]] std::vector<std::string> read_targets(const Node& rule, Fields& fields, const Document* document,
+                                                        const router::RouteExtras& extras,
                                                         std::vector<router::RouteExtras>& of_targets);
-    void read_target(const Node& item, std::vector<std::string>& targets, const router::RouteExtras& outer,
-                     std::vector<router::RouteExtras>& of_targets);
+    void read_target(const Node& item, const Document* document, std::vector<std::string>& targets,
+                     const router::RouteExtras& outer, std::vector<router::RouteExtras>& of_targets);
     [[nodiscard]] std::vector<router::RuleTest> read_tests(Fields& fields, const Document* document);
     [[nodiscard]] router::SharedName shared(std::string_view name);
     template <class Names>

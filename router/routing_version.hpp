@@ -5,6 +5,7 @@
 // said at acceptance; where and how it is sent is the target's current configuration.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "core/time.hpp"
+#include "router/input/input.hpp"
 
 namespace eventyard::router {
 
@@ -23,7 +25,7 @@ namespace eventyard::router {
 struct Route {
     std::string rule;
     std::string target;
-    std::string input;         // the input transformer as JSON text; empty: the event as it came
+    Input input;               // what is sent instead of the event
     std::string order_key;     // of an ordered target, instead of the target's own; empty: the target's
     Duration delay{0};         // from acceptance to the first attempt
     Duration expire_after{0};  // from acceptance: no attempt starts later; zero: never
@@ -32,7 +34,8 @@ struct Route {
 
 /// Of Route, what few routes have.
 struct RouteExtras {
-    std::string input, order_key;
+    Input input;
+    std::string order_key;
     Duration delay{0}, expire_after{0};
     std::string deliver_at{};
     bool operator==(const RouteExtras&) const = default;
@@ -97,6 +100,10 @@ public:
         if (extras_.empty()) return nullptr;
         const auto found = extras_.find(i);
         return found == extras_.end() ? nullptr : &found->second;
+    }
+    [[nodiscard]] bool any_input() const noexcept
+    {
+        return std::any_of(extras_.begin(), extras_.end(), [](const auto& one) { return !one.second.input.empty(); });
     }
     /// Every target, each once.
     [[nodiscard]] const std::vector<std::string>& targets() const noexcept { return targets_; }

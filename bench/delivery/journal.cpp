@@ -102,7 +102,7 @@ public:
         log_ = std::move(*opened);
         router::RoutingVersion version;
         version.buses = {"default"};
-        version.routes = {{"paid", "out", "", "", {}, {}}};
+        version.routes = {{"paid", "out", {}, "", {}, {}}};
         auto stored = log_->versions().store_version(version);
         demand(stored.has_value(), "no routing version");
         version_ = *stored;

@@ -72,6 +72,12 @@ json to_json(const DeadLetter& letter)
     return out;
 }
 
+void put_body(json& out, const DeadLetter& letter)
+{
+    put_bytes(out, "body", letter.body);
+    if (!letter.input.empty()) out["input"] = letter.input;
+}
+
 json to_json(const DeadLetterGroup& group)
 {
     return {{"group", group.id},
@@ -163,7 +169,7 @@ void list(Backend& backend, const Request& request, DeadLetterFilter filter, con
         for (const DeadLetter& letter : page->letters) {
             all.push_back(to_json(letter));
             if (!whole) continue;
-            put_bytes(all.back(), "body", letter.body);
+            put_body(all.back(), letter);
             all.back()["trail"] = to_json(letter.trail);
         }
         json next;
@@ -189,7 +195,7 @@ void show(Backend& backend, const std::string& id_text, const Respond& respond)
     backend.dead_letter(id, [respond](const Result<DeadLetter>& letter, const std::vector<AttemptRecord>& trail) {
         if (!letter.has_value()) return respond(failure(letter.error()));
         json out = to_json(*letter);
-        put_bytes(out, "body", letter->body);
+        put_body(out, *letter);
         out["trail"] = to_json(trail);
         respond({200, dump(out)});
     });

@@ -188,7 +188,8 @@ bool Lane::start_waiting(const Now& now, Flight flight, Todo& todo)
         discard(now, flight, todo);
         return false;
     }
-    if (extras_of(flight) != nullptr) {  // few have any: the others cost nothing here
+    const RouteExtras* const extras = extras_of(flight);
+    if (extras != nullptr) {  // few have any: the others cost nothing here
         const RetryRow row = row_of(flight);
         if (expired(now, row.received, row.expires)) {
             expire(now, flight, todo);
@@ -196,7 +197,7 @@ bool Lane::start_waiting(const Now& now, Flight flight, Todo& todo)
         }
         if (delay(now, flight, todo)) return false;
     }
-    return attempt(now, std::move(flight), todo);
+    return attempt(now, std::move(flight), extras, todo);
 }
 
 const RouteExtras* Lane::extras_of(const Flight& flight)
@@ -238,10 +239,11 @@ bool Lane::delay(const Now& now, Flight& flight, Todo& todo)
     return true;
 }
 
-/// False: it is too much for the batch that was gathering, and goes with the next.
-bool Lane::attempt(const Now& now, Flight flight, Todo& todo)
+/// False: it is too much for the batch that was gathering, and goes with the next; or it has ended.
+bool Lane::attempt(const Now& now, Flight flight, const RouteExtras* extras, Todo& todo)
 {
-    if (!fits(flight.event->event.body.size())) {
+    if (!shape(now, flight, extras, todo)) return false;
+    if (!fits(size_of(flight))) {
         give_back(now, flight, Duration{0}, todo);
         close_batch(*gathering_);
         return false;
@@ -347,7 +349,7 @@ Attempt Lane::attempt_of(std::uint32_t ticket) const
     attempt.target = addressee_of(flight);
     attempt.id = stored_delivery_id(flight.event->event.id, rule, attempt.target);
     attempt.replay_of = replayed_delivery_id(flight.event->event.id, rule, attempt.target);
-    attempt.event = std::shared_ptr<const Event>(flight.event, &flight.event->event);
+    attempt.event = flight.sent ? flight.sent : std::shared_ptr<const Event>(flight.event, &flight.event->event);
     attempt.sequence = flight.event->sequence;
     attempt.number = flight.work == Work::retry ? flight.row.earlier + flight.row.attempts + 1 : 1;
     return attempt;

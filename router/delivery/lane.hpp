@@ -267,6 +267,7 @@ private:
         std::uint64_t slot = 0;
         std::uint32_t route = 0;
         StoredEventPtr event;
+        std::shared_ptr<const Event> sent;  // what its rule makes of the event; null: the event itself
         RetryRow row;                      // of a retry
         Forwards::Letter letter;           // of a forward
     };
@@ -301,6 +302,7 @@ private:
     void complete(std::uint32_t ticket);
     void leave(std::uint32_t ticket);
     void take_out(std::uint32_t ticket);
+    [[nodiscard]] static std::size_t size_of(const Flight& flight) noexcept;
     [[nodiscard]] bool fits(std::size_t bytes) const noexcept;
     [[nodiscard]] bool full(const Batch& batch) const noexcept;
     [[nodiscard]] std::uint32_t limit_of(const RetryRow& row) const noexcept;
@@ -322,7 +324,8 @@ private:
     [[nodiscard]] static const RouteExtras* extras_of(const Flight& flight);
     bool delay(const Now& now, Flight& flight, Todo& todo);
     [[nodiscard]] Duration wait_of(const Event& event, const RouteExtras& extras);
-    bool attempt(const Now& now, Flight flight, Todo& todo);
+    bool attempt(const Now& now, Flight flight, const RouteExtras* extras, Todo& todo);
+    bool shape(const Now& now, Flight& flight, const RouteExtras* extras, Todo& todo);
     void take_row(RetryRow row, Flight& flight);
 
     // What ends without an attempt, in lane_overdue.cpp.

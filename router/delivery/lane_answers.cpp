@@ -94,6 +94,10 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
             leave(ticket);
             return;
         }
+        if (!shape(now, flight, extras_of(flight), todo)) {
+            leave(ticket);
+            return;
+        }
         if (std::exchange(flight.aged, false)) batches_[flight.batch].probe = health_.started();  // it works again
         complete(ticket);
         return;
@@ -270,6 +274,7 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     letter.delivery_id = stored_delivery_id(stored.event.id, letter.rule, addressee_of(flight));
     letter.format = stored.event.format;
     letter.body = stored.event.body;
+    if (const RouteExtras* const extras = extras_of(flight)) letter.input = extras->input.text();
     letter.reason = reason;
     letter.cause = text_of(outcome.cause);
     letter.last_status = outcome.status;
@@ -285,8 +290,9 @@ void Lane::dead_letter(const Now& now, Flight& flight, const char* reason, std::
     ++counters_.dead_lettered;
     if (const auto count = dead_log_.count(now.steady))
         todo.notes.push_back({Note::What::dead_lettered, count, std::string{reason} + ": " + in_words(outcome)});
-    uncommitted_bytes_ += letter.body.size();
-    unflushed_.letter_bytes += letter.body.size();
+    const std::size_t bytes = letter.body.size() + letter.input.size();
+    uncommitted_bytes_ += bytes;
+    unflushed_.letter_bytes += bytes;
     std::optional<AttemptRecord> attempt;
     if (attempts > 0 && !flight.aged && !flight.overflows) attempt = record_of(now.wall, outcome);
     end(now, flight, Ending::dead_lettered, std::move(letter), std::move(attempt), todo);

@@ -18,14 +18,12 @@ using targets::Cause;
 using targets::Outcome;
 using targets::Verdict;
 
-namespace {
-
-std::size_t size_of(const StoredEventPtr& event, const Forwards::Letter& letter)
+/// Of the body that is sent.
+std::size_t Lane::size_of(const Flight& flight) noexcept
 {
-    return letter ? letter->body.size() : event->event.body.size();
+    if (flight.letter) return flight.letter->body.size();
+    return (flight.sent ? *flight.sent : flight.event->event).body.size();
 }
-
-}  // namespace
 
 bool Lane::place(const Now& now) const noexcept
 {
@@ -86,7 +84,7 @@ void Lane::complete(std::uint32_t ticket)
 {
     const Flight& flight = flights_[ticket];
     Batch& batch = batches_[flight.batch];
-    batch.bytes += size_of(flight.event, flight.letter);
+    batch.bytes += size_of(flight);
     if (--batch.incomplete == 0 && batch.closed) make_ready(flight.batch);
 }
 
@@ -107,7 +105,7 @@ void Lane::take_out(std::uint32_t ticket)
 {
     const std::uint32_t number = flights_[ticket].batch;
     Batch& batch = batches_[number];
-    batch.bytes -= size_of(flights_[ticket].event, flights_[ticket].letter);
+    batch.bytes -= size_of(flights_[ticket]);
     const auto at = std::find(batch.flights.begin(), batch.flights.end(), ticket);
     if (at - batch.flights.begin() < static_cast<std::ptrdiff_t>(batch.paid)) --batch.paid;
     batch.flights.erase(at);
@@ -178,7 +176,7 @@ void Lane::cut(std::uint32_t number)
     if (batches_[number].bytes <= settings_.batch.max_bytes && batches_[number].flights.size() <= most) return;
     std::size_t bytes = 0, n = 0;
     for (const std::uint32_t ticket : batches_[number].flights) {
-        const std::size_t size = size_of(flights_[ticket].event, flights_[ticket].letter);
+        const std::size_t size = size_of(flights_[ticket]);
         if (n > 0 && (n == most || bytes + size > settings_.batch.max_bytes)) break;
         bytes += size;
         ++n;
@@ -200,7 +198,7 @@ std::uint32_t Lane::split_off(std::uint32_t number, std::size_t begin)
     from.resize(begin);
     for (const std::uint32_t ticket : to.flights) {
         flights_[ticket].batch = rest;
-        const std::size_t size = size_of(flights_[ticket].event, flights_[ticket].letter);
+        const std::size_t size = size_of(flights_[ticket]);
         to.bytes += size;
         batches_[number].bytes -= size;
     }

@@ -4,14 +4,11 @@
 // or as the name of a CloudEvents attribute or another member of the event's outermost object: subject. Pure.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
-#include <variant>
-#include <vector>
 
 #include "core/event.hpp"
-#include "core/json.hpp"
+#include "core/json_path.hpp"
 #include "core/result.hpp"
 
 namespace eventyard::router {
@@ -27,8 +24,7 @@ public:
     static constexpr std::size_t length_max = 128;
 
 private:
-    using Step = std::variant<std::string, std::int64_t>;  // member name; index, below zero from the end
-    std::vector<Step> steps_;
+    json::Path path_;
 };
 
 }  // namespace eventyard::router

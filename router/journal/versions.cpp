@@ -9,7 +9,8 @@ namespace eventyard::router {
 namespace {
 
 constexpr std::string_view version_magic = "EYROUTES";
-constexpr std::uint32_t version_format = 2;  // 1: routes without deliver_at
+constexpr std::uint32_t version_format = 3;
+// 1: routes without deliver_at; 2: without inputs, so a binary that knows of none sends what is meant; 3: with some.
 constexpr std::uint64_t version_size_max = 1ULL << 30;  // bytes of one file
 constexpr int tries_max = 5;  // of a read that fails
 constexpr std::size_t recent_max = 4;
@@ -29,12 +30,17 @@ void append_content(const RoutingVersion& version, std::string& out)
         const Route route = version.routes.at(i);
         writer.text(route.rule);
         writer.text(route.target);
-        writer.text(route.input);
+        writer.text(route.input.text());
         writer.text(route.order_key);
         writer.fixed<std::int64_t>(route.delay.count());
         writer.fixed<std::int64_t>(route.expire_after.count());
         writer.text(route.deliver_at);
     }
+}
+
+std::uint32_t format_of(const RoutingVersion& version)
+{
+    return version.routes.any_input() ? version_format : version_format - 1;
 }
 
 std::uint32_t crc_of(std::string_view bytes) noexcept { return crc32c(0, bytes.data(), bytes.size()); }
@@ -46,7 +52,7 @@ std::string encode_version(const Id& store, const RoutingVersion& version)
     std::string out;
     ByteWriter writer{out};
     writer.raw(version_magic);
-    writer.fixed(version_format);
+    writer.fixed(format_of(version));
     writer.raw({reinterpret_cast<const char*>(store.bytes.data()), store.bytes.size()});
     writer.fixed(version.number);
     append_content(version, out);
@@ -79,7 +85,9 @@ Result<std::pair<Id, RoutingVersion>> decode_version(std::string_view bytes)
         Route route;
         route.rule = reader.text();
         route.target = reader.text();
-        route.input = reader.text();
+        auto input = Input::parse(reader.text());
+        if (!input.has_value()) return fail(Errc::corrupt, "the routing version: " + input.error().what);
+        route.input = std::move(*input);
         route.order_key = reader.text();
         route.delay = Duration{reader.fixed<std::int64_t>()};
         route.expire_after = Duration{reader.fixed<std::int64_t>()};

@@ -31,7 +31,8 @@ struct DeadLetter {
     Id event;
     std::string delivery_id;
     EventFormat format = EventFormat::json;
-    std::string body;
+    std::string body;             // the event's, as it was accepted
+    std::string input;            // what its rule made of it, see router/input/input.hpp; empty: nothing, it was sent as it is
     std::string reason;           // "max_attempts", "max_age", "final_status", ...
     std::string cause;
     int last_status = 0;

@@ -197,8 +197,8 @@ private:
                 to_,
                 "INSERT OR IGNORE INTO dead_letter(id, target, seq, route, name, rule, bus,"
                 " forward_to, event, delivery, format, attempts, received, dead, reason, cause,"
-                " last_status, last_detail, last_response, body, routed_to, redrives, grp)"
-                " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)"));
+                " last_status, last_detail, last_response, body, input, routed_to, redrives, grp)"
+                " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)"));
         // Groups hold nothing that the letters do not tell.
         EVENTYARD_TRY(group, Statement::prepare(
                                  to_,
@@ -214,11 +214,11 @@ private:
                 "SELECT id, target, seq, route, name, rule, bus, forward_to, event, delivery, format,"
                 " attempts, received, dead, reason, cause, last_status, last_detail, last_response,"
                 " body, ") +
-            (format_ < 4 ? "'', " : "routed_to, ") + (format_ == 1 ? "0, 1" : "redrives, grp") +
+            (format_ < 5 ? "'', " : "input, ") + (format_ < 4 ? "'', " : "routed_to, ") + (format_ == 1 ? "0, 1" : "redrives, grp") +
             " FROM dead_letter NOT INDEXED WHERE id > ? ORDER BY id";
         return scan(sql.c_str(), complete, [&](const Statement& row) -> Result<void> {
             EVENTYARD_TRY(owner, owner_of(row.integer(1), row.text(4)));
-            EVENTYARD_CHECK(copy(put, row, 22));
+            EVENTYARD_CHECK(copy(put, row, 23));
             if (to_.changes() == 0) return {};
             next_dead_letter_ = std::max(next_dead_letter_, row.integer(0) + 1);
             ++salvaged_dead_letters_;
@@ -227,7 +227,7 @@ private:
             if (pending) return {};
             ++owner->dead_letters;
             // Redriven, and its retry was lost: dead as before.
-            if (row.integer(22) == 0) ++revived_[{owner->name, row.text(5)}];
+            if (row.integer(23) == 0) ++revived_[{owner->name, row.text(5)}];
             const std::string cause = row.text(15), print = fingerprint(row.view(17), row.view(18));
             EVENTYARD_TRY(joined, group.bind(row.integer(1), std::string_view(cause), std::string_view(print),
                                              static_cast<std::int64_t>(row.view(19).size())).step());

@@ -93,8 +93,14 @@ DeadLetter read_dead_letter(const Statement& row, bool with_body)
     dead.group = row.integer(18);
     dead.redrives = static_cast<std::uint32_t>(row.natural(19));
     dead.routed_to = row.text(20);
-    if (with_body) dead.body = row.text(dead_letter_body_column);
+    if (with_body) read_body(row, dead);
     return dead;
+}
+
+void read_body(const Statement& row, DeadLetter& letter)
+{
+    letter.body = row.text(dead_letter_body_column);
+    letter.input = row.text(dead_letter_body_column + 1);
 }
 
 AttemptRecord read_attempt(const Statement& row)

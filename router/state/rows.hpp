@@ -29,8 +29,11 @@ inline constexpr const char* dead_letter_columns =
     "d.id, d.seq, d.route, d.rule, d.bus, d.forward_to, d.event, d.delivery, d.format, d.attempts,"
     " d.received, d.dead, d.reason, d.cause, d.last_status, d.last_detail, d.last_response, t.name,"
     " d.grp, d.redrives, d.routed_to";
-inline constexpr int dead_letter_body_column = 21;  // where a body follows
+/// What follows them where bodies are asked for.
+inline constexpr const char* dead_letter_body_columns = ", d.body, d.input";
+inline constexpr int dead_letter_body_column = 21;  // where they follow
 DeadLetter read_dead_letter(const Statement& row, bool with_body);
+void read_body(const Statement& row, DeadLetter& letter);
 
 inline constexpr const char* attempt_columns = "at, status, latency, cause, detail, response";
 AttemptRecord read_attempt(const Statement& row);

@@ -1,6 +1,9 @@
 #include "router/state/schema.hpp"
 
+#include <iterator>
 #include <span>
+#include <string_view>
+#include <vector>
 
 #include "core/disk.hpp"
 #include "router/state/checksum_vfs.hpp"
@@ -11,7 +14,7 @@ namespace {
 // Times and durations are nanoseconds, sequences and counts plain integers. Long columns come last,
 // so that filters do not read the pages they spill to. Statements, not one script: the order fixes
 // the root pages, see rebuilt_page_one().
-constexpr const char* tables_4[] = {
+constexpr const char* tables_5[] = {
     // One row. `unsure`: see StateReport::cursors_lost. `format`: a column
     // more tells the format when page 1 cannot, see salvage.cpp.
     "CREATE TABLE meta(id INTEGER PRIMARY KEY, store BLOB, reserved INTEGER, synced INTEGER,"
@@ -38,11 +41,11 @@ constexpr const char* tables_4[] = {
     " status INTEGER, latency INTEGER, cause TEXT, detail TEXT, response BLOB,"
     " PRIMARY KEY(seq, route, target, n)) WITHOUT ROWID",
     // `name`: the target's when it died, for salvage without the target's row. `grp`: of dead_group;
-    // 0: redriven, its delivery is a retry again. `routed_to`: as of a retry.
+    // 0: redriven, its delivery is a retry again. `routed_to`: as of a retry. `input`: what its rule made of the body.
     "CREATE TABLE dead_letter(id INTEGER PRIMARY KEY, target INTEGER, seq INTEGER, route INTEGER,"
     " grp INTEGER, redrives INTEGER, name TEXT, rule TEXT, bus TEXT, forward_to TEXT, routed_to TEXT, event BLOB,"
     " delivery TEXT, format INTEGER, attempts INTEGER, received INTEGER, dead INTEGER, reason TEXT,"
-    " cause TEXT, last_status INTEGER, last_detail TEXT, last_response BLOB, body BLOB)",
+    " cause TEXT, last_status INTEGER, last_detail TEXT, last_response BLOB, input TEXT, body BLOB)",
     "CREATE UNIQUE INDEX dead_letter_key ON dead_letter(seq, route, target)",
     "CREATE INDEX dead_letter_target ON dead_letter(target, id)",
     "CREATE INDEX dead_letter_forward ON dead_letter(forward_to, id) WHERE forward_to <> ''",
@@ -62,10 +65,17 @@ constexpr const char* tables_4[] = {
     // Keys of ordered targets, with the rows of retry that have it: those held, and others; `hold`: see KeyHeld.
     "CREATE TABLE parked(target INTEGER, order_key TEXT, held INTEGER, others INTEGER, hold INTEGER,"
     " PRIMARY KEY(target, order_key)) WITHOUT ROWID",
-    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 4, 0)",
+    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 5, 0)",
 };
 
-// The former ones as released; never edited.
+// The former ones as released; never edited. Format 4 is 5 but for these.
+constexpr const char* dead_letter_4 =
+    "CREATE TABLE dead_letter(id INTEGER PRIMARY KEY, target INTEGER, seq INTEGER, route INTEGER,"
+    " grp INTEGER, redrives INTEGER, name TEXT, rule TEXT, bus TEXT, forward_to TEXT, routed_to TEXT, event BLOB,"
+    " delivery TEXT, format INTEGER, attempts INTEGER, received INTEGER, dead INTEGER, reason TEXT,"
+    " cause TEXT, last_status INTEGER, last_detail TEXT, last_response BLOB, body BLOB)";
+constexpr const char* meta_4 = "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 4, 0)";
+
 constexpr const char* tables_3[] = {
     // One row. `unsure`: see StateReport::cursors_lost. `format`: a column
     // more tells the format when page 1 cannot, see salvage.cpp.
@@ -203,12 +213,23 @@ constexpr const char* tables_1[] = {
     "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1)",
 };
 
+std::vector<const char*> tables_4()
+{
+    std::vector<const char*> tables{std::begin(tables_5), std::end(tables_5)};
+    for (const char*& table : tables)
+        if (std::string_view(table).starts_with("CREATE TABLE dead_letter(")) table = dead_letter_4;
+    tables.back() = meta_4;
+    return tables;
+}
+
 std::span<const char* const> tables_of(int format)
 {
+    static const std::vector<const char*> four = tables_4();
     if (format == 1) return tables_1;
     if (format == 2) return tables_2;
     if (format == 3) return tables_3;
-    return tables_4;
+    if (format == 4) return four;
+    return tables_5;
 }
 
 Result<void> reserve_checksum_space(Database& database)

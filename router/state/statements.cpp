@@ -13,7 +13,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
     const std::string retry =
         std::string("SELECT ") + retry_columns + " FROM retry INDEXED BY retry_due";
     const std::string dead = std::string("SELECT ") + dead_letter_columns +
-                             ", d.body FROM dead_letter d JOIN target t ON t.id = d.target";
+                             dead_letter_body_columns + " FROM dead_letter d JOIN target t ON t.id = d.target";
     const std::pair<Statement*, std::string> all[] = {
         {&s.begin, "BEGIN IMMEDIATE"},
         {&s.commit, "COMMIT"},
@@ -56,7 +56,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.add_dead_letter,
          "INSERT INTO dead_letter(id, target, seq, route, grp, redrives, name, rule, bus, forward_to,"
          " routed_to, event, delivery, format, attempts, received, dead, reason, cause, last_status,"
-         " last_detail, last_response, body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+         " last_detail, last_response, input, body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
          " ON CONFLICT(seq, route, target) DO NOTHING"},
         {&s.drop_dead_letter, "DELETE FROM dead_letter WHERE id=?"},
         {&s.drop_redriven, "DELETE FROM dead_letter WHERE id=? AND grp=0 RETURNING redrives"},

@@ -197,7 +197,7 @@ Result<void> Store::add_dead_letter(const DeadLetter& dead, const std::string& t
                   std::string_view(dead.delivery_id), static_cast<int>(dead.format), dead.attempts,
                   dead.received, dead.dead, std::string_view(dead.reason),
                   std::string_view(dead.cause), dead.last_status,
-                  std::string_view(dead.last_detail), Blob{dead.last_response}, Blob{dead.body})
+                  std::string_view(dead.last_detail), Blob{dead.last_response}, std::string_view(dead.input), Blob{dead.body})
             .run());
     added = database_.changes() > 0;
     if (!added) return sql_->drop_empty_group.bind(group).run();

@@ -222,7 +222,7 @@ Result<DeadLetterPage> Store::dead_letters(const DeadLetterFilter& filter)
     DeadLetterPage page;
     page.through = filter.after_id;
     if (!filter.ids.empty()) return dead_letters_by_id(filter);
-    std::string sql = std::string("SELECT ") + dead_letter_columns + (filter.bodies ? ", d.body" : "") +
+    std::string sql = std::string("SELECT ") + dead_letter_columns + (filter.bodies ? dead_letter_body_columns : "") +
                       " FROM dead_letter d CROSS JOIN target t ON t.id = d.target WHERE d.id > ?1";
     std::int64_t lead = filter.group;
     if (lead != 0) {
@@ -245,7 +245,7 @@ Result<DeadLetterPage> Store::dead_letters(const DeadLetterFilter& filter)
         if (filter.until_id != 0 && letter.id > filter.until_id) return page;
         page.through = letter.id;
         if (!filter.takes(letter)) continue;
-        if (filter.bodies) letter.body = rows.text(dead_letter_body_column);
+        if (filter.bodies) read_body(rows, letter);
         bytes += letter.body.size();
         EVENTYARD_CHECK(take(filter, std::move(letter), page));
     }
@@ -265,7 +265,10 @@ Result<DeadLetterPage> Store::dead_letters_by_id(const DeadLetterFilter& filter)
         if (!letter.has_value() && letter.error().code == Errc::not_found) continue;
         if (!letter.has_value()) return letter.error();
         if (!filter.takes(*letter)) continue;
-        if (!filter.bodies) letter->body.clear();
+        if (!filter.bodies) {
+            letter->body.clear();
+            letter->input.clear();
+        }
         bytes += letter->body.size();
         EVENTYARD_CHECK(take(filter, std::move(*letter), page));
     }

@@ -18,7 +18,7 @@ rules:
   - name: x
     qqqqqqqqqqqq: 1
     pattern: {a: [1]}
-    targets: [{target: t, qqqqqqqqqqqq: 1}]
+    targets: [{target: t, input: {path: $, qqqqqqqqqqqq: 1}, qqqqqqqqqqqq: 1}]
     tests: [{matches: {a: 1}, qqqqqqqqqqqq: 1}]
 )");
     folder.write("eventyard.yaml", R"(
@@ -61,7 +61,7 @@ targets:
             keys.insert(key);
         }
     }
-    CHECK(sections == 21);
+    CHECK(sections == 22);
     CHECK(keys.size() > 40);
     const std::string page = support::read_text(std::string(EVENTYARD_SOURCE_DIR) + "/docs/configuration.md");
     for (const std::string& key : keys) {

@@ -325,3 +325,40 @@ TEST_CASE("a file included as untrusted holds guarded targets and nothing else")
     folder.write("tenants/b.yaml", "targets: {b: {webhook: {url: http://b.example/}}}\n");
     CHECK(load_good(folder.file("eventyard.yaml"))->targets.size() == 2);
 }
+
+TEST_CASE("an input is stored as the rule says it, on the route of its target")
+{
+    support::TempDir folder;
+    folder.write("eventyard.yaml", "data_dir: /d\nrules: rules.yaml\ntargets: {one: {file: {path: /tmp/1}}, two: {file: {path: /tmp/2}}}\n");
+    folder.write("rules.yaml", R"(rules:
+  - name: a
+    pattern: {k: [1]}
+    targets: [one, {target: two, input: {constant: {n: 1.50, "n": [true, null]}}}]
+)");
+    Report twice;  // of a constant too: YAML takes no key twice
+    CHECK(config::load(folder.file("eventyard.yaml"), twice) == nullptr);
+    folder.write("rules.yaml", R"(rules:
+  - name: a
+    pattern: {k: [1]}
+    targets: [one, {target: two, input: {constant: {n: 1.50, "m": [true, null]}}}]
+  - name: b
+    pattern: {k: [1]}
+    targets:
+      - {target: one, input: {path: "$.detail['a b'][0]"}}
+      - target: two
+        delay: 5s
+        input:
+          paths: {id: $.detail.id, all: "$.items[*].id"}
+          template: |
+            {"order": <id>, "all": <all>, "text": "a < b"}
+)");
+    const auto table = load_good(folder.file("eventyard.yaml"));
+    const router::RouteList& routes = table->version->routes;
+    REQUIRE(routes.size() == 4);
+    CHECK(routes.at(0).input.empty());
+    CHECK(routes.at(1).input.text() == R"({"constant":{"n":1.50,"m":[true,null]}})");
+    CHECK(routes.at(2).input.text() == R"({"path":"$.detail['a b'][0]"})");
+    CHECK(routes.at(3).input.text() ==
+          R"({"paths":{"id":"$.detail.id","all":"$.items[*].id"},"template":"{\"order\": <id>, \"all\": <all>, \"text\": \"a < b\"}\n"})");
+    CHECK(routes.at(3).delay == std::chrono::seconds{5});
+}

@@ -68,6 +68,9 @@ public:
     /// Of an event, as the world makes its bodies; empty: none.
     [[nodiscard]] static std::string key_of(const eventyard::Event& event);
 
+    /// What the rule said at acceptance that its target gets, of the inputs that the world makes.
+    [[nodiscard]] static std::string sent_of(const StoredEvent& stored, std::uint32_t route);
+
     // What state.db forgot by damage or loss may be delivered and counted again.
     bool forgetful = false;
     /// Sequences whose stored bytes were hit by rot.
@@ -87,7 +90,7 @@ public:
     void answered_unit(std::uint64_t unit, const Result<CommitResult>& result);
     void published(const CommitBatch& batch);
     /// @returns a reason not to go on; empty: a delivery that may be attempted
-    void attempted(const Id& event, const std::string& rule, const std::string& id, const std::string& at);
+    void attempted(const Id& event, const std::string& rule, const std::string& id, const std::string& at, const std::string& body);
     /// @param took, told  the far end has it; the router is told so
     void attempt_ended(const Id& event, const std::string& rule, const std::string& id, bool took, bool told);
     /// One that the journal has been seen to have, by a number drawn; none: there is none.

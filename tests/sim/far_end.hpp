@@ -22,6 +22,7 @@ struct Part {
     std::string rule;
     Id event;
     std::string id;                         // as the target is told
+    std::string body;
 };
 
 /// One request under way.
@@ -81,7 +82,8 @@ private:
         using Token = boost::asio::use_awaitable_t<targets::Executor>;
         Flight flight{context_.name, {}, batch, ++far_.made, far_.clock->steady(), {}};
         for (const targets::Delivery& one : deliveries)
-            flight.parts.push_back({std::string{one.target}, std::string{one.rule}, one.event.id, std::string{one.id}});
+            flight.parts.push_back({std::string{one.target}, std::string{one.rule}, one.event.id, std::string{one.id},
+                                    one.event.body});
         const std::uint64_t number = flight.number;
         open_.push_back(number);
         auto start = [this, &flight](auto handler) {

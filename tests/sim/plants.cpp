@@ -37,6 +37,7 @@ void World::plant()
                     if (auto* one = std::get_if<Retrying>(&change); one && !one->row.held()) one->row.order_key.clear();
                 return false;
             }; break;
+        case Plant::input_of_new_table: wires_.reread = [this](const auto& event) { return with_new_inputs(event); }; break;
     }
 }
 
@@ -108,6 +109,24 @@ void World::revive_frames()
     }
 }
 
+/// What a router would send that takes a rule's input from the table that is in effect.
+StoredEventPtr World::with_new_inputs(const StoredEventPtr& event)
+{
+    auto version = std::make_shared<RoutingVersion>();
+    version->number = event->version->number;
+    version->buses = event->version->buses;
+    const RouteList& now = table_.version->routes;
+    for (std::size_t i = 0; i < event->version->routes.size(); ++i) {
+        Route route = event->version->routes.at(i);
+        for (std::size_t j = 0; j < now.size(); ++j)
+            if (now[j].rule == route.rule && now[j].target == route.target) route.input = now.at(j).input;
+        version->routes.push_back(route);
+    }
+    auto changed = std::make_shared<StoredEvent>(*event);
+    changed->version = std::move(version);
+    return changed;
+}
+
 const char* name_of(Plant plant) noexcept
 {
     switch (plant) {
@@ -122,13 +141,14 @@ const char* name_of(Plant plant) noexcept
         case Plant::retry_dropped: return "retry_dropped";
         case Plant::key_overtaken: return "key_overtaken";
         case Plant::erase_unsynced: return "erase_unsynced";
+        case Plant::input_of_new_table: return "input_of_new_table";
     }
     return "none";
 }
 
 std::optional<Plant> plant_of(const std::string& name)
 {
-    for (int i = 0; i <= static_cast<int>(Plant::erase_unsynced); ++i)
+    for (int i = 0; i <= static_cast<int>(Plant::input_of_new_table); ++i)
         if (name == name_of(static_cast<Plant>(i))) return static_cast<Plant>(i);
     return std::nullopt;
 }

@@ -23,6 +23,7 @@ enum class Plant : std::uint8_t {
     retry_dropped,
     key_overtaken,
     erase_unsynced,
+    input_of_new_table,
 };
 [[nodiscard]] const char* name_of(Plant plant) noexcept;
 [[nodiscard]] std::optional<Plant> plant_of(const std::string& name);

@@ -155,7 +155,7 @@ void World::arrived(Flight& flight)
     if (flight.parts.size() > 1) coverage_.count("batch: a request with many deliveries");
     for (const Part& part : flight.parts) {
         note("request " + std::to_string(flight.number) + " at " + flight.target + ": " + part.rule + " -> " + part.of);
-        book_.attempted(part.event, part.rule, part.id, flight.target);
+        book_.attempted(part.event, part.rule, part.id, flight.target, part.body);
     }
 }
 

@@ -30,6 +30,8 @@ struct Wires {
     /// Takes a submission in the place of the state; false: it did not.
     std::function<bool(State&, std::vector<Change>&, std::function<void(Result<void>)>&)> instead;
     bool no_reservations = false;    // the journal numbers without a reservation
+    /// Changes an event that is read back; may be empty.
+    std::function<StoredEventPtr(const StoredEventPtr&)> reread;
 };
 
 class SimJournal final : public JournalDesk {
@@ -50,6 +52,22 @@ public:
     void set_reserver(std::function<void(Sequence)> reserve) override
     {
         if (!wires_.no_reservations) JournalDesk::set_reserver(std::move(reserve));
+    }
+    void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) override
+    {
+        if (!wires_.reread) return JournalDesk::read_event(sequence, std::move(done));
+        JournalDesk::read_event(sequence, [this, done = std::move(done)](Result<StoredEventPtr> event) {
+            done(event.has_value() ? Result<StoredEventPtr>{wires_.reread(*event)} : std::move(event));
+        });
+    }
+    void read_lane(LaneRead request, std::function<void(Result<LaneChunk>)> done) override
+    {
+        if (!wires_.reread) return JournalDesk::read_lane(std::move(request), std::move(done));
+        JournalDesk::read_lane(std::move(request), [this, done = std::move(done)](Result<LaneChunk> chunk) {
+            if (chunk.has_value())
+                for (LaneItem& item : chunk->items) item.event = wires_.reread(item.event);
+            done(std::move(chunk));
+        });
     }
     Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally(Sequence after, Sequence through) override
     {

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 World::World(const RunOptions& options)
     : options_(options), dice_(options.seed * 0x9e3779b97f4a7c15ULL + 1), chance_(options.seed ^ 0x5deece66dULL),
-      disk_random_(options.seed + 77), disk_(disk_random_, coverage_), book_(coverage_)
+      disk_random_(options.seed + 77), inputs_(options.seed + 99), disk_(disk_random_, coverage_), book_(coverage_)
 {
     attach_sqlite(disk_, chance_);
     book_.trace = [this](const std::string& line) { note(line); };
@@ -122,9 +122,23 @@ RoutingVersion World::version_of(const std::vector<TargetSpec>& specs)
                 if (one_in(6)) extras.delay = std::chrono::milliseconds{10 + pick(20'000)};
                 if (one_in(6)) extras.deliver_at = "$.at";
                 if (one_in(6)) extras.expire_after = extras.delay + std::chrono::milliseconds{10 + pick(60'000)};
+                extras.input = draw_input();
                 version.routes.push_back("r" + std::to_string(rule), spec.name, extras);
             }
     return version;
+}
+
+/// Of every three routes one has an input, no two the same. Book::sent_of() knows them.
+Input World::draw_input()
+{
+    const std::string number = std::to_string(++made_inputs_);
+    const auto kind = inputs_.next() % 9;
+    if (kind > 2) return {};
+    const std::string text = kind == 0   ? Input::constant_text("{\"v\":" + number + "}")
+                             : kind == 1 ? Input::path_text("$.n")
+                                         : Input::template_text({{"n", "$.n"}}, "{\"v\":" + number +
+                                                                                   ", \"n\": <n>, \"r\": \"of <aws.events.rule-name>\"}");
+    return *Input::parse(text);
 }
 
 void World::draw_first_table()

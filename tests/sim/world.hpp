@@ -109,6 +109,7 @@ private:
     void plant();
     TargetSpec spec_of(const std::string& name);
     RoutingVersion version_of(const std::vector<TargetSpec>& specs);
+    Input draw_input();
 
     // --- lives ----------------------------------------------------------------------------------------
 
@@ -152,13 +153,14 @@ private:
     bool hold_new_cursors(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
     void recycled(const std::string& from, const std::string& to);
     void revive_frames();
+    StoredEventPtr with_new_inputs(const StoredEventPtr& event);
     void check();
     void settle();
     bool drained();
     void heal();
 
     RunOptions options_;
-    SeededRandom dice_, chance_, disk_random_;
+    SeededRandom dice_, chance_, disk_random_, inputs_;
     Coverage coverage_;
     SimClock clock_;
     SimDisk disk_;
@@ -170,7 +172,7 @@ private:
     bool rots_ = false, stands_still_ = false;
     Table table_, former_;
     std::set<std::string> names_;               // every target there ever was
-    std::uint64_t made_names_ = 0, revision_ = 0, units_ = 0, secrets_ = 0;
+    std::uint64_t made_names_ = 0, revision_ = 0, units_ = 0, secrets_ = 0, made_inputs_ = 0;
     BreakerPolicy breaker_;
     std::uint64_t order_offset_ = 0;
     std::shared_ptr<FarSide> far_ = std::make_shared<FarSide>();

@@ -36,7 +36,7 @@ StoredEventPtr erased_event(Sequence sequence)
     DeadLetter of = letter(static_cast<std::int64_t>(sequence), 1);
     of.format = EventFormat::erased;
     of.body = erased_body;
-    return event_of(of);
+    return *event_of(of);
 }
 
 struct Bench {

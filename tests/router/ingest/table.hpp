@@ -46,7 +46,7 @@ inline std::shared_ptr<router::RouteTable> make_table()
     version->number = 1;
     version->buses = {"default", "strict", "archive"};
     for (const char* target : {"orders", "big", "audit"})
-        version->routes.push_back({"rule", target, "", "", {}, {}});
+        version->routes.push_back({"rule", target, {}, "", {}, {}});
     auto table = std::make_shared<router::RouteTable>();
     const std::vector<TestRule> rules = {{R"({"kind":["order"]})", {2, 0}}, {R"({"size":["big"]})", {1, 2}}};
     table->buses.emplace("default", make_bus("default", 0, rules));

@@ -29,9 +29,9 @@ inline RoutingVersion two_targets()
 {
     RoutingVersion version;
     version.buses = {"default", "audit"};
-    version.routes = {{"orders", "webhook", "", "", {}, {}},
-                      {"orders", "archive", "", "", {}, {}},
-                      {"rare", "pager", "", "", {}, {}}};
+    version.routes = {{"orders", "webhook", {}, "", {}, {}},
+                      {"orders", "archive", {}, "", {}, {}},
+                      {"rare", "pager", {}, "", {}, {}}};
     return version;
 }
 

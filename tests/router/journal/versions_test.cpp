@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "core/bytes.hpp"
 #include "tests/router/journal/helpers.hpp"
 
 using namespace eventyard;
@@ -16,7 +17,7 @@ TEST_CASE("equal routing versions share a number and a lost copy is mended at st
         auto log = bench.open();
         CHECK((*(*log)->versions().store_version(two_targets()))->number == 1);
         RoutingVersion other = two_targets();
-        other.routes = {{"renamed", "webhook", "", "", {}, {}}};
+        other.routes = {{"renamed", "webhook", {}, "", {}, {}}};
         for (std::size_t i = 1; i < two_targets().routes.size(); ++i) other.routes.push_back(two_targets().routes.at(i));
         CHECK((*(*log)->versions().store_version(other))->number == 2);
         CHECK((*(*log)->versions().store_version(two_targets()))->number == 1);
@@ -55,9 +56,9 @@ TEST_CASE("a routing version comes back as it was stored, with all that its rout
     Bench bench;
     RoutingVersion version;
     version.buses = {"default", "other"};
-    version.routes = {{"a", "one", "", "", {}, {}},
-                      {"a", "two", R"({"template":"x"})", "$.key", std::chrono::seconds{5}, std::chrono::hours{1}, "$.when"},
-                      {"b", "one", "", "", {}, {}}};
+    version.routes = {{"a", "one", {}, "", {}, {}},
+                      {"a", "two", *Input::parse(Input::path_text("$.detail")), "$.key", std::chrono::seconds{5}, std::chrono::hours{1}, "$.when"},
+                      {"b", "one", {}, "", {}, {}}};
     version.routes.push_back("", "");
     {
         auto log = bench.open();
@@ -71,7 +72,7 @@ TEST_CASE("a routing version comes back as it was stored, with all that its rout
     const Route second = stored->routes.at(1);
     CHECK(second.rule == "a");
     CHECK(second.target == "two");
-    CHECK(second.input == R"({"template":"x"})");
+    CHECK(second.input.text() == R"({"path":"$.detail"})");
     CHECK(second.order_key == "$.key");
     CHECK(second.delay == std::chrono::seconds{5});
     CHECK(second.expire_after == std::chrono::hours{1});
@@ -92,4 +93,40 @@ TEST_CASE("a routing version of format 1 is read: its routes say nothing of deli
     CHECK(version.buses == std::vector<std::string>{"default"});
     const RouteList expected = {{"r1", "a", {}, {}, {}, {}}, {"r2", "b", {}, "$.k", std::chrono::seconds{5}, std::chrono::hours{1}}};
     CHECK(version.routes == expected);
+}
+
+TEST_CASE("a routing version without inputs is of format 2, one with an input is refused by binaries that would not heed it")
+{
+    RoutingVersion version;
+    version.number = 9;
+    version.buses = {"default"};
+    version.routes = {{"r1", "a", {}, {}, {}, {}}, {"r2", "b", {}, "$.k", std::chrono::seconds{5}, {}, "$.when"}};
+    Id store;
+    store.bytes.fill(4);
+    std::ifstream file{std::string{EVENTYARD_SOURCE_DIR} + "/tests/cases/journal/routing-format-2.bin", std::ios::binary};
+    const std::string bytes{std::istreambuf_iterator<char>{file}, {}};
+    CHECK(encode_version(store, version) == bytes);
+    const auto read = decode_version(bytes);
+    REQUIRE(read.has_value());
+    CHECK(read->second.routes == version.routes);
+
+    const std::string form = Input::template_text({{"id", "$.detail.id"}}, R"({"order": <id>})");
+    version.routes.push_back("r3", "a", RouteExtras{*Input::parse(form), {}, {}, {}, {}});
+    const std::string with_input = encode_version(store, version);
+    CHECK(with_input[8] == 3);
+    const auto again = decode_version(with_input);
+    REQUIRE(again.has_value());
+    CHECK(again->second.routes == version.routes);
+    CHECK(again->second.routes.at(2).input.text() == form);
+}
+
+TEST_CASE("a routing version of a newer format is refused by name")
+{
+    RoutingVersion version;
+    version.routes = {{"r1", "a", {}, {}, {}, {}}};
+    std::string bytes = encode_version({}, version);
+    bytes[8] = 4;
+    bytes.resize(bytes.size() - 4);
+    ByteWriter{bytes}.fixed(crc32c(0, bytes.data(), bytes.size()));
+    CHECK(decode_version(bytes).error().code == Errc::unsupported);
 }

@@ -193,7 +193,7 @@ private:
         journal = CalmJournal::open(disk, clock, random, options);
         RoutingVersion version;
         version.buses = {"default"};
-        version.routes.push_back({"all", "hook", "", "", {}, {}});
+        version.routes.push_back({"all", "hook", {}, "", {}, {}});
         auto stored = journal->store_version(version);
         REQUIRE(stored.has_value());
         table->version = *stored;

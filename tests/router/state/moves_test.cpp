@@ -169,6 +169,71 @@ TEST_CASE("a file of format 3 is brought to the present one, whole")
     CHECK(position(state->snapshot(), "a")->retries == 2);
 }
 
+TEST_CASE("a file of format 4 is brought to the present one, whole")
+{
+    const support::TempDir dir;
+    dir.write("state.db", support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-4.db"));
+    auto state = open_state(dir.file("state.db"));
+    CHECK(state->report().upgraded_from == 4);
+    CHECK_FALSE(state->report().set_aside);
+    const StateSnapshot& found = state->snapshot();
+    CHECK(found.store == id_of(3));
+    REQUIRE(found.targets.size() == 2);
+    CHECK(position(found, "a")->retries == 2);  // one of them redriven
+    CHECK(position(found, "a")->dead_letters == 1);
+    CHECK(position(found, "b")->retries == 1);
+    CHECK(position(found, "b")->drain_through == 1900);
+    CHECK(row_of(found.ledger, "rule", "b")->moved_in == 1);
+    const auto moved_here = due(*state, "b", 1000);
+    REQUIRE(moved_here.size() == 1);
+    CHECK(moved_here[0].routed_to == "a");
+    const DeadLetter first = letter(*state, 1).first, redriven = letter(*state, 2).first;
+    CHECK(first.body == "{\"a\":8}");
+    CHECK(first.routed_to == "b");
+    CHECK(first.forward_to == "b");
+    CHECK(first.input.empty());
+    CHECK(redriven.group == 0);
+    CHECK(redriven.redrives == 1);
+    CHECK(redriven.body == "{\"a\":9}");
+    CHECK(redriven.input.empty());
+}
+
+TEST_CASE("a file of format 4 without its first page is salvaged by its own tables")
+{
+    std::string bytes = support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-4.db");
+    bytes[200] ^= 1;
+    const support::TempDir dir;
+    dir.write("state.db", bytes);
+    auto state = open_state(dir.file("state.db"));
+    CHECK(state->report().set_aside);
+    CHECK(letter(*state, 1).first.body == "{\"a\":8}");
+}
+
+TEST_CASE("a dead letter keeps what its rule made of the event, over a restart and a salvage")
+{
+    const support::TempDir dir;
+    const std::string input = R"({"path":"$.detail"})";
+    auto state = open_state(dir.file("state.db"));
+    Ended change = dead("a", {8, 0}, "{\"a\":8}");
+    change.dead_letter->input = input;
+    REQUIRE(put(*state, {TargetKnown{"a", "webhook", 0}, change}).has_value());
+    CHECK(letter(*state, 1).first.input == input);
+    CHECK(letters(*state).front().input.empty());  // without bodies
+    DeadLetterFilter whole;
+    whole.bodies = true;
+    CHECK(letters(*state, whole).front().input == input);
+    state->stop();
+    state = open_state(dir.file("state.db"));
+    CHECK(letter(*state, 1).first.input == input);
+    state->stop();
+    std::string bytes = support::read_text(dir.file("state.db"));
+    bytes[200] ^= 1;
+    dir.write("state.db", bytes);
+    state = open_state(dir.file("state.db"));
+    CHECK(state->report().set_aside);
+    CHECK(letter(*state, 1).first.input == input);
+}
+
 TEST_CASE("where moved rows may be lost to damage, the cursor of the target that gave them is no longer trusted")
 {
     const support::TempDir dir;
