@@ -47,7 +47,9 @@ void post(const Daemon& daemon, std::uint64_t first, std::uint64_t count)
 std::vector<std::uint64_t> numbers(const std::string& path)
 {
     std::vector<std::uint64_t> all;
-    for (const std::string& line : support::lines_of(support::read_text(path)))
+    std::string text = support::read_text(path);
+    text.resize(text.rfind('\n') + 1);  // the last line may be on its way
+    for (const std::string& line : support::lines_of(text))
         all.push_back(json::parse(line).at("event").at("detail").at("n").get<std::uint64_t>());
     return all;
 }

@@ -229,8 +229,9 @@ void Book::attempted(const Id& event, const std::string& rule, const std::string
     if (!place->event->published)
         return violated("delivery " + what + " is attempted, but was not promised");
     if (place->event->erased == Event::Erased::done) return violated("delivery " + what + " is attempted, though its event was erased");
-    if (one.ended == Ending::dead_lettered && (at == one.forward_to || one.ended_durable || one.ended_life == life_) &&
-        !(forgetful && at != one.forward_to)) {  // else the delivery itself, whose end was forgotten
+    const bool forwarded = !one.forward_to.empty() && leads_to(one.forward_to, at);
+    if (one.ended == Ending::dead_lettered && (forwarded || one.ended_durable || one.ended_life == life_) &&
+        !(forgetful && !forwarded)) {  // else the delivery itself, whose end was forgotten
         if (one.forward_to.empty()) violated("dead letter " + what + " is attempted at '" + at + "' again");
         if (body != place->event->stored->event.body && body != sent_of(*place->event->stored, place->route))
             violated("the copy of dead letter " + what + " is not the event");
@@ -246,6 +247,15 @@ void Book::attempted(const Id& event, const std::string& rule, const std::string
     one.in_flight = true;
     if (one.been.empty()) note_order(*place, own_target(*place));
     if (one.confirmed_life != 0) coverage_.count("recovery: a delivery was repeated after a crash");
+}
+
+/// By the new names that reloads have given.
+bool Book::leads_to(const std::string& from, const std::string& to) const
+{
+    if (from == to) return true;
+    const auto names = renamed.find(from);
+    return names != renamed.end() &&
+           std::any_of(names->second.begin(), names->second.end(), [&](const std::string& name) { return leads_to(name, to); });
 }
 
 std::string Book::sent_of(const StoredEvent& stored, std::uint32_t route)

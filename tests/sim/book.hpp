@@ -65,6 +65,7 @@ public:
     std::map<std::string, Order> order;
     std::set<std::string> budgets;           // targets that had a budget once
     std::set<std::string> unordered;  // but no more
+    std::map<std::string, std::set<std::string>> renamed;  // to which names
     /// Of an event, as the world makes its bodies; empty: none.
     [[nodiscard]] static std::string key_of(const eventyard::Event& event);
 
@@ -128,6 +129,7 @@ private:
     [[nodiscard]] std::optional<Place> find(const std::string& target, DeliveryKey key);
     [[nodiscard]] static const std::string& own_target(const Place& place);
     [[nodiscard]] bool holds(const Place& place, const std::string& target);
+    [[nodiscard]] bool leads_to(const std::string& from, const std::string& to) const;
     void moved(const Moved& change);
     void note_order(const Place& place, const std::string& target);
     void check_order(const std::string& target, const std::vector<Change>& unflushed);

@@ -244,6 +244,7 @@ void World::reload()
         one = spec_of("t" + std::to_string(++made_names_));
         one.renamed_from = name;
         book_.unordered.insert(name);  // drained by the new name's policy
+        book_.renamed[name].insert(one.name);
         what = "renames " + name + " to " + one.name;
     } else if (kind == 3) {
         const std::string from = one.renamed_from;
