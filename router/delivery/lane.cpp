@@ -81,8 +81,8 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
     if (!sends() || now.steady < hold_until_) return;
     if (gathering_ && full(batches_[*gathering_])) close_batch(*gathering_);  // by bodies that were read since
     send_ready(now, room, bucket, todo);
-    while (room_for_letters() &&
-           (gathering_ || (room > 0 && place(now)))) {
+    // What is too large to be sent becomes a dead letter here, which may be what pauses the target.
+    while (sends() && room_for_letters() && (gathering_ || (room > 0 && place(now)))) {
         const Work work = choose(now);
         if (work == Work::none) {
             if (!gathering_ || !retry_waits_) break;

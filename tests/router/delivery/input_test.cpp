@@ -189,3 +189,21 @@ TEST_CASE("what would be too large to send is a dead letter, without an attempt"
     CHECK(bench.letter()->reason == "too_large");
     CHECK(bench.lane.in_flight() == 0);
 }
+
+TEST_CASE("a strict target that holds sends nothing after one that was too large")
+{
+    std::string text = "[1";
+    for (int i = 0; i < 40; ++i) text += ",<aws.events.event.json>";
+    const std::string large = R"({"x":")" + std::string(1U << 19, 'x') + R"("})";
+    Bench bench;
+    bench.settings.order.order = Order::strict;
+    bench.settings.order.hold = true;
+    bench.lane.configure(&bench.settings);
+    CHECK(bench.offer({event_with(template_of(text + "]"), 1, large), event_with(template_of("[<n>]"), 2, body)}).empty());
+    CHECK(bench.letter()->reason == "too_large");
+    CHECK(bench.lane.paused() != "");
+    bench.lane.resume(bench.todo);
+    const auto requests = bench.pump();
+    REQUIRE(requests.size() == 1);
+    CHECK(requests[0].attempts[0].event->body == "[1.0]");
+}
