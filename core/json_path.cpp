@@ -30,10 +30,10 @@ std::optional<std::uint32_t> element(std::span<const Value> values, std::uint32_
 bool Path::is_name(char c) noexcept
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '/' || static_cast<unsigned char>(c) >= 0x80;
+           static_cast<unsigned char>(c) >= 0x80;
 }
 
-Result<Path> Path::parse(std::string_view text)
+Result<Path> Path::parse(std::string_view text, bool slashes)
 {
     Path path;
     if (text.empty() || text.front() != '$') return wrong(0, "'$', with which a JSONPath begins,");
@@ -46,7 +46,7 @@ Result<Path> Path::parse(std::string_view text)
                 path.steps_.emplace_back(Every{});
                 continue;
             }
-            while (at < text.size() && is_name(text[at])) ++at;
+            while (at < text.size() && (is_name(text[at]) || (slashes && text[at] == '/'))) ++at;
             if (at == begin) return wrong(at, "a member's name");
             path.steps_.emplace_back(std::string(text.substr(begin, at - begin)));
             continue;

@@ -19,7 +19,8 @@ namespace eventyard::json {
 class Path {
 public:
     /// Errc::invalid: "expected ... at character N".
-    static Result<Path> parse(std::string_view text);
+    /// @param slashes  names may hold '/' without quotes, as EventBridge's paths do
+    static Result<Path> parse(std::string_view text, bool slashes = true);
     /// The member `name` of the outermost object.
     static Path member(std::string_view name);
 

@@ -31,7 +31,7 @@ Result<OrderKey> OrderKey::parse(std::string_view text)
         key.path_ = json::Path::member(text);
         return key;
     }
-    auto path = json::Path::parse(text);
+    auto path = json::Path::parse(text, false);
     if (!path.has_value()) return wrong(text, path.error().what);
     if (path->whole()) return wrong(text, 1, "'.' and a member's name");
     if (!path->single()) return wrong(text, text.find('*'), "a quoted name or an index");

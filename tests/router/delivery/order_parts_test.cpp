@@ -68,6 +68,9 @@ TEST_CASE("a wrong order key says where")
     CHECK(complaint("$.a['b").find("the closing quote") != std::string::npos);
     CHECK(complaint("$.a[1").find("']'") != std::string::npos);
     CHECK(complaint("a.b").find("a JSONPath begins with $") != std::string::npos);
+    // Nobody means a member that is called so.
+    CHECK(complaint("detail/id").find("at character 7") != std::string::npos);
+    CHECK(complaint("$.detail/id").find("at character 9") != std::string::npos);
 }
 
 TEST_CASE("of a key one is first, the others wait in memory, and as rows once it has failed")
