@@ -166,6 +166,8 @@ int show(const Options& options)
                        std::to_string(attempt.value("latency_ms", 0)), cell(attempt.value("detail", "")),
                        cell(attempt.value("response", attempt.value("response_base64", "")))});
         if (!table.empty()) std::cout << "\n" << table.text();
+        if (const std::string input = letter.value("input", ""); !input.empty())
+            std::cout << "\nsent is what this input makes of the event below:\n" << input << "\n";
         std::cout << "\n" << letter.value("body", letter.value("body_base64", "")) << "\n";
     }
     return 0;

@@ -492,6 +492,7 @@ void DeadLetterDesk::groups(DeadLetterFilter filter, std::function<void(Result<s
                     group.last = letter.dead;
                     group.sample = letter;
                     group.sample.body.clear();
+                    group.sample.input.clear();
                 }
                 if (page->more) return next();
                 Groups some;

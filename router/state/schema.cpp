@@ -45,7 +45,7 @@ constexpr const char* tables_5[] = {
     "CREATE TABLE dead_letter(id INTEGER PRIMARY KEY, target INTEGER, seq INTEGER, route INTEGER,"
     " grp INTEGER, redrives INTEGER, name TEXT, rule TEXT, bus TEXT, forward_to TEXT, routed_to TEXT, event BLOB,"
     " delivery TEXT, format INTEGER, attempts INTEGER, received INTEGER, dead INTEGER, reason TEXT,"
-    " cause TEXT, last_status INTEGER, last_detail TEXT, last_response BLOB, input TEXT, body BLOB)",
+    " cause TEXT, last_status INTEGER, last_detail TEXT, last_response BLOB, body BLOB, input TEXT)",
     "CREATE UNIQUE INDEX dead_letter_key ON dead_letter(seq, route, target)",
     "CREATE INDEX dead_letter_target ON dead_letter(target, id)",
     "CREATE INDEX dead_letter_forward ON dead_letter(forward_to, id) WHERE forward_to <> ''",

@@ -246,7 +246,7 @@ Result<DeadLetterPage> Store::dead_letters(const DeadLetterFilter& filter)
         page.through = letter.id;
         if (!filter.takes(letter)) continue;
         if (filter.bodies) read_body(rows, letter);
-        bytes += letter.body.size();
+        bytes += letter.body.size() + letter.input.size();
         EVENTYARD_CHECK(take(filter, std::move(letter), page));
     }
 }
@@ -269,7 +269,7 @@ Result<DeadLetterPage> Store::dead_letters_by_id(const DeadLetterFilter& filter)
             letter->body.clear();
             letter->input.clear();
         }
-        bytes += letter->body.size();
+        bytes += letter->body.size() + letter->input.size();
         EVENTYARD_CHECK(take(filter, std::move(*letter), page));
     }
     return page;
@@ -405,7 +405,7 @@ Result<std::vector<DeadLetter>> Store::forwards(const std::string& target, std::
     for (;;) {
         EVENTYARD_TRY(row, rows.step());
         if (!row) return found;
-        bytes += rows.view(dead_letter_body_column).size();
+        bytes += rows.view(dead_letter_body_column).size() + rows.view(dead_letter_body_column + 1).size();
         if (!found.empty() && bytes > forward_bytes_max) break;
         found.push_back(read_dead_letter(rows, true));
     }
