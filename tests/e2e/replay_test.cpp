@@ -61,6 +61,17 @@ std::vector<std::uint64_t> up_to(std::uint64_t last)
     return all;
 }
 
+/// The first one asked for, when it is done.
+json first_replay(const Daemon& daemon)
+{
+    json job;
+    CHECK(eventually([&] {
+        job = json::parse(support::http_get(daemon.admin(), "/v1/replays/1").body);
+        return job.at("state") == "done";
+    }));
+    return job;
+}
+
 json archive_of(const Daemon& daemon) { return daemon.status().at("archives").at(0); }
 
 support::Exit replay(const Daemon& daemon, std::vector<std::string> options)
@@ -159,11 +170,7 @@ TEST_CASE("a replay that is killed again and again goes on: nothing is left out,
         daemon.kill();
         daemon.start();
     }
-    json job;
-    CHECK(eventually([&] {
-        job = json::parse(support::http_get(daemon.admin(), "/v1/replays/1").body);
-        return job.at("state") == "done";
-    }));
+    const json job = first_replay(daemon);
     CHECK(job.at("events") == count);
     CHECK(job.at("read") == count);
     const json status = daemon.settle();
@@ -213,11 +220,7 @@ TEST_CASE("without an archive, what a slow replay has still to read stays in the
     CHECK(eventually([&] { return numbers(directory.file("first.jsonl")).size() == count; }));
     daemon.kill();
     daemon.start();
-    json job;
-    CHECK(eventually([&] {
-        job = json::parse(support::http_get(daemon.admin(), "/v1/replays/1").body);
-        return job.at("state") == "done";
-    }));
+    const json job = first_replay(daemon);
     CHECK(job.at("events") == count);
     daemon.settle();
     const auto sent = numbers(directory.file("second.jsonl"));  // some of them twice, after a kill
