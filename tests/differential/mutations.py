@@ -33,7 +33,7 @@ MUTATIONS = [
     ("pending_.push_back({path_of_[position], cidr.v4() ? v4_masks : v6_masks, cidr.bits()});",
      "pending_.push_back({path_of_[position], cidr.v4() ? v4_masks : v6_masks, cidr.bits() / 8 * 8});",
      "address blocks that end within a byte are not found"),
-    ("i < last && all_[i].low <= number; ++i)", "i < last && all_[i].low < number; ++i)",
+    ("static_cast<unsigned>(first[i].low <= number)", "static_cast<unsigned>(first[i].low < number)",
      "a number at the low end of a range does not find it"),
     ("Block{block.low, std::max(block.high, below.high)};", "Block{block.low, below.high};",
      "a block of ranges forgets how far its last one reaches"),
