@@ -102,6 +102,9 @@ def copy_sources():
             continue
         copied = SOURCE / entry.name
         shutil.copytree(entry, copied) if entry.is_dir() else shutil.copy2(entry, copied)
+    # A run that was ended early may have left an object of a mistake, newer than the file as it should be.
+    for file in (SOURCE / "rules" / "engine").iterdir():
+        file.touch()
 
 
 def build(jobs):
