@@ -29,7 +29,7 @@ JournalDesk::JournalDesk(std::unique_ptr<Log> log, const Clock& clock, JournalOp
 {
     const Appender& appender = log_->appender();
     last_ = appender.last();
-    synced_ = appender.last();
+    synced_ = log_->decided();
     disk_synced_ = appender.synced();
     look_for_space();
     count_segments();

@@ -35,6 +35,10 @@ public:
     /// Commits units with one write, and one sync if any of them asks for it: ready, number, write.
     Result<void> commit(const std::vector<CommitUnit>& units);
 
+    /// Nothing stands up to here that recovery has not decided about. Until a commit declares the hole behind it, nobody's
+    /// position may pass it: a later start may keep more of what was never answered.
+    [[nodiscard]] Sequence decided() const noexcept { return decided_; }
+
     /// Bytes that may still be taken before min_free is reached; 0: ingest has to stop.
     [[nodiscard]] std::uint64_t room();
     /// Keeper: seals what was closed and prepares what comes next.
@@ -56,6 +60,7 @@ private:
     std::unique_ptr<Reader> reader_;
     std::unique_ptr<Keeper> keeper_;
     RecoveryReport report_;
+    Sequence decided_ = 0;
     std::function<void()> wake_;
     std::mutex closed_mutex_;
     struct Closed {

@@ -58,6 +58,56 @@ TEST_CASE("after a power cut everything answered is there, and units are whole o
     }
 }
 
+TEST_CASE("while a start cannot tell what it drops, nothing passes what a later start may keep")
+{
+    Bench bench;
+    {
+        auto log = bench.open();
+        auto version = (*log)->versions().store_version(two_targets());
+        std::vector<CommitUnit> units;
+        units.push_back(make_unit(1, 1, *version));
+        REQUIRE((*log)->commit(units).has_value());
+        // A block of two units whose sync fails, and of which the disk then keeps the second only.
+        bench.disk->fault = [](const std::string& call, const std::string&) {
+            return call == "sync" ? std::optional{fail(Errc::io, "EIO")} : std::nullopt;
+        };
+        units.clear();
+        units.push_back(make_unit(2, 1, *version));
+        units.push_back(make_unit(3, 1, *version));
+        REQUIRE_FALSE((*log)->commit(units).has_value());
+    }
+    bench.disk->fault = nullptr;
+    std::string segment;
+    for (const std::string& path : bench.disk->paths())
+        if (bench.disk->content(path).find(body_of(3)) != std::string::npos) segment = path;
+    REQUIRE(segment != "");
+    std::string bytes = bench.disk->content(segment);
+    bytes[bytes.find(body_of(2)) + 3] ^= 1;
+    bench.disk->set_content(segment, bytes);
+
+    // No new file can be written, so the hole at 2 cannot be told.
+    bench.disk->fault = [](const std::string& call, const std::string& path) {
+        const bool takes_none = path.ends_with(".tmp") || path.find("spare-") != std::string::npos;
+        return (call == "open" || call == "write") && takes_none ? std::optional{fail(Errc::no_space, "full")} : std::nullopt;
+    };
+    const JournalMarks marks{Id{}, 100, 1, 1};
+    {
+        auto journal = Journal::open(*bench.disk, bench.clock, bench.random, bench.options, marks);
+        REQUIRE(journal.has_value());
+        CHECK((*journal)->recovery().last == 1);
+        CHECK((*journal)->last() >= 100);
+        CHECK((*journal)->synced() == 1);  // a position above it would pass 3, which the next start finds
+        (*journal)->stop();
+    }
+    bench.disk->fault = nullptr;
+    auto journal = Journal::open(*bench.disk, bench.clock, bench.random, bench.options, marks);
+    REQUIRE(journal.has_value());
+    CHECK((*journal)->recovery().last == 3);
+    CHECK((*journal)->recovery().damaged.empty());
+    CHECK((*journal)->synced() == (*journal)->last());
+    (*journal)->stop();
+}
+
 TEST_CASE("a failed sync closes the segment, its events stay unknown and their numbers unused")
 {
     Bench bench;
