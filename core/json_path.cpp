@@ -86,6 +86,21 @@ Path Path::member(std::string_view name)
     return path;
 }
 
+Result<Path> Path::of_one(std::string_view text)
+{
+    if (text.empty()) return wrong(0, "a JSONPath such as $.detail.id, or an attribute's name");
+    if (text.front() != '$') {
+        const auto end = std::find_if_not(text.begin(), text.end(), is_name);
+        if (end != text.end())
+            return wrong(static_cast<std::size_t>(end - text.begin()), "a letter or digit (a JSONPath begins with $)");
+        return member(text);
+    }
+    EVENTYARD_TRY(path, parse(text, false));
+    if (path.whole()) return wrong(1, "'.' and a member's name");
+    if (!path.single()) return wrong(text.find('*'), "a quoted name or an index");
+    return path;
+}
+
 bool Path::single() const noexcept
 {
     return std::none_of(steps_.begin(), steps_.end(), [](const Step& step) { return std::holds_alternative<Every>(step); });

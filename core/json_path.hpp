@@ -23,6 +23,9 @@ public:
     static Result<Path> parse(std::string_view text, bool slashes = true);
     /// The member `name` of the outermost object.
     static Path member(std::string_view name);
+    /// One value of an event: a path with a step and without '*', or the name of a CloudEvents attribute or another
+    /// member of the outermost object.
+    static Result<Path> of_one(std::string_view text);
 
     /// It has no '*': there is at most one such value.
     [[nodiscard]] bool single() const noexcept;
