@@ -23,6 +23,7 @@ std::shared_ptr<router::RouteTable> build(Settings&& settings, RuleReader& reade
         bus.unmatched = draft.unmatched;
         bus.durability = draft.durability;
         bus.archive = draft.archive;
+        bus.dedup = draft.dedup;
         version->buses.push_back(name);
         table->buses.emplace(name, std::move(bus));
     }

@@ -170,8 +170,11 @@ void SettingsReader::read_root(const Document& document)
     read_buses(fields);
     read_targets(fields, nullptr);
     read_rule_globs(fields, document);
+    for (const char* key : {"archive", "dedup"})
+        if (fields.node(key) != nullptr)
+            fields.error(key, "'" + std::string(key) + "' belongs to a bus: buses: {default: {" + key + ": ...}}");
     refuse_later(fields, root,
-                 {"archives", "archive", "schedules", "sources", "dedup", "auth", "tls",
+                 {"archives", "schedules", "sources", "auth", "tls",
                   "clock_settle", "schemas", "api_destinations"});
     read_includes(fields, document);
     fields.finish("a configuration");
@@ -312,6 +315,27 @@ std::optional<router::ArchiveOptions> SettingsReader::read_archive(Fields& bus)
     return archive;
 }
 
+std::shared_ptr<const router::DedupOptions> SettingsReader::read_dedup(Fields& bus)
+{
+    auto fields = bus.section("dedup");
+    if (!fields) return nullptr;
+    router::DedupOptions dedup;
+    std::vector<std::string> key{"source", "id"};
+    const Node* const given = fields->node("key");
+    if (given != nullptr) key = fields->texts("key");
+    if (given != nullptr && given->kind == Node::Kind::list && given->items.empty())
+        fields->error("key", "'key' is empty: expected what tells events apart, such as [source, id] or $.detail.id");
+    for (const std::string& text : key) {
+        auto path = json::Path::of_one(text);
+        if (path.has_value()) dedup.key.push_back(std::move(*path));
+        else fields->error("key", "'key' has '" + text + "': " + path.error().what);
+    }
+    dedup.window = fields->duration("window", dedup.window, {.min = 1s, .max = 24h * 31});
+    dedup.keys_max = static_cast<std::uint32_t>(fields->integer("keys_max", dedup.keys_max, {.min = 1, .max = 100'000'000}));
+    fields->finish("a dedup");
+    return std::make_shared<const router::DedupOptions>(std::move(dedup));
+}
+
 void SettingsReader::read_buses(Fields& fields)
 {
     const Node* map = fields.node("buses");
@@ -323,14 +347,15 @@ void SettingsReader::read_buses(Fields& fields)
     }
     for (const Member& entry : map->members) {
         check_name(entry.key, "a bus", false, entry.key_place, report_);
-        BusDraft draft{entry.key_place, {}, {}, {}};
+        BusDraft draft{entry.key_place, {}, {}, {}, {}};
         if (entry.value.kind != Node::Kind::null) {  // "orders:" alone: all defaults
             Fields bus(entry.value, report_, secrets_);
             draft.unmatched = unmatched_of(bus.choice("unmatched", {"drop", "store", "refuse"}, "drop"));
             draft.durability =
                 durability_of(bus.choice("durability", {"fsync", "os", "memory"}, "fsync"));
             draft.archive = read_archive(bus);
-            refuse_later(bus, entry.value, {"dedup", "schema", "auth"});
+            draft.dedup = read_dedup(bus);
+            refuse_later(bus, entry.value, {"schema", "auth"});
             bus.finish("a bus");
         }
         BusDraft& known = out_.buses[entry.key];

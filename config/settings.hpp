@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,6 +21,7 @@ struct BusDraft {
     router::Unmatched unmatched = router::Unmatched::drop;
     router::Durability durability = router::Durability::fsync;
     std::optional<router::ArchiveOptions> archive;
+    std::shared_ptr<const router::DedupOptions> dedup;
 };
 
 struct Settings {
@@ -47,6 +49,7 @@ private:
     void read_targets(Fields& fields, const targets::Untrusted* untrusted);
     void read_buses(Fields& fields);
     [[nodiscard]] std::optional<router::ArchiveOptions> read_archive(Fields& bus);
+    [[nodiscard]] std::shared_ptr<const router::DedupOptions> read_dedup(Fields& bus);
     /// The section, unless absent or already given in another file (which is reported).
     [[nodiscard]] bool once(const Node& root, const char* key);
     using Files = std::vector<std::pair<std::string, Place>>;

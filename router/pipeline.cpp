@@ -1,5 +1,6 @@
 #include "router/pipeline.hpp"
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
@@ -70,7 +71,9 @@ Result<void> Pipeline::open(Options options, const Makers& make)
             if (durable.has_value()) journal_->reserved(up_to);
         });
     });
-    return recount();
+    const auto recounted = recount();
+    options_.once = nullptr;  // and with it a whole configuration
+    return recounted;
 }
 
 Result<void> Pipeline::recount()
@@ -84,10 +87,47 @@ Result<void> Pipeline::recount()
         for (const LedgerRow& row : snapshot.ledger) all.counts[{row.rule, row.target}] = row.routed - row.counted;
         state_->submit({std::move(all)});
     }
-    if (snapshot.routed_through >= last) return {};
-    EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
-    state_->submit({Routed{last, std::move(counts)}});
+    EVENTYARD_TRY(keys, recall(snapshot.routed_through, last));
+    std::vector<Change> changes;
+    if (!keys.added.empty() || !keys.forgotten.empty()) changes.emplace_back(std::move(keys));
+    if (snapshot.routed_through < last) {
+        EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
+        changes.emplace_back(Routed{last, std::move(counts)});
+    }
+    if (!changes.empty()) state_->submit(std::move(changes));
     return {};
+}
+
+/// Lets the journal know what came before: from the state, and above what that counts from the journal itself, which has
+/// to look no further back than the longest window.
+Result<KeysKnown> Pipeline::recall(Sequence counted, Sequence last)
+{
+    KeysKnown keys;
+    KnownEvents known;
+    const WallTime now = place_.clock.wall();
+    EVENTYARD_TRY(stored, state_->known_events());
+    for (const KnownEvent& one : stored) known.add(one, UINT32_MAX, now);
+    if (options_.once) {
+        const std::vector<SegmentInfo> segments = journal_->segments();
+        for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+            if (segment->last == 0) continue;  // nothing in it yet
+            if (segment->last <= counted) break;
+            std::optional<WallTime> received;
+            EVENTYARD_CHECK(journal_->visit_events(segment->first - 1, segment->first,
+                                                   [&](const StoredEvent& event) { received = event.event.received; }));
+            if (received && *received + options_.once_longest < now) counted = std::max(counted, segment->first - 1);
+        }
+        EVENTYARD_CHECK(journal_->visit_events(counted, last, [&](const StoredEvent& event) {
+            const auto once = options_.once(event);
+            if (!once) return;
+            keys.added.push_back({event.event.bus, once->key, event.event.id, event.sequence, event.event.received, once->until});
+            known.add(keys.added.back(), once->keys_max, now);
+        }));
+    }
+    keys.forgotten = known.take_forgotten();
+    if (known.size() > 0) log::info("journal", "keys of earlier events are known", {{"keys", known.size()}, {"read_again", keys.added.size()}});
+    journal_->know(std::move(known));
+    return keys;
 }
 
 Result<void> Pipeline::start(const std::vector<TargetSpec>& specs)
@@ -131,12 +171,21 @@ void Pipeline::between_commits(const std::function<void()>& mark)
         mark();
         told.swap(told_);
     }
-    for (const CommitBatchPtr& batch : told) routed_.add(*batch);
+    for (const CommitBatchPtr& batch : told) {
+        routed_.add(*batch);
+        for (const StoredEventPtr& event : batch->events)
+            if (event->once)
+                keys_.added.push_back({event->event.bus, event->once->key, event->event.id, event->sequence,
+                                       event->event.received, event->once->until});
+        keys_.forgotten.insert(keys_.forgotten.end(), batch->forgotten.begin(), batch->forgotten.end());
+    }
 }
 
 void Pipeline::hand_over_totals()
 {
     std::vector<Change> changes;
+    // In one transaction: above what is counted a start takes the keys from the journal.
+    if (!keys_.added.empty() || !keys_.forgotten.empty()) changes.emplace_back(std::exchange(keys_, {}));
     if (Routed routed = routed_.take(); routed.through > 0) changes.emplace_back(std::move(routed));
     if (const Sequence synced = journal_->disk_synced(); synced > synced_told_) {
         synced_told_ = synced;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ public:
         JournalOptions journal;  // but its directory
         EngineOptions engine;
         ReleaseOptions release;
+        /// Says of events that the journal has whether they may come again; empty: all may.
+        std::function<std::optional<Uniqueness>(const StoredEvent&)> once;
+        Duration once_longest{0};  // its longest window
     };
     struct Makers {
         std::function<Result<std::unique_ptr<State>>(StateOptions)> state;
@@ -86,6 +90,7 @@ public:
 
 private:
     Result<void> recount();
+    Result<KeysKnown> recall(Sequence counted, Sequence last);
 
     Place place_;
     Options options_;
@@ -98,6 +103,7 @@ private:
     std::vector<CommitBatchPtr> told_;  // what the control thread has not counted yet
     // Control thread only.
     RoutedCounter routed_;
+    KeysKnown keys_;
     Sequence synced_told_ = 0;
 };
 

@@ -13,6 +13,7 @@
 #include "core/node.hpp"
 #include "core/time.hpp"
 #include "core/units.hpp"
+#include "router/ingest/dedup.hpp"
 #include "router/journal/record.hpp"
 #include "router/routing_version.hpp"
 #include "router/target_spec.hpp"
@@ -99,6 +100,7 @@ struct Bus {
     Unmatched unmatched = Unmatched::drop;
     Durability durability = Durability::fsync;
     std::optional<ArchiveOptions> archive;           // nothing: none
+    std::shared_ptr<const DedupOptions> dedup;       // null: an event may come twice
 };
 
 struct LogOptions {

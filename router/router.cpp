@@ -53,6 +53,11 @@ Result<void> RouterParts::open(std::shared_ptr<RouteTable> table)
     options.data_dir = data_dir_;
     options.journal.segment_size = process.segment_size;
     options.journal.min_free = process.min_free;
+    for (const auto& [name, bus] : table->buses)
+        if (bus.dedup) options.once_longest = std::max(options.once_longest, bus.dedup->window);
+    if (options.once_longest > Duration{0}) options.once = [table, document = std::make_shared<json::Document>()](const StoredEvent& stored) {
+        return uniqueness_of(*table, stored, *document);
+    };
     EVENTYARD_CHECK(line_.open(std::move(options), Pipeline::threaded(place_)));
     EVENTYARD_TRY(version, line_.journal().store_version(*table->version));
     table->version = std::move(version);

@@ -136,7 +136,7 @@ admin::StatusReport RouterParts::look() const
                       journal.uncertain_events, journal.refused_no_space,
                       static_cast<double>(journal.sync_nanoseconds) * 1e-9, journal.queued_bytes,
                       journal.segments, journal.disk_bytes, journal.lane_reads, journal.read_bytes,
-                      journal.accepting, line_.journal().recovery()};
+                      journal.known_keys, journal.keys_forgotten_early, journal.accepting, line_.journal().recovery()};
     const State::Stats& state = line_.state().stats();
     report.archives = archives_->status();
     report.state = {state.batches, state.changes, state.queued, state.wal_bytes, state.settled_unsynced,

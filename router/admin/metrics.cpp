@@ -98,6 +98,9 @@ void journal_metrics(Exposition& page, const JournalStatus& journal)
     page.counter("eventyard_journal_failed_commits_total", "Commits whose write or sync failed.", {}, number(journal.failed_commits));
     page.counter("eventyard_journal_uncertain_events_total", "Events answered 503 with an unknown outcome.", {}, number(journal.uncertain_events));
     page.counter("eventyard_journal_refused_no_space_total", "Units refused for lack of disk space.", {}, number(journal.refused_no_space));
+    page.gauge("eventyard_dedup_keys", "Keys of events that buses with 'dedup' know.", {}, number(journal.known_keys));
+    page.counter("eventyard_dedup_keys_forgotten_early_total", "Keys forgotten within their window, for there were more than 'keys_max'.", {},
+                 number(journal.keys_forgotten_early));
     page.gauge("eventyard_journal_accepting", "0 while nothing can be accepted (no space, failing disk).", {}, journal.accepting ? 1 : 0);
     page.gauge("eventyard_journal_queued_bytes", "Bytes waiting for the next commit.", {}, number(journal.queued_bytes));
     page.gauge("eventyard_journal_segments", "Segment files.", {}, number(journal.segments));

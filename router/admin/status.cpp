@@ -115,6 +115,8 @@ json to_json(const JournalStatus& journal)
              {"queued_bytes", journal.queued_bytes},
              {"segments", journal.segments},
              {"disk_bytes", journal.disk_bytes},
+             {"known_keys", journal.known_keys},
+             {"keys_forgotten_early", journal.keys_forgotten_early},
              {"accepting", journal.accepting},
              {"store", journal.recovery.store.text()},
              {"damaged", journal.recovery.damaged.size()}};

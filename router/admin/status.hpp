@@ -40,6 +40,7 @@ struct JournalStatus {
     std::uint64_t failed_commits = 0, uncertain_events = 0, refused_no_space = 0;
     double sync_seconds = 0;
     std::uint64_t queued_bytes = 0, segments = 0, disk_bytes = 0, lane_reads = 0, read_bytes = 0;
+    std::uint64_t known_keys = 0, keys_forgotten_early = 0;  // of buses with `dedup`
     bool accepting = true;
     RecoveryReport recovery;
 };

@@ -9,6 +9,7 @@ void IngestCounters::count_items(std::string_view bus, const IntakeTally& tally)
         const std::lock_guard lock{mutex_};
         found = buses_.emplace(std::string(bus), std::make_unique<PerBus>()).first;
     }
+    add(found->second->duplicate, tally.duplicate);
     add(found->second->refused, tally.refused);
     add(found->second->matched, tally.matched);
     add(found->second->unmatched, tally.unmatched);
@@ -28,6 +29,7 @@ void IngestCounters::sum_into(IngestTotals& totals) const
         // Read apart from one another, made to balance: accepted = matched + unmatched.
         IntakeTally& tally = totals.buses[name];
         const std::uint64_t matched = read(bus->matched), unmatched = read(bus->unmatched);
+        tally.duplicate += read(bus->duplicate);
         tally.refused += read(bus->refused);
         tally.matched += matched;
         tally.unmatched += unmatched;
@@ -44,10 +46,11 @@ std::vector<Received> ReceivedLog::take(const IngestTotals& totals)
         received.bus = name;
         received.source = "http";
         received.accepted = tally.accepted - seen.accepted;
+        received.duplicate = tally.duplicate - seen.duplicate;
         received.refused = tally.refused - seen.refused;
         received.matched = tally.matched - seen.matched;
         received.unmatched = tally.unmatched - seen.unmatched;
-        if (received.accepted + received.refused > 0) out.push_back(std::move(received));
+        if (received.accepted + received.duplicate + received.refused > 0) out.push_back(std::move(received));
         seen = tally;
     }
     return out;

@@ -50,7 +50,7 @@ public:
 
 private:
     struct PerBus {
-        Number refused{0}, matched{0}, unmatched{0};
+        Number duplicate{0}, refused{0}, matched{0}, unmatched{0};
     };
     std::array<Number, 600> requests_{};
     std::map<std::string, std::unique_ptr<PerBus>, std::less<>> buses_;  // grown under mutex_ only

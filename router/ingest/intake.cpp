@@ -68,6 +68,7 @@ public:
         if (routes.empty() && bus_.unmatched == Unmatched::drop && !archived(item)) return;
 
         auto stored = std::make_shared<StoredEvent>();
+        if (bus_.dedup) stored->once = uniqueness_of(*bus_.dedup, bus_.name, item.document, now_);
         stored->event.id = outcome.id;
         stored->event.received = now_;
         stored->event.format = item.format;
@@ -127,15 +128,37 @@ void append_error(std::string& out, const Refusal& refusal)
     out += '}';
 }
 
-/// The members of an accepted item.
+/// Where an item stands once it is committed.
+struct Standing {
+    std::uint64_t sequence = 0;
+    const Repeated* repeated = nullptr;  // it came before, and stands there
+};
+
+Standing standing_of(const ItemOutcome& item, const CommitResult& commit)
+{
+    const auto place = static_cast<std::uint32_t>(item.place);
+    const auto& repeated = commit.repeated;
+    const auto at = std::lower_bound(repeated.begin(), repeated.end(), place,
+                                     [](const Repeated& one, std::uint32_t wanted) { return one.place < wanted; });
+    if (at != repeated.end() && at->place == place) return {at->sequence, &*at};
+    return {commit.first + place - static_cast<std::uint64_t>(at - repeated.begin()), nullptr};
+}
+
+/// The members of an accepted item. One that came before is told of as that one.
 void append_accepted(std::string& out, const ItemOutcome& item, const CommitResult* commit)
 {
+    const bool stored = item.place >= 0 && commit != nullptr;
+    const Standing standing = stored ? standing_of(item, *commit) : Standing{};
     out += "\"id\":\"";
-    out += item.id.text();
+    out += standing.repeated != nullptr ? standing.repeated->event.text() : item.id.text();
     out += '"';
-    if (item.place >= 0 && commit != nullptr) {
-        append_number(out, "sequence", commit->first + static_cast<std::uint64_t>(item.place));
+    if (stored) {
+        append_number(out, "sequence", standing.sequence);
         out += ",\"stored\":true";
+        if (standing.repeated != nullptr) {
+            out += ",\"duplicate\":true";
+            return;
+        }
     } else {
         out += ",\"stored\":false";
     }
@@ -180,7 +203,9 @@ Answer batch_answer(const Intake& intake, const CommitResult* commit)
     }
     const std::size_t accepted = intake.items.size() - refused;
     out.body += ']';
-    append_number(out.body, "accepted", accepted);
+    const std::size_t duplicate = commit == nullptr ? 0 : commit->repeated.size();
+    append_number(out.body, "accepted", accepted - duplicate);
+    if (duplicate > 0) append_number(out.body, "duplicate", duplicate);
     append_number(out.body, "refused", refused);
     append_durability(out.body, commit);
     out.body += '}';
@@ -297,6 +322,7 @@ IntakeTally tally(const Intake& intake, const Result<CommitResult>* commit) noex
     } else {
         for (const ItemOutcome& item : intake.items) {
             if (item.refusal) ++out.refused;
+            else if (commit != nullptr && item.place >= 0 && standing_of(item, **commit).repeated != nullptr) ++out.duplicate;
             else if (item.deliveries > 0) ++out.matched;
             else ++out.unmatched;
         }

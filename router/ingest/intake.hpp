@@ -47,7 +47,7 @@ struct Answer {
 
 /// How many of a request's items ended how, for the ledger.
 struct IntakeTally {
-    std::uint64_t accepted = 0, refused = 0, matched = 0, unmatched = 0;
+    std::uint64_t accepted = 0, duplicate = 0, refused = 0, matched = 0, unmatched = 0;
 };
 
 class IntakeDesk {

@@ -14,6 +14,17 @@ constexpr std::chrono::seconds mend_interval{1};
 
 const Error no_numbers = fail(Errc::unavailable, "no sequence numbers can be reserved: state.db cannot be written");
 
+bool any_once(const CommitUnit& unit) noexcept
+{
+    return std::any_of(unit.events.begin(), unit.events.end(), [](const auto& event) { return event->once.has_value(); });
+}
+
+/// The answer to a unit that was numbered and written.
+Result<CommitResult> accepted(CommitUnit& unit)
+{
+    return CommitResult{unit.events.empty() ? 0 : unit.events.front()->sequence, unit.durability, std::move(unit.repeated)};
+}
+
 std::size_t bytes_of(const CommitUnit& unit) noexcept
 {
     std::size_t sum = 0;
@@ -224,19 +235,84 @@ void JournalDesk::mend()
     }
 }
 
+/// Leaves in the batch what is to be stored. A unit that holds nothing else than repetitions of what is known is
+/// answered: what was promised once needs no disk to be promised again.
+JournalDesk::Repetitions JournalDesk::take_repetitions(std::vector<CommitUnit>& batch)
+{
+    Repetitions out;
+    if (std::none_of(batch.begin(), batch.end(), any_once)) return out;
+    const WallTime now = clock_.wall();
+    std::map<EventKey, std::shared_ptr<StoredEvent>> here;
+    for (CommitUnit& unit : batch) {
+        std::vector<std::shared_ptr<StoredEvent>> fresh;
+        unit.repeated.reserve(unit.events.size());  // of_batch points there
+        bool waits = false;
+        for (std::uint32_t place = 0; place < unit.events.size(); ++place) {
+            auto& event = unit.events[place];
+            if (event->once) {
+                const auto* const known = known_.find(event->once->key, now);
+                // What was promised less then is no answer to who is promised a sync.
+                if (known != nullptr && (unit.durability != Durability::fsync || known->sequence <= disk_synced_)) {
+                    unit.repeated.push_back({place, known->event, known->sequence});
+                    continue;
+                }
+                const auto [first, added] = here.try_emplace(event->once->key, event);
+                if (!added && now >= first->second->once->until) {
+                    first->second = event;
+                } else if (!added) {
+                    unit.repeated.push_back({place, first->second->event.id, 0});
+                    out.of_batch.emplace_back(&unit.repeated.back(), first->second);
+                    waits = true;
+                    continue;
+                }
+            }
+            fresh.push_back(std::move(event));
+        }
+        unit.events = std::move(fresh);
+        if (!unit.events.empty()) continue;
+        if (waits) out.units.push_back(std::move(unit));
+        else if (unit.done) unit.done(accepted(unit));
+    }
+    std::erase_if(batch, [](const CommitUnit& unit) { return unit.events.empty(); });
+    return out;
+}
+
+void JournalDesk::remember(CommitBatch& batch)
+{
+    const WallTime now = clock_.wall();
+    bool any = false;
+    for (const StoredEventPtr& event : batch.events) {
+        if (!event->once) continue;
+        any = true;
+        known_.add({event->event.bus, event->once->key, event->event.id, event->sequence, event->event.received, event->once->until},
+                   event->once->keys_max, now);
+    }
+    if (!any) return;
+    batch.forgotten = known_.take_forgotten();
+    stats_.known_keys = known_.size();
+    stats_.keys_forgotten_early = known_.early();
+}
+
 void JournalDesk::commit(std::vector<CommitUnit>& batch)
 {
+    Repetitions repetitions = take_repetitions(batch);
+    if (batch.empty()) return;
+    const auto refuse_all = [&](const Error& error) {
+        refuse(batch, error);
+        refuse(repetitions.units, error);
+    };
     Appender& appender = log_->appender();
     std::uint64_t events = 0;
     std::uint64_t event_bytes = 0;
-    bool sync = false;
+    const auto wants_sync = [](const CommitUnit& unit) { return unit.durability == Durability::fsync; };
+    const bool sync = std::any_of(batch.begin(), batch.end(), wants_sync) ||
+                      std::any_of(repetitions.units.begin(), repetitions.units.end(), wants_sync);
     for (const CommitUnit& unit : batch) {
         events += unit.events.size();
-        sync = sync || unit.durability == Durability::fsync;
         for (const auto& event : unit.events) event_bytes += event->event.body.size();
     }
     if (appender.broken() && clock_.steady() < mend_at_)
-        return refuse(batch, fail(Errc::unavailable, "the journal's disk fails; it is tried again soon"));
+        return refuse_all(fail(Errc::unavailable, "the journal's disk fails; it is tried again soon"));
     if (auto ready = appender.ready(block_size_max(batch)); !ready.has_value()) {
         mend_at_ = clock_.steady() + mend_interval;
         if (!failing_)
@@ -244,14 +320,13 @@ void JournalDesk::commit(std::vector<CommitUnit>& batch)
         set_failing(true);
         const bool full = ready.error().code == Errc::no_space;
         if (full) stats_.refused_no_space += events;
-        return refuse(batch, fail(full ? Errc::no_space : Errc::unavailable, ready.error().what));
+        return refuse_all(fail(full ? Errc::no_space : Errc::unavailable, ready.error().what));
     }
     appender.number(batch);
     last_ = appender.last();
+    for (auto& [repeated, first] : repetitions.of_batch) repeated->sequence = first->sequence;
     for (CommitUnit& unit : batch)
-        if (unit.durability == Durability::memory && unit.done)
-            unit.done(Result<CommitResult>{
-                CommitResult{unit.events.front()->sequence, Durability::memory}});
+        if (unit.durability == Durability::memory && unit.done) unit.done(accepted(unit));
 
     const auto written = appender.write(batch, sync);
     stats_.sync_nanoseconds = appender.sync_nanoseconds();
@@ -267,7 +342,7 @@ void JournalDesk::commit(std::vector<CommitUnit>& batch)
         std::erase_if(batch, [](const CommitUnit& unit) {
             return unit.durability == Durability::memory;
         });
-        return refuse(batch, written.error());
+        return refuse_all(written.error());
     }
     if (failing_) set_failing(false);
     ++stats_.commits;
@@ -280,11 +355,12 @@ void JournalDesk::commit(std::vector<CommitUnit>& batch)
     published->events.reserve(events);
     for (const CommitUnit& unit : batch)
         published->events.insert(published->events.end(), unit.events.begin(), unit.events.end());
+    remember(*published);
     synced_.store(appender.last(), std::memory_order_release);
     for (CommitUnit& unit : batch)
-        if (unit.durability != Durability::memory && unit.done)
-            unit.done(Result<CommitResult>{
-                CommitResult{unit.events.front()->sequence, unit.durability}});
+        if (unit.durability != Durability::memory && unit.done) unit.done(accepted(unit));
+    for (CommitUnit& unit : repetitions.units)
+        if (unit.done) unit.done(accepted(unit));
     std::function<void(CommitBatchPtr)> listener;
     {
         const std::lock_guard lock{mutex_};

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "router/journal/journal.hpp"
+#include "router/journal/known_events.hpp"
 #include "router/journal/log.hpp"
 
 namespace eventyard::router {
@@ -53,6 +54,11 @@ public:
         wake_writer();
     }
 
+    void know(KnownEvents known) override
+    {
+        known_ = std::move(known);
+        stats_.known_keys = known_.size();
+    }
     Result<RoutingVersionPtr> store_version(const RoutingVersion& version) override
     {
         return log_->versions().store_version(version);
@@ -104,6 +110,13 @@ private:
     bool take_batch(std::vector<CommitUnit>& batch);
     void ask_for_reservation();
     void commit(std::vector<CommitUnit>& batch);
+    /// What a batch holds of events that came before.
+    struct Repetitions {
+        std::vector<CommitUnit> units;  // without anything new: answered with the batch
+        std::vector<std::pair<Repeated*, std::shared_ptr<StoredEvent>>> of_batch;  // of an event that the batch holds itself
+    };
+    Repetitions take_repetitions(std::vector<CommitUnit>& batch);
+    void remember(CommitBatch& batch);
     void refuse(std::vector<CommitUnit>& batch, const Error& error);
     void mend();
     void refuse_unnumbered();
@@ -132,6 +145,7 @@ private:
     std::atomic<bool> no_space_{false};
     std::atomic<bool> failing_{false};
     // The writer's.
+    KnownEvents known_;
     SteadyTime mend_at_{};    // no commit opens a file before
     SteadyTime mend_next_{};  // while failing: try then without a commit
 };

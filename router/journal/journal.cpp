@@ -35,6 +35,10 @@ public:
     {
         return on_reader<Reader::Tally>([&](Reader& reader) { return reader.tally_of(keys); });
     }
+    Result<void> visit_events(Sequence after, Sequence through, const std::function<void(const StoredEvent&)>& visit) override
+    {
+        return on_reader<void>([&](Reader& reader) { return reader.visit_events(after, through, visit); });
+    }
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after) override
     {
         return on_reader<std::uint64_t>(

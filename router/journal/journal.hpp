@@ -18,6 +18,7 @@
 
 #include "core/disk.hpp"
 #include "core/time.hpp"
+#include "router/journal/known_events.hpp"
 #include "router/journal/record.hpp"
 
 namespace eventyard::router {
@@ -117,6 +118,15 @@ public:
 
     [[nodiscard]] virtual const RecoveryReport& recovery() const noexcept = 0;
 
+    /// Keys of events that came before this start. Before the first submit().
+    virtual void know(KnownEvents known) { (void)known; }
+    /// Every kept event in (after, through], in order, but those that cannot be read. Blocks; for start.
+    virtual Result<void> visit_events(Sequence after, Sequence through, const std::function<void(const StoredEvent&)>& visit)
+    {
+        (void)after, (void)through, (void)visit;
+        return fail(Errc::unsupported, "this journal gives lanes' work only");
+    }
+
     /// Receives every durable batch, on the journal thread, before or right after the units'
     /// `done`. Set once before the first submit().
     virtual void set_listener(std::function<void(CommitBatchPtr)> listener) = 0;
@@ -212,6 +222,7 @@ public:
         std::atomic<std::uint64_t> sync_nanoseconds{0};  // total time in fdatasync
         std::atomic<std::uint64_t> queued_bytes{0}, lane_reads{0}, read_bytes{0};
         std::atomic<std::uint64_t> segments{0}, disk_bytes{0};
+        std::atomic<std::uint64_t> known_keys{0}, keys_forgotten_early{0};  // see KnownEvents
         std::atomic<bool> accepting{true};               // false: no space, or failing writes
     };
     [[nodiscard]] virtual const Stats& stats() const noexcept = 0;

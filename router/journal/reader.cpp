@@ -234,6 +234,17 @@ Result<EventChunk> Reader::read_events(const EventsRead& request)
     return settled([&] { return read_events_once(request); });
 }
 
+Result<void> Reader::visit_events(Sequence after, Sequence through, const std::function<void(const StoredEvent&)>& visit)
+{
+    while (after < through) {
+        EVENTYARD_TRY(chunk, read_events({.after = after, .through = through}));
+        for (const StoredEventPtr& event : chunk.events) visit(*event);
+        if (chunk.through <= after) break;
+        after = chunk.through;
+    }
+    return {};
+}
+
 Result<Reader::Tally> Reader::tally(Sequence after, Sequence through)
 {
     return settled([&] { return tally_once(after, through); });

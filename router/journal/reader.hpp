@@ -5,6 +5,7 @@
 // again while other things can be read. Not thread-safe: one thread at a time; writer and keeper may work beside it.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -29,6 +30,8 @@ public:
     Result<LaneChunk> read_lane(const LaneRead& request);
     Result<StoredEventPtr> read_event(Sequence sequence);
     Result<EventChunk> read_events(const EventsRead& request);
+    /// See Journal::visit_events().
+    Result<void> visit_events(Sequence after, Sequence through, const std::function<void(const StoredEvent&)>& visit);
     Result<Tally> tally(Sequence after, Sequence through);
     /// Of these alone, as far as they are kept; sorts them.
     Result<Tally> tally_of(std::vector<DeliveryKey>& keys);

@@ -160,6 +160,7 @@ protected:
     /// The last turn: applies what was put, merges the log, closes the file.
     void close(std::deque<Item> items);
     Result<void> bind(const Id& store);
+    Result<std::vector<KnownEvent>> read_known() { return store_->known_events(); }
 
     /// Queues `work` on the store and hands its result to `done`.
     template <class Done, class Work>

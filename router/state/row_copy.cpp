@@ -357,6 +357,13 @@ private:
                                      return copy(job, row, 2);
                                  }));
         }
+        if (format_ > 5) {
+            // In the order of sequences, which the scan goes by.
+            EVENTYARD_TRY(key, Statement::prepare(to_, "INSERT OR IGNORE INTO known(seq, bus, key, event, since, until)"
+                                                       " VALUES(?,?,?,?,?,?)"));
+            EVENTYARD_CHECK(scan("SELECT seq, bus, key, event, since, until FROM known WHERE seq > ? ORDER BY seq", complete,
+                                 [&](const Statement& row) { return copy(key, row, 6); }));
+        }
         bool unsure = !targets_complete_;
         EVENTYARD_TRY(meta, Statement::prepare(to_,
                                                "UPDATE meta SET store=?2, reserved=?3, synced=?4,"

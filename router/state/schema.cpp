@@ -14,7 +14,7 @@ namespace {
 // Times and durations are nanoseconds, sequences and counts plain integers. Long columns come last,
 // so that filters do not read the pages they spill to. Statements, not one script: the order fixes
 // the root pages, see rebuilt_page_one().
-constexpr const char* tables_5[] = {
+constexpr const char* tables_6[] = {
     // One row. `unsure`: see StateReport::cursors_lost. `format`: a column
     // more tells the format when page 1 cannot, see salvage.cpp.
     "CREATE TABLE meta(id INTEGER PRIMARY KEY, store BLOB, reserved INTEGER, synced INTEGER,"
@@ -65,10 +65,14 @@ constexpr const char* tables_5[] = {
     // Keys of ordered targets, with the rows of retry that have it: those held, and others; `hold`: see KeyHeld.
     "CREATE TABLE parked(target INTEGER, order_key TEXT, held INTEGER, others INTEGER, hold INTEGER,"
     " PRIMARY KEY(target, order_key)) WITHOUT ROWID",
-    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 5, 0)",
+    // Keys of events that their buses take only once, see KeysKnown.
+    "CREATE TABLE known(bus TEXT, seq INTEGER, key BLOB, event BLOB, since INTEGER, until INTEGER,"
+    " PRIMARY KEY(bus, seq)) WITHOUT ROWID",
+    "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 6, 0)",
 };
 
-// The former ones as released; never edited. Format 4 is 5 but for these.
+// The former ones as released; never edited. Format 5 is 6 without `known`, 4 is 5 but for these.
+constexpr const char* meta_5 = "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 5, 0)";
 constexpr const char* dead_letter_4 =
     "CREATE TABLE dead_letter(id INTEGER PRIMARY KEY, target INTEGER, seq INTEGER, route INTEGER,"
     " grp INTEGER, redrives INTEGER, name TEXT, rule TEXT, bus TEXT, forward_to TEXT, routed_to TEXT, event BLOB,"
@@ -213,9 +217,17 @@ constexpr const char* tables_1[] = {
     "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1)",
 };
 
+std::vector<const char*> tables_5()
+{
+    std::vector<const char*> tables{std::begin(tables_6), std::end(tables_6)};
+    tables.pop_back();
+    tables.back() = meta_5;
+    return tables;
+}
+
 std::vector<const char*> tables_4()
 {
-    std::vector<const char*> tables{std::begin(tables_5), std::end(tables_5)};
+    std::vector<const char*> tables = tables_5();
     for (const char*& table : tables)
         if (std::string_view(table).starts_with("CREATE TABLE dead_letter(")) table = dead_letter_4;
     tables.back() = meta_4;
@@ -224,12 +236,13 @@ std::vector<const char*> tables_4()
 
 std::span<const char* const> tables_of(int format)
 {
-    static const std::vector<const char*> four = tables_4();
+    static const std::vector<const char*> four = tables_4(), five = tables_5();
     if (format == 1) return tables_1;
     if (format == 2) return tables_2;
     if (format == 3) return tables_3;
     if (format == 4) return four;
-    return tables_5;
+    if (format == 5) return five;
+    return tables_6;
 }
 
 Result<void> reserve_checksum_space(Database& database)

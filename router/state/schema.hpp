@@ -12,7 +12,7 @@
 
 namespace eventyard::router {
 
-inline constexpr int state_format = 5;
+inline constexpr int state_format = 6;
 inline constexpr int state_application = 0x45595354;  // "EYST"
 
 /// Looks at the first page without SQLite. Errc::unsupported: a newer format; corrupt: not a file

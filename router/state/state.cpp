@@ -27,6 +27,7 @@ public:
     ~SqliteState() override { stop(); }
 
     Result<void> bind_store(const Id& store) override;
+    Result<std::vector<KnownEvent>> known_events() override;
     void stop() override;
 
 private:
@@ -98,6 +99,15 @@ void SqliteState::stop()
     }
     wake_.notify_one();
     thread_.join();
+}
+
+Result<std::vector<KnownEvent>> SqliteState::known_events()
+{
+    std::promise<Result<std::vector<KnownEvent>>> answer;
+    push(Request{Request::Needs::durable, [&](const Error* refused) {
+                     answer.set_value(refused != nullptr ? Result<std::vector<KnownEvent>>{*refused} : read_known());
+                 }});
+    return answer.get_future().get();
 }
 
 Result<void> SqliteState::bind_store(const Id& store)

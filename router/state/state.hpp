@@ -24,6 +24,7 @@
 #include "core/ids.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
+#include "router/journal/known_events.hpp"
 #include "router/journal/record.hpp"
 #include "router/state/dead_letter.hpp"
 #include "router/state/pending_rows.hpp"
@@ -192,6 +193,13 @@ struct RedriveNoted {
     RedriveJob job;
 };
 
+/// Keys of events that their buses take only once. Submit it with the Routed that covers the events: what is above
+/// StateSnapshot::routed_through a start takes from the journal.
+struct KeysKnown {
+    std::vector<KnownEvent> added;
+    std::vector<ForgottenKeys> forgotten;   // after those are added
+};
+
 /// Somebody had an event erased: of its dead letters the bodies go, and of all attempts what receivers answered, which may
 /// repeat it. When, how often and with what status stays.
 struct EventErased {
@@ -202,7 +210,7 @@ struct EventErased {
 using Change = std::variant<Ended, Retrying, CursorMoved, LaneIdle, LaneActive, IdleThrough,
                             TargetKnown, TargetRenamed, TargetPaused, TargetDraining, Moved, Routed, Received,
                             JournalMarked, DeadLetterForwarded, DeadLetterDiscarded, Redriven,
-                            RedriveNoted, JournalCounted, KeyHeld, TargetRate, EventErased>;
+                            RedriveNoted, JournalCounted, KeyHeld, TargetRate, EventErased, KeysKnown>;
 
 // --- What a start reads -------------------------------------------------------------------------
 
@@ -307,6 +315,8 @@ public:
     /// aside as by damage, snapshot() is empty and report() renewed afterwards. Blocks; before any
     /// submit().
     virtual Result<void> bind_store(const Id& store) = 0;
+    /// See KeysKnown; by bus, in order of sequence. Blocks; after bind_store(), before any submit().
+    virtual Result<std::vector<KnownEvent>> known_events() { return std::vector<KnownEvent>{}; }
 
     /// Any thread; never blocks and never drops: while the disk refuses, changes wait in memory and
     /// are retried. Producers watch stats().queued and stop above a bound of theirs. Changes of one

@@ -58,6 +58,7 @@ public:
     Result<std::vector<DeadLetterGroup>> dead_letter_groups(const std::string& target);
     Result<AuditState> audit();
     Result<std::vector<RedriveJob>> redrives();
+    Result<std::vector<KnownEvent>> known_events();
     Result<std::vector<TrialResult>> trial(const std::vector<TrialKey>& keys);
     Result<DeadLetter> dead_letter(std::int64_t id);
     Result<std::vector<AttemptRecord>> attempts(const DeadLetter& dead);
@@ -128,6 +129,7 @@ private:
     Result<void> on(const KeyHeld& change);
     Result<void> on(const TargetRate& change);
     Result<void> on(const EventErased& change);
+    Result<void> on(const KeysKnown& change);
 
     /// The target's entry, made if missing, about to be changed.
     Target& touch(const std::string& name);

@@ -414,6 +414,18 @@ Result<void> Store::on(const Received& change)
         .run();
 }
 
+Result<void> Store::on(const KeysKnown& change)
+{
+    for (const KnownEvent& one : change.added)
+        EVENTYARD_CHECK(sql_->add_key
+                            .bind(std::string_view(one.bus), one.sequence, Blob{bytes_of(Id{one.key})}, Blob{bytes_of(one.event)},
+                                  one.since, one.until)
+                            .run());
+    for (const ForgottenKeys& one : change.forgotten)
+        EVENTYARD_CHECK(sql_->drop_keys.bind(std::string_view(one.bus), one.through).run());
+    return {};
+}
+
 Result<void> Store::on(const JournalMarked& change)
 {
     meta_.reserved = std::max(meta_.reserved, change.reserved);

@@ -327,6 +327,17 @@ Result<AuditState> Store::audit()
     }
 }
 
+Result<std::vector<KnownEvent>> Store::known_events()
+{
+    EVENTYARD_TRY(rows, Statement::prepare(database_, "SELECT bus, seq, key, event, since, until FROM known ORDER BY bus, seq"));
+    std::vector<KnownEvent> known;
+    for (;;) {
+        EVENTYARD_TRY(row, rows.step());
+        if (!row) return known;
+        known.push_back({rows.text(0), to_id(rows.view(2)).bytes, to_id(rows.view(3)), rows.natural(1), rows.time(4), rows.time(5)});
+    }
+}
+
 Result<std::vector<RedriveJob>> Store::redrives()
 {
     std::vector<RedriveJob> jobs;

@@ -30,7 +30,7 @@ listen: {qqqqqqqqqqqq: 1}
 limits: {qqqqqqqqqqqq: 1}
 journal: {qqqqqqqqqqqq: 1}
 log: {qqqqqqqqqqqq: 1}
-buses: {b: {qqqqqqqqqqqq: 1, archive: {retention: 1d, qqqqqqqqqqqq: 1}}}
+buses: {b: {qqqqqqqqqqqq: 1, archive: {retention: 1d, qqqqqqqqqqqq: 1}, dedup: {qqqqqqqqqqqq: 1}}}
 targets:
   t:
     file: {path: /tmp/t}
@@ -61,7 +61,7 @@ targets:
             keys.insert(key);
         }
     }
-    CHECK(sections == 22);
+    CHECK(sections == 23);
     CHECK(keys.size() > 40);
     const std::string page = support::read_text(std::string(EVENTYARD_SOURCE_DIR) + "/docs/configuration.md");
     for (const std::string& key : keys) {

@@ -125,7 +125,7 @@ void Book::recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find
         std::size_t there = 0, numbered = 0;
         for (Event* const event : events) {
             const Sequence sequence = event->stored->sequence;
-            if (event->answer == Event::Answer::refused || sequence == 0) continue;
+            if (event->answer == Event::Answer::refused || event->answer == Event::Answer::repeated || sequence == 0) continue;
             const bool open = std::any_of(event->deliveries.begin(), event->deliveries.end(),
                                           [](const Delivery& one) { return !one.ended; });
             if (event->published && !open) continue;
@@ -182,31 +182,76 @@ void Book::end_life(bool crashed)
 
 // --- what happens -----------------------------------------------------------------------------------
 
-void Book::submitted_unit(std::uint64_t unit, const std::vector<std::shared_ptr<StoredEvent>>& events)
+void Book::submitted_unit(std::uint64_t unit, const std::vector<std::shared_ptr<StoredEvent>>& events, WallTime now, bool keys_last)
 {
     for (const auto& stored : events) {
         auto event = std::make_unique<Event>();
         event->stored = stored;
         event->unit = unit;
         event->deliveries.resize(stored->routes.size());
+        if (keys_last && stored->once) event->before = known_before(*stored, now);
         units_[unit].push_back(event.get());
         events_[stored->event.id] = std::move(event);
     }
 }
 
-void Book::answered_unit(std::uint64_t unit, const Result<CommitResult>& result)
+/// Accepted with the same key, and within the window of that at `now`; null: none is sure to be.
+const Book::Event* Book::known_before(const StoredEvent& stored, WallTime now) const
 {
-    for (Event* const event : units_.at(unit)) {
+    const auto found = keys_.find(stored.once->key);
+    if (found == keys_.end() || forgetful) return nullptr;
+    for (const Event* const event : found->second) {
+        const bool lost = event->gone || event->erased != Event::Erased::no || hit.contains(event->stored->sequence);
+        if (event->key_sure && !lost && now >= event->stored->event.received && now < event->stored->once->until) return event;
+    }
+    return nullptr;
+}
+
+void Book::clock_jumped()
+{
+    for (auto& [id, event] : events_) event->key_sure = false;
+}
+
+/// The router says that it has such an event already.
+void Book::repeated(Event& event, const Repeated& one, WallTime now)
+{
+    coverage_.count("dedup: an event was not taken again");
+    const auto found = events_.find(one.event);
+    if (found == events_.end()) return violated("an event is taken for the repetition of one that nobody sent");
+    const Event& first = *found->second;
+    const std::string what = "event " + std::to_string(one.sequence) + ", of which another is taken for a repetition, ";
+    if (!first.stored->once || !event.stored->once || first.stored->once->key != event.stored->once->key) violated(what + "has another key");
+    if (first.answer != Event::Answer::accepted && !first.published) violated(what + "was never accepted");
+    if (first.stored->sequence != one.sequence) violated(what + "has another number");
+    if (first.gone && !hit.contains(one.sequence)) violated(what + "is gone");
+    if (first.stored->once && std::min(now, event.stored->event.received) >= first.stored->once->until) violated(what + "is too old for that");
+    if (first.unit != event.unit && units_.at(first.unit).front()->stored->event.received < event.stored->event.received)
+        coverage_.count("dedup: of an earlier request");
+}
+
+void Book::answered_unit(std::uint64_t unit, const Result<CommitResult>& result, WallTime now)
+{
+    const std::vector<Event*>& events = units_.at(unit);
+    if (result.has_value())
+        for (const Repeated& one : result->repeated) events.at(one.place)->answer = Event::Answer::repeated;
+    for (Event* const event : events) {
         const Sequence sequence = event->stored->sequence;
+        if (event->answer == Event::Answer::repeated) continue;
         if (event->answer != Event::Answer::none) violated("unit " + std::to_string(unit) + " was answered twice");
         if (result.has_value()) {
             event->answer = Event::Answer::accepted;
             ++accepted_;
+            if (event->before != nullptr && event->before->key_sure && event->before->erased == Event::Erased::no && !forgetful && now < event->before->stored->once->until)
+                violated("event " + std::to_string(sequence) + " was taken although " +
+                         std::to_string(event->before->stored->sequence) + " had its key");
+            if (event->stored->once) keys_[event->stored->once->key].push_back(event);
         } else {
             event->answer = sequence != 0 ? Event::Answer::uncertain : Event::Answer::refused;
         }
         if (sequence != 0) numbered(*event);
     }
+    if (result.has_value())
+        for (const Repeated& one : result->repeated) repeated(*events.at(one.place), one, now);
 }
 
 void Book::published(const CommitBatch& batch)

@@ -44,9 +44,11 @@ public:
     struct Event {
         std::shared_ptr<StoredEvent> stored;
         std::uint64_t unit = 0;
-        enum class Answer : std::uint8_t { none, accepted, refused, uncertain } answer = Answer::none;
+        enum class Answer : std::uint8_t { none, accepted, repeated, refused, uncertain } answer = Answer::none;
         bool published = false;                 // in the journal, as far as this life knows
         bool gone = false;                      // the last start did not find it
+        bool key_sure = true;                   // nothing but its window ends what is known of its key
+        const Event* before = nullptr;          // was accepted with the same key, and should be known still
         enum class Erased : std::uint8_t { no, asked, done } erased = Erased::no;
         std::vector<Delivery> deliveries;
     };
@@ -87,8 +89,11 @@ public:
 
     // --- what happens -------------------------------------------------------------------------------
 
-    void submitted_unit(std::uint64_t unit, const std::vector<std::shared_ptr<StoredEvent>>& events);
-    void answered_unit(std::uint64_t unit, const Result<CommitResult>& result);
+    /// @param keys_last  so many keys are known that none is forgotten early
+    void submitted_unit(std::uint64_t unit, const std::vector<std::shared_ptr<StoredEvent>>& events, WallTime now, bool keys_last);
+    void answered_unit(std::uint64_t unit, const Result<CommitResult>& result, WallTime now);
+    /// What was known of keys may have been forgotten, since they seemed to be old or of the future.
+    void clock_jumped();
     void published(const CommitBatch& batch);
     /// @returns a reason not to go on; empty: a delivery that may be attempted
     void attempted(const Id& event, const std::string& rule, const std::string& id, const std::string& at, const std::string& body);
@@ -133,6 +138,8 @@ private:
     void moved(const Moved& change);
     void note_order(const Place& place, const std::string& target);
     void check_order(const std::string& target, const std::vector<Change>& unflushed);
+    void repeated(Event& event, const Repeated& one, WallTime now);
+    [[nodiscard]] const Event* known_before(const StoredEvent& stored, WallTime now) const;
     void publish(Event& event);
     void numbered(Event& event);
     /// Deliveries of events that rot hit and that have not ended: their envelope may be gone, and their names with it.
@@ -144,6 +151,7 @@ private:
     std::map<Id, std::unique_ptr<Event>> events_;
     std::map<Sequence, Event*> by_sequence_;
     std::map<std::uint64_t, std::vector<Event*>> units_;
+    std::map<EventKey, std::vector<const Event*>> keys_;  // accepted with that key
     std::map<std::string, std::vector<Sequence>> promised_;  // published deliveries, by target; ascending
     std::uint64_t life_ = 0, accepted_ = 0, taken_ = 0;
     std::map<std::string, std::uint64_t> ended_before_, ended_now_;  // by target: at start; handed over since

@@ -11,6 +11,7 @@ void World::plant()
     disk_.renamed = [this](const std::string& from, const std::string& to) { recycled(from, to); };
     switch (options_.plant) {
         case Plant::none:
+        case Plant::key_unsynced:                            // ingest()
         case Plant::erase_unsynced: break;                   // erase_event()
         case Plant::stale_frame:                             // revive_frames()
             disk_.free = limits_.journal.segment_size / 2;
@@ -39,6 +40,17 @@ void World::plant()
             }; break;
         case Plant::input_of_new_table: wires_.reread = [this](const auto& event) { return with_new_inputs(event); }; break;
     }
+}
+
+/// What a router would remember that stores an event's key when it takes the event in.
+void World::store_keys_early(const CommitUnit& unit)
+{
+    KeysKnown keys;
+    Sequence sequence = life_->journal->last();
+    for (const auto& event : unit.events)
+        if (++sequence; event->once)
+            keys.added.push_back({event->event.bus, event->once->key, event->event.id, sequence, event->event.received, event->once->until});
+    if (!keys.added.empty()) life_->state->pass_on({std::move(keys)}, nullptr);
 }
 
 /// Positions go to the state ahead of what they vouch for.
@@ -142,13 +154,14 @@ const char* name_of(Plant plant) noexcept
         case Plant::key_overtaken: return "key_overtaken";
         case Plant::erase_unsynced: return "erase_unsynced";
         case Plant::input_of_new_table: return "input_of_new_table";
+        case Plant::key_unsynced: return "key_unsynced";
     }
     return "none";
 }
 
 std::optional<Plant> plant_of(const std::string& name)
 {
-    for (int i = 0; i <= static_cast<int>(Plant::input_of_new_table); ++i)
+    for (int i = 0; i <= static_cast<int>(Plant::key_unsynced); ++i)
         if (name == name_of(static_cast<Plant>(i))) return static_cast<Plant>(i);
     return std::nullopt;
 }

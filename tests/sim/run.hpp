@@ -24,6 +24,7 @@ enum class Plant : std::uint8_t {
     key_overtaken,
     erase_unsynced,
     input_of_new_table,
+    key_unsynced,
 };
 [[nodiscard]] const char* name_of(Plant plant) noexcept;
 [[nodiscard]] std::optional<Plant> plant_of(const std::string& name);

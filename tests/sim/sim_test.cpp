@@ -80,6 +80,7 @@ TEST_CASE("every mistake put in on purpose is found")
         {Plant::cursor_early, 20},       {Plant::retry_dropped, 60},  {Plant::key_overtaken, 100},
         {Plant::erase_unsynced, 100},
         {Plant::input_of_new_table, 20},
+        {Plant::key_unsynced, 400},
     };
     for (const Case& one : cases) {
         if (slower > 1 && one.seeds > 60) continue;  // rare catches: the release build looks for them

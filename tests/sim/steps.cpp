@@ -128,8 +128,10 @@ void World::ingest()
         const std::string key = one_in(4) ? "" : "\"k\":" + std::to_string(pick(4)) + ",";
         const std::string at = one_in(4) ? "\"at\":\"" + to_rfc3339(clock_.wall() + std::chrono::milliseconds{pick(20'000)}) + "\"," : "";
         const std::string secret = "\"s\":\"secret-" + std::to_string(1'000'000 + ++secrets_) + "\",";
-        stored->event.body = "{" + key + at + secret + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
+        const std::string once = keys_.next() % 5 == 0 ? "\"d\":" + std::to_string(keys_.next() % 6) + "," : "";
+        stored->event.body = "{" + key + at + secret + once + "\"n\":\"" + std::string(pick(one_in(20) ? 3000 : 200), 'x') + "\"}";
         stored->version = version;
+        stored->once = once_of(stored->event);
         for (std::uint32_t route = 0; route < version->routes.size(); ++route)
             if (one_in(3)) stored->routes.push_back(route);
         if (stored->routes.empty())
@@ -138,13 +140,14 @@ void World::ingest()
     }
     const std::uint64_t number = ++units_;
     note("unit " + std::to_string(number) + " of " + std::to_string(unit.events.size()));
-    book_.submitted_unit(number, unit.events);
+    book_.submitted_unit(number, unit.events, clock_.wall(), keys_max_ > 2);
+    if (options_.plant == Plant::key_unsynced) store_keys_early(unit);
     unit.done = [this, number](const Result<CommitResult>& result) {
         if (disk_.frozen()) return;
         note("unit " + std::to_string(number) +
              (result.has_value() ? " accepted at " + std::to_string(result->first) : ": " + result.error().what));
         if (!result.has_value()) coverage_.count("ingest: a unit was refused or uncertain");
-        book_.answered_unit(number, result);
+        book_.answered_unit(number, result, clock_.wall());
     };
     life_->journal->submit(std::move(unit));
 }
@@ -484,6 +487,7 @@ void World::step()
         note("the clock jumps");
         coverage_.count(by == 1h || by == -1h ? "clock: jumps of an hour" : "clock: jumps of ten years");
         clock_.jump(by);
+        book_.clock_jumped();
     } else if (what < 971) {
         clock_.wall_stands = !clock_.wall_stands;
         coverage_.count("clock: stands still");

@@ -73,6 +73,10 @@ public:
     {
         return log().reader().tally(after, through);
     }
+    Result<void> visit_events(Sequence after, Sequence through, const std::function<void(const StoredEvent&)>& visit) override
+    {
+        return log().reader().visit_events(after, through, visit);
+    }
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after) override
     {
         return log().reader().count_after(target, after);
@@ -165,6 +169,7 @@ public:
         });
     }
     Result<void> bind_store(const Id& store) override { return bind(store); }
+    Result<std::vector<KnownEvent>> known_events() override { return read_known(); }
     void stop() override
     {
         if (std::exchange(stopped_, true)) return;

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 World::World(const RunOptions& options)
     : options_(options), dice_(options.seed * 0x9e3779b97f4a7c15ULL + 1), chance_(options.seed ^ 0x5deece66dULL),
-      disk_random_(options.seed + 77), inputs_(options.seed + 99), disk_(disk_random_, coverage_), book_(coverage_)
+      disk_random_(options.seed + 77), inputs_(options.seed + 99), keys_(options.seed + 111), disk_(disk_random_, coverage_), book_(coverage_)
 {
     attach_sqlite(disk_, chance_);
     book_.trace = [this](const std::string& line) { note(line); };
@@ -74,6 +74,9 @@ void World::draw_limits()
     breaker_.connect_failures = 1 + static_cast<std::uint32_t>(pick(5));
     limits_.release.rewrite_min_sealed = 2 + pick(4);
     limits_.release.rewrite_below = 0.25 + 0.25 * static_cast<double>(pick(3));
+    keys_max_ = keys_.next() % 3 == 0 ? 2 : 1000;
+    limits_.once = [this](const StoredEvent& event) { return once_of(event.event); };
+    limits_.once_longest = key_window;
     rots_ = one_in(8);
     if (one_in(3)) disk_.free = limits_.journal.segment_size / 2;  // recycles, since it cannot prepare
 }
@@ -139,6 +142,20 @@ Input World::draw_input()
                                          : Input::template_text({{"n", "$.n"}}, "{\"v\":" + number +
                                                                                    ", \"n\": <n>, \"r\": \"of <aws.events.rule-name>\"}");
     return *Input::parse(text);
+}
+
+/// Of events with a "d", no two with the same are taken within the window.
+std::optional<Uniqueness> World::once_of(const eventyard::Event& event) const
+{
+    const std::string start = "\"d\":";
+    const auto at = event.body.find(start);
+    if (at == std::string::npos) return std::nullopt;
+    Uniqueness once;
+    once.key[0] = 1;
+    once.key[1] = static_cast<std::uint8_t>(event.body[at + start.size()]);
+    once.until = event.received + key_window;
+    once.keys_max = keys_max_;
+    return once;
 }
 
 void World::draw_first_table()

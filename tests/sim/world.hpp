@@ -50,6 +50,7 @@ private:
 
 constexpr std::size_t shards = 2;
 constexpr std::uint32_t batch_max = 6;
+constexpr Duration key_window = std::chrono::seconds{90};
 constexpr Duration attempt_timeout = std::chrono::seconds{10};
 inline const std::string data_dir = "/data";
 
@@ -110,6 +111,7 @@ private:
     TargetSpec spec_of(const std::string& name);
     RoutingVersion version_of(const std::vector<TargetSpec>& specs);
     Input draw_input();
+    [[nodiscard]] std::optional<Uniqueness> once_of(const eventyard::Event& event) const;
 
     // --- lives ----------------------------------------------------------------------------------------
 
@@ -153,6 +155,7 @@ private:
     bool hold_new_cursors(State& state, std::vector<Change>& changes, std::function<void(Result<void>)>& durable);
     void recycled(const std::string& from, const std::string& to);
     void revive_frames();
+    void store_keys_early(const CommitUnit& unit);
     StoredEventPtr with_new_inputs(const StoredEventPtr& event);
     void check();
     void settle();
@@ -160,7 +163,7 @@ private:
     void heal();
 
     RunOptions options_;
-    SeededRandom dice_, chance_, disk_random_, inputs_;
+    SeededRandom dice_, chance_, disk_random_, inputs_, keys_;
     Coverage coverage_;
     SimClock clock_;
     SimDisk disk_;
@@ -175,6 +178,7 @@ private:
     std::uint64_t made_names_ = 0, revision_ = 0, units_ = 0, secrets_ = 0, made_inputs_ = 0;
     BreakerPolicy breaker_;
     std::uint64_t order_offset_ = 0;
+    std::uint32_t keys_max_ = 0;
     std::shared_ptr<FarSide> far_ = std::make_shared<FarSide>();
     std::map<std::string, Mood> moods_;         // by target; missing: works
     std::unique_ptr<Life> life_;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "router/ingest/destination.hpp"
+#include "router/replay_name.hpp"
 #include "table.hpp"
 
 using namespace eventyard;
@@ -220,4 +221,100 @@ TEST_CASE("The request line names a bus and its options")
                 CHECK(refusal.message.find(c.message) != std::string::npos);
             }
         }
+}
+
+TEST_CASE("An event that came before is answered as the one that is stored")
+{
+    Desk d;
+    const Intake single = d.take("default", BodyForm::json, R"({"kind":"order"})");
+    const Id first = new_event_id(d.now, d.random);
+    const Result<CommitResult> known = CommitResult{0, Durability::fsync, {{0, first, 17}}};
+    CHECK(json_of(answer(single, &known)) == Json{{"id", first.text()}, {"sequence", 17}, {"stored", true}, {"duplicate", true}});
+    CHECK(tally(single, &known).duplicate == 1);
+    CHECK(tally(single, &known).accepted == 0);
+    CHECK(tally(single, &known).matched == 0);
+
+    const Intake batch = d.take("default", BodyForm::ndjson,
+                                R"({"kind":"order","n":0})" "\n" "{}\n" R"({"kind":"order","n":1})" "\n" "x\n"
+                                R"({"kind":"order","n":2})" "\n" R"({"kind":"order","n":3})" "\n");
+    REQUIRE(batch.events.size() == 4);
+    const Result<CommitResult> mixed = CommitResult{50, Durability::os, {{1, first, 17}, {2, first, 50}}};
+    const Answer given = answer(batch, &mixed);
+    CHECK(given.status == 207);
+    const Json said = json_of(given);
+    CHECK(said.at("accepted") == 3);  // one of them unmatched
+    CHECK(said.at("duplicate") == 2);
+    CHECK(said.at("refused") == 1);
+    CHECK(said.at("durability") == "os");
+    const Json& items = said.at("items");
+    CHECK(items[0].at("sequence") == 50);
+    CHECK_FALSE(items[0].contains("duplicate"));
+    CHECK(items[1].at("stored") == false);
+    CHECK(items[2].at("sequence") == 17);
+    CHECK(items[2].at("id") == first.text());
+    CHECK(items[2].at("status") == 202);
+    CHECK(items[4].at("sequence") == 50);
+    CHECK(items[5].at("sequence") == 51);
+    CHECK(items[5].at("id") == batch.events[3]->event.id.text());
+    const IntakeTally sums = tally(batch, &mixed);
+    CHECK(sums.accepted == 3);
+    CHECK(sums.duplicate == 2);
+    CHECK(sums.matched == 2);
+    CHECK(sums.unmatched == 1);
+    CHECK(sums.refused == 1);
+}
+
+TEST_CASE("What makes two events one is what the bus says")
+{
+    Desk d;
+    const auto key = [&](std::initializer_list<const char*> paths, const std::string& body,
+                         const char* bus = "default") -> std::optional<EventKey> {
+        DedupOptions options;
+        for (const char* path : paths) options.key.push_back(*json::Path::of_one(path));
+        options.window = std::chrono::seconds{5};
+        d.table->buses.at(bus).dedup = std::make_shared<const DedupOptions>(options);
+        std::string text = body;
+        const Intake taken = d.take(bus, BodyForm::json, text);
+        REQUIRE(taken.events.size() == 1);
+        const auto& once = taken.events[0]->once;
+        if (!once) return std::nullopt;
+        CHECK(once->until == d.now + std::chrono::seconds{5});
+        // A start, which knows only what is stored, makes the same of it.
+        json::Document scratch;
+        const auto stored = uniqueness_of(*d.table, *taken.events[0], scratch);
+        REQUIRE(stored);
+        CHECK(stored->key == once->key);
+        CHECK(stored->until == once->until);
+        return once->key;
+    };
+    const auto one = key({"kind", "id"}, R"({"kind":"order","id":"1"})");
+    REQUIRE(one);
+    CHECK(key({"kind", "id"}, R"({"id":"1", "x":[2], "kind":"order"})") == one);
+    CHECK(key({"$.kind", "$['id']"}, R"({"kind":"order","id":"\u0031"})") == one);
+    CHECK(key({"kind", "id"}, R"({"kind":"order","id":1})") != one);
+    CHECK(key({"kind", "id"}, R"({"kind":"order","id":"1"})", "archive") != one);
+    CHECK(key({"id", "kind"}, R"({"kind":"order","id":"1"})") != one);
+    CHECK(key({"kind", "a", "b"}, R"({"kind":"order","a":"x","b":"yz"})") != key({"kind", "a", "b"}, R"({"kind":"order","a":"xy","b":"z"})"));
+    CHECK(key({"d"}, R"({"kind":"order","d":{"a":1}})") == key({"d"}, R"({"kind":"order","d":{"a":1},"n":2})"));
+    CHECK_FALSE(key({"kind", "id"}, R"({"kind":"order"})"));
+    CHECK_FALSE(key({"kind", "id"}, R"({"kind":"order","id":null})"));
+    CHECK(key({"$.detail.list[-1]"}, R"({"kind":"order","detail":{"list":[3,4]}})"));
+}
+
+TEST_CASE("What a replay made is not held back")
+{
+    Desk d;
+    auto replayed = std::make_shared<RoutingVersion>();
+    replayed->buses = {"default"};
+    replayed->routes.push_back({replay_name({"t", false, "rule"}), "orders", {}, "", {}, {}});
+    DedupOptions options;
+    options.key.push_back(*json::Path::of_one("kind"));
+    d.table->buses.at("default").dedup = std::make_shared<const DedupOptions>(options);
+    const Intake taken = d.take("default", BodyForm::json, R"({"kind":"order"})");
+    StoredEvent stored = *taken.events.at(0);
+    json::Document scratch;
+    CHECK(uniqueness_of(*d.table, stored, scratch));
+    stored.version = replayed;
+    stored.routes = {0};
+    CHECK_FALSE(uniqueness_of(*d.table, stored, scratch));
 }
