@@ -82,7 +82,7 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
     if (gathering_ && full(batches_[*gathering_])) close_batch(*gathering_);  // by bodies that were read since
     send_ready(now, room, bucket, todo);
     // What is too large to be sent becomes a dead letter here, which may be what pauses the target.
-    while (sends() && room_for_letters() && (gathering_ || (room > 0 && place(now)))) {
+    while (sends() && room_for_letters() && rendered_ < limits_.rendered_max && (gathering_ || (room > 0 && place(now)))) {
         const Work work = choose(now);
         if (work == Work::none) {
             if (!gathering_ || !retry_waits_) break;
@@ -154,6 +154,7 @@ void Lane::close_flight(std::uint32_t ticket)
     free_flights_.push_back(ticket);
     --in_flight_;
     if (flight.unread) --unread_;
+    if (flight.sent) rendered_ -= flight.sent->body.size();
     if (flight.work == Work::fresh) --fresh_in_flight_;
     if (flight.work == Work::retry) --retries_in_flight_;
     if (flight.work == Work::forward) --forwards_in_flight_;
@@ -250,6 +251,7 @@ bool Lane::attempt(const Now& now, Flight flight, const RouteExtras* extras, Tod
     }
     const std::uint32_t ticket = open_flight(now, Work::fresh);
     flight.batch = flights_[ticket].batch;
+    if (flight.sent) rendered_ += flight.sent->body.size();
     flights_[ticket] = std::move(flight);
     complete(ticket);
     return true;

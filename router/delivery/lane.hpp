@@ -51,6 +51,7 @@ struct LaneLimits {
     std::size_t retries = 1024;          // rows in memory
     std::size_t uncommitted_max = 8192;
     std::size_t letter_bytes_max = 8U << 20;  // of dead letters on their way to the state
+    std::size_t rendered_max = 64U << 20;     // bytes that inputs have made, of what is being sent; above it nothing more starts
 };
 
 /// What the configuration says of the target; changes with a reload.
@@ -431,6 +432,7 @@ private:
     std::set<DeliveryKey> expected_;              // on their way here from another target
     std::uint8_t turn_ = 0;
     std::uint64_t uncommitted_ = 0, uncommitted_bytes_ = 0;
+    std::size_t rendered_ = 0;  // bytes of Flight::sent
     Settled unflushed_;
     SteadyTime hold_until_{};              // after Cause::internal
     SteadyTime read_not_before_{};         // after a failed read of the journal or the state

@@ -98,6 +98,7 @@ void Lane::on_event(const Now& now, std::uint32_t ticket, bool served, Result<St
             leave(ticket);
             return;
         }
+        if (flight.sent) rendered_ += flight.sent->body.size();
         if (std::exchange(flight.aged, false)) batches_[flight.batch].probe = health_.started();  // it works again
         complete(ticket);
         return;

@@ -252,6 +252,7 @@ private:
         if (change.held) keys.insert(change.order_key);
         else keys.erase(change.order_key);
     }
+    void on(const KeysKnown&) {}
     void on(const TargetRate& change) { targets[change.target].rate_full = change.full; }
     void on(const JournalCounted& change)
     {

@@ -210,3 +210,25 @@ TEST_CASE("a strict target that holds sends nothing after one that was too large
     REQUIRE(requests.size() == 1);
     CHECK(requests[0].attempts[0].event->body == "[1.0]");
 }
+
+TEST_CASE("while much of what inputs made is being sent, nothing more starts")
+{
+    Bench bench;
+    bench.settings.concurrency = 100;
+    bench.lane.configure(&bench.settings);
+    std::string large = R"({"detail":{"n":")" + std::string(128U << 10, 'x') + "\"}}";
+    std::string sixty_four = "[<n>";
+    for (int i = 1; i < 64; ++i) sixty_four += ",<n>";
+    const Input input = template_of(sixty_four + "]");  // 8 MiB each
+    std::vector<Request> sent;
+    for (Sequence sequence = 1; sequence <= 20; ++sequence)
+        for (Request& request : bench.offer({event_with(input, sequence, large)})) sent.push_back(std::move(request));
+    CHECK(sent.size() == 8);  // the last of them went above 64 MiB
+    CHECK(bench.pump().empty());
+    REQUIRE_FALSE(sent.empty());
+    targets::Outcome took;
+    took.verdict = targets::Verdict::delivered;
+    bench.lane.on_outcomes(bench.now, sent.front().ticket, {took}, bench.todo);
+    const auto next = bench.pump();
+    CHECK(next.size() == 1);
+}
