@@ -114,13 +114,30 @@ bool Tokens::index(std::string_view text)
     }
     base = text.data();
     size = text.size();
+    return index_bytes(size);
+}
+
+bool Tokens::index_start(std::string_view text, std::size_t reach)
+{
+    if (reach == 0 || !stage1_ || stage1_->capacity() < text.size()) return false;  // index() makes room
+    base = text.data();
+    size = text.size();
+    const std::size_t cut = std::min(reach, size);
+    if (index_bytes(cut)) return true;
+    // Within a string, most likely: then the next quote ends it.
+    const std::size_t quote = text.find('"', cut);
+    return quote != std::string_view::npos && index_bytes(quote + 1);
+}
+
+bool Tokens::index_bytes(std::size_t count)
+{
     decoded_end_ = nullptr;
-    if (stage1_->stage1(reinterpret_cast<const std::uint8_t*>(base), size, simdjson::stage1_mode::regular) !=
+    if (stage1_->stage1(reinterpret_cast<const std::uint8_t*>(base), count, simdjson::stage1_mode::regular) !=
         simdjson::SUCCESS)
         return false;
     next = stage1_->structural_indexes.get();
     last = next + stage1_->n_structural_indexes;
-    escapes_ = std::memchr(base, '\\', size) != nullptr;
+    escapes_ = std::memchr(base, '\\', count) != nullptr;
     return true;
 }
 

@@ -31,6 +31,9 @@ class Tokens {
 public:
     /// `text` has Document::padding readable bytes after its end. False when it is no JSON.
     [[nodiscard]] bool index(std::string_view text);
+    /// As index(), of about the first `reach` bytes of a text that is known to be JSON; the last token may be cut off.
+    /// False: it cannot be told where to cut, or index() was never asked.
+    [[nodiscard]] bool index_start(std::string_view text, std::size_t reach);
 
     const char* base = nullptr;
     std::size_t size = 0;
@@ -103,6 +106,7 @@ private:
             if (stop - p <= 8) return stop;
         }
     }
+    [[nodiscard]] bool index_bytes(std::size_t count);
     [[nodiscard]] bool decode(const char* first, const char* close, std::string_view& out, bool& lone_surrogate);
 
     std::unique_ptr<simdjson::internal::dom_parser_implementation> stage1_;

@@ -168,25 +168,35 @@ void Selection::add_leaf(std::uint32_t value, std::uint32_t node)
     at_[at.position].leaves = true;
 }
 
-/// Reads a valid text along its tokens; what no rule names is stepped over.
+/// Reads a valid text along its tokens; what no rule names is stepped over. The tokens may be those of its beginning.
 class Selection::TextReader {
 public:
     explicit TextReader(Selection& out) : out_(out), in_(out.tokens_), next_(in_.next) {}
 
     void root()
     {
-        if (next_ != in_.last && in_.base[*next_] == '{') object(0, 0);
+        if (there(0) && at() == '{') object(0, 0, true);
     }
+    /// There were not tokens enough.
+    [[nodiscard]] bool short_of() const noexcept { return short_; }
+    /// Bytes it took.
+    [[nodiscard]] std::size_t used() const noexcept { return there(0) ? *next_ : in_.size; }
 
 private:
     [[nodiscard]] char at() const noexcept { return in_.base[*next_]; }
+    /// The token after `more` others.
+    [[nodiscard]] bool there(std::ptrdiff_t more) const noexcept { return in_.last - next_ > more; }
+    void fall_short() noexcept { short_ = true; }
+    [[nodiscard]] bool over() const noexcept { return short_ || finished_; }
 
-    /// From '{'. Leaves next_ behind '}', except at the root, which need not be read to its end.
-    void object(std::uint32_t position, std::uint32_t object)
+    /// From '{'. Leaves next_ behind '}', unless it is over.
+    /// @param last  nothing is wanted behind it
+    void object(std::uint32_t position, std::uint32_t object, bool last)
     {
         ++next_;
         std::uint32_t wanted = out_.names_->children(position);
-        while (at() != '}') {
+        while (there(0) && at() != '}') {
+            if (!there(3)) return fall_short();  // the key, its colon, a value, and what ends that
             std::string_view key;
             bool lone = false;
             std::uint32_t end = 0;
@@ -197,42 +207,49 @@ private:
             if (node == none) {
                 skip();
             } else {
-                value(out_.nodes_[node].position, node);
-                if (node >= before && out_.nodes_[node].owner == object && --wanted == 0) {
-                    if (position != 0) leave();
+                if (node >= before && out_.nodes_[node].owner == object) --wanted;
+                value(out_.nodes_[node].position, node, last && wanted == 0);
+                if (over()) return;
+                if (wanted == 0) {
+                    finished_ = last;
+                    if (!last) leave();
                     return;
                 }
             }
-            if (at() == ',') ++next_;
+            if (there(0) && at() == ',') ++next_;
         }
+        if (!there(0)) return fall_short();
         ++next_;
     }
 
     void array(std::uint32_t position, std::uint32_t node)
     {
         ++next_;
-        while (at() != ']') {
+        for (;;) {
+            if (!there(1)) return fall_short();  // behind ']' something ends the root, at least
+            if (at() == ']') break;
             if (at() != '{') {
-                value(position, node);
+                value(position, node, false);
             } else if (out_.names_->has_children(position)) {
                 const std::uint32_t element = out_.open_element(node);
-                object(position, element);
+                object(position, element, false);
                 out_.close_element(node, element);
             } else {
                 skip();
             }
-            if (at() == ',') ++next_;
+            if (short_) return;
+            if (there(0) && at() == ',') ++next_;
         }
         ++next_;
     }
 
-    void value(std::uint32_t position, std::uint32_t node)
+    void value(std::uint32_t position, std::uint32_t node, bool last)
     {
         const std::uint32_t begin = next_[0];
         switch (in_.base[begin]) {
             case '[': return array(position, node);
             case '{':
-                if (out_.names_->has_children(position)) object(position, out_.direct(node));
+                if (out_.names_->has_children(position)) object(position, out_.direct(node), last);
                 else skip();
                 return;
             default: break;
@@ -273,6 +290,7 @@ private:
     void leave()
     {
         for (int depth = 1; depth > 0; ++next_) {
+            if (!there(0)) return fall_short();
             const char folded = static_cast<char>(at() | 0x20);  // brackets become braces
             depth += (folded == '{' ? 1 : 0) - (folded == '}' ? 1 : 0);
         }
@@ -281,13 +299,31 @@ private:
     Selection& out_;
     json::Tokens& in_;
     const std::uint32_t* next_;
+    bool short_ = false, finished_ = false;
 };
 
+/// Half of the work is to find tokens, and behind the last wanted field none is needed: where the last events had it tells
+/// how far to look.
 void Selection::read_unchecked(const Names& names, std::string_view event)
 {
-    start(names);
-    scalars_.clear();
-    if (names.children(0) > 0 && tokens_.index(event)) TextReader(*this).root();
+    constexpr std::size_t slack = 128;
+    const auto read = [&] {
+        TextReader reader(*this);
+        reader.root();
+        reach_ = std::max(reader.used() + slack, reach_ - reach_ / 64);
+        return !reader.short_of();
+    };
+    const auto begin = [&] {
+        start(names);
+        scalars_.clear();
+    };
+    begin();
+    if (names.children(0) > 0) {
+        const bool start_may_do = reach_ < event.size() / 4 * 3;
+        const bool done = start_may_do && tokens_.index_start(event, reach_) && read();
+        if (!done) begin();
+        if (!done && tokens_.index(event)) (void)read();
+    }
     values_ = scalars_.data();
 }
 

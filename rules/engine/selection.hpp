@@ -115,6 +115,7 @@ private:
     bool has_elements_ = false, mixed_ = false;
     json::Tokens tokens_;              // read_unchecked
     std::vector<json::Value> scalars_; // read_unchecked: the leaves' values
+    std::size_t reach_ = 0;            // read_unchecked: bytes in which the last events had all that was wanted
 };
 
 }  // namespace eventyard::rules
