@@ -220,7 +220,7 @@ void print_summary(const SendTotals& totals, double seconds, bool json)
     if (totals.unmatched > 0)
         std::cout << grouped(totals.unmatched) << " of the accepted matched no rule and were not stored\n";
     if (totals.duplicates > 0)
-        std::cout << grouped(totals.duplicates) << " of the accepted were duplicates\n";
+        std::cout << grouped(totals.duplicates) << " of the accepted had come before and were not stored again\n";
     if (!totals.refusals.empty()) {
         Table reasons{{"REFUSED", "REASON", "FIRST"}};
         for (const auto& [reason, refusal] : totals.refusals)

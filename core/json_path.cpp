@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/bytes.hpp"
+
 namespace eventyard::json {
 namespace {
 
@@ -99,6 +101,17 @@ Result<Path> Path::of_one(std::string_view text)
     if (path.whole()) return wrong(1, "'.' and a member's name");
     if (!path.single()) return wrong(text.find('*'), "a quoted name or an index");
     return path;
+}
+
+void Path::append_to(std::string& out) const
+{
+    ByteWriter writer{out};
+    writer.varint(steps_.size());
+    for (const Step& step : steps_) {
+        out += static_cast<char>(step.index());
+        if (const auto* name = std::get_if<std::string>(&step)) writer.text(*name);
+        if (const auto* at = std::get_if<std::int64_t>(&step)) writer.fixed(*at);
+    }
 }
 
 bool Path::single() const noexcept

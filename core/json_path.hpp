@@ -27,6 +27,9 @@ public:
     /// member of the outermost object.
     static Result<Path> of_one(std::string_view text);
 
+    /// The same steps, however they are written, make the same bytes; others make others.
+    void append_to(std::string& out) const;
+
     /// It has no '*': there is at most one such value.
     [[nodiscard]] bool single() const noexcept;
     /// No step: the whole text.

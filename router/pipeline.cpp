@@ -66,13 +66,14 @@ Result<void> Pipeline::open(Options options, const Makers& make)
     EVENTYARD_CHECK(state_->bind_store(journal_->recovery().store));
     log_recovery(journal_->recovery(), state_->report());
 
+    // Before any number can be reserved, and so any event accepted: what is told of keys here is durable first.
+    const auto recounted = recount();
+    options_.once = nullptr;  // and with it a whole configuration
     journal_->set_reserver([this](Sequence up_to) {
         state_->submit({JournalMarked{up_to, 0}}, [this, up_to](const Result<void>& durable) {
             if (durable.has_value()) journal_->reserved(up_to);
         });
     });
-    const auto recounted = recount();
-    options_.once = nullptr;  // and with it a whole configuration
     return recounted;
 }
 
@@ -87,9 +88,9 @@ Result<void> Pipeline::recount()
         for (const LedgerRow& row : snapshot.ledger) all.counts[{row.rule, row.target}] = row.routed - row.counted;
         state_->submit({std::move(all)});
     }
-    EVENTYARD_TRY(keys, recall(snapshot.routed_through, last));
+    KeysKnown keys = recall(snapshot.routed_through, last);
     std::vector<Change> changes;
-    if (!keys.added.empty() || !keys.forgotten.empty()) changes.emplace_back(std::move(keys));
+    if (!keys.added.empty() || !keys.forgotten.empty() || !keys.gone.empty()) changes.emplace_back(std::move(keys));
     if (snapshot.routed_through < last) {
         EVENTYARD_TRY(counts, journal_->tally(snapshot.routed_through, last));
         changes.emplace_back(Routed{last, std::move(counts)});
@@ -99,30 +100,45 @@ Result<void> Pipeline::recount()
 }
 
 /// Lets the journal know what came before: from the state, and above what that counts from the journal itself, which has
-/// to look no further back than the longest window.
-Result<KeysKnown> Pipeline::recall(Sequence counted, Sequence last)
+/// to look no further back than the longest window. What cannot be read may come again, and stops no start.
+KeysKnown Pipeline::recall(Sequence counted, Sequence last)
 {
     KeysKnown keys;
     KnownEvents known;
     const WallTime now = place_.clock.wall();
-    EVENTYARD_TRY(stored, state_->known_events());
-    for (const KnownEvent& one : stored) known.add(one, UINT32_MAX, now);
+    const auto warn = [](const Error& error) {
+        log::warn("journal", "keys of earlier events cannot be read: some may be taken a second time", {{"error", error.what}});
+    };
+    // Who sends again what the journal has lost is not to be told that it is there.
+    const RecoveryReport& recovery = journal_->recovery();
+    if (recovery.lost_last > 0) keys.gone.emplace_back(recovery.lost_first, recovery.lost_last);
+    for (const DamagedEvent& damaged : recovery.damaged) keys.gone.emplace_back(damaged.sequence, damaged.sequence);
+    const auto is_gone = [&](Sequence sequence) {
+        return std::any_of(keys.gone.begin(), keys.gone.end(),
+                           [&](const auto& range) { return sequence >= range.first && sequence <= range.second; });
+    };
+    if (const auto stored = state_->known_events(); !stored.has_value()) {
+        warn(stored.error());
+    } else {
+        for (const KnownEvent& one : *stored)
+            if (!is_gone(one.sequence)) known.add(one, UINT32_MAX, now);
+    }
     if (options_.once) {
         const std::vector<SegmentInfo> segments = journal_->segments();
         for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
             if (segment->last == 0) continue;  // nothing in it yet
             if (segment->last <= counted) break;
             std::optional<WallTime> received;
-            EVENTYARD_CHECK(journal_->visit_events(segment->first - 1, segment->first,
-                                                   [&](const StoredEvent& event) { received = event.event.received; }));
+            (void)journal_->visit_events(segment->first - 1, segment->first, [&](const StoredEvent& event) { received = event.event.received; });
             if (received && *received + options_.once_longest < now) counted = std::max(counted, segment->first - 1);
         }
-        EVENTYARD_CHECK(journal_->visit_events(counted, last, [&](const StoredEvent& event) {
+        const auto read = journal_->visit_events(counted, last, [&](const StoredEvent& event) {
             const auto once = options_.once(event);
             if (!once) return;
             keys.added.push_back({event.event.bus, once->key, event.event.id, event.sequence, event.event.received, once->until});
             known.add(keys.added.back(), once->keys_max, now);
-        }));
+        });
+        if (!read.has_value()) warn(read.error());
     }
     keys.forgotten = known.take_forgotten();
     if (known.size() > 0) log::info("journal", "keys of earlier events are known", {{"keys", known.size()}, {"read_again", keys.added.size()}});

@@ -90,7 +90,7 @@ public:
 
 private:
     Result<void> recount();
-    Result<KeysKnown> recall(Sequence counted, Sequence last);
+    KeysKnown recall(Sequence counted, Sequence last);
 
     Place place_;
     Options options_;

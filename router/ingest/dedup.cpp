@@ -20,6 +20,7 @@ std::optional<Uniqueness> uniqueness_of(const DedupOptions& options, std::string
     for (const json::Path& path : options.key) {
         const json::Value* const value = path.find(event);
         if (value == nullptr || value->kind == json::Kind::null) return std::nullopt;
+        path.append_to(input);  // another `key` makes other keys, whatever the values
         text.clear();
         if (value->kind == json::Kind::string) json::append_quoted(text, value->text);
         else text = event.source(*value);
@@ -41,7 +42,7 @@ std::optional<Uniqueness> uniqueness_of(const RouteTable& table, const StoredEve
     if (bus == table.buses.end() || !bus->second.dedup) return std::nullopt;
     if (!stored.routes.empty() && parse_replay_name(stored.version->routes[stored.routes.front()].rule)) return std::nullopt;
     json::SyntaxError error;
-    if (!scratch.parse(stored.event.body, {}, error)) return std::nullopt;
+    if (!scratch.parse(stored.event.body, {.depth = UINT32_MAX}, error)) return std::nullopt;  // it was accepted once
     return uniqueness_of(*bus->second.dedup, stored.event.bus, scratch, stored.event.received);
 }
 

@@ -22,7 +22,7 @@ struct DedupOptions {
 };
 
 /// Nothing when one of the values is missing or null: such an event is taken each time. Values that differ as text make
-/// different keys (1 and 1.0 too), and so do buses.
+/// different keys (1 and 1.0 too), and so do buses and paths.
 [[nodiscard]] std::optional<Uniqueness> uniqueness_of(const DedupOptions& options, std::string_view bus,
                                                       const json::Document& event, WallTime received);
 

@@ -19,7 +19,7 @@ bool any_once(const CommitUnit& unit) noexcept
     return std::any_of(unit.events.begin(), unit.events.end(), [](const auto& event) { return event->once.has_value(); });
 }
 
-/// The answer to a unit that was numbered and written.
+/// The answer to a unit that is taken, or repeats what was.
 Result<CommitResult> accepted(CommitUnit& unit)
 {
     return CommitResult{unit.events.empty() ? 0 : unit.events.front()->sequence, unit.durability, std::move(unit.repeated)};
@@ -236,7 +236,7 @@ void JournalDesk::mend()
 }
 
 /// Leaves in the batch what is to be stored. A unit that holds nothing else than repetitions of what is known is
-/// answered: what was promised once needs no disk to be promised again.
+/// answered at once: what was promised needs no write to be promised again.
 JournalDesk::Repetitions JournalDesk::take_repetitions(std::vector<CommitUnit>& batch)
 {
     Repetitions out;
@@ -244,6 +244,7 @@ JournalDesk::Repetitions JournalDesk::take_repetitions(std::vector<CommitUnit>& 
     const WallTime now = clock_.wall();
     std::map<EventKey, std::shared_ptr<StoredEvent>> here;
     for (CommitUnit& unit : batch) {
+        if (!any_once(unit)) continue;
         std::vector<std::shared_ptr<StoredEvent>> fresh;
         unit.repeated.reserve(unit.events.size());  // of_batch points there
         bool waits = false;

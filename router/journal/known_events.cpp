@@ -20,25 +20,30 @@ const KnownEvents::Known* KnownEvents::find(const EventKey& key, WallTime now) c
 
 void KnownEvents::add(const KnownEvent& event, std::uint32_t keys_max, WallTime now)
 {
+    constexpr int at_once = 4;
     const Known fresh{event.event, event.sequence, event.since, event.until};
+    Bus& bus = buses_[event.bus];
     const auto [at, added] = known_.try_emplace(event.key, fresh);
     if (!added) {
         if (lasts(at->second, now)) return;
         at->second = fresh;
     }
-    std::deque<Order>& order = buses_[event.bus];
-    order.push_back({event.key, event.sequence});
-    while (!order.empty()) {
-        const Order& oldest = order.front();
+    if (added) ++bus.keys;
+    bus.order.push_back({event.key, event.sequence});
+    for (int i = 0; i < at_once && !bus.order.empty(); ++i) {
+        const Entry& oldest = bus.order.front();
         const auto known = known_.find(oldest.key);
         const bool current = known != known_.end() && known->second.sequence == oldest.sequence;
         if (current && lasts(known->second, now)) {
-            if (order.size() <= keys_max) break;
+            if (bus.keys <= keys_max) break;
             ++early_;
         }
-        if (current) known_.erase(known);
+        if (current) {
+            known_.erase(known);
+            --bus.keys;
+        }
         forgotten_[event.bus] = oldest.sequence;
-        order.pop_front();
+        bus.order.pop_front();
     }
 }
 

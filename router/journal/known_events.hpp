@@ -36,8 +36,8 @@ public:
     /// Null: not known, or no more. A clock that was set back behind the event makes it unknown as well: better twice
     /// than never.
     [[nodiscard]] const Known* find(const EventKey& key, WallTime now) const;
-    /// Unless the key is known already. Forgets the bus's keys whose window is over and those above `keys_max`, the oldest first.
-    /// Of one bus in ascending order of sequences.
+    /// Unless the key is known already. Forgets a few of the bus's keys whose window is over or that are above `keys_max`, the oldest
+    /// first: a long pause makes no long stop. Of one bus in ascending order of sequences.
     void add(const KnownEvent& event, std::uint32_t keys_max, WallTime now);
     /// Since the last call.
     [[nodiscard]] std::vector<ForgottenKeys> take_forgotten();
@@ -55,13 +55,17 @@ private:
             return hash;
         }
     };
-    struct Order {
+    struct Entry {
         EventKey key;
         Sequence sequence;
     };
+    struct Bus {
+        std::deque<Entry> order;  // oldest first; some are of keys that have a later event since
+        std::size_t keys = 0;     // known
+    };
 
     std::unordered_map<EventKey, Known, Hash> known_;
-    std::map<std::string, std::deque<Order>, std::less<>> buses_;  // oldest first
+    std::map<std::string, Bus, std::less<>> buses_;
     std::map<std::string, Sequence, std::less<>> forgotten_;
     std::uint64_t early_ = 0;
 };

@@ -28,7 +28,7 @@ Result<void> Log::start(const Clock& clock, Random& random, const JournalMarks& 
     versions_ = std::move(versions);
     EVENTYARD_TRY(recovered, recover(disk_, segments_, *versions_, marks, random_id(random)));
     report_ = std::move(recovered.report);
-    decided_ = recovered.undecided ? recovered.end : recovered.next - 1;
+    decided_ = std::min(recovered.decided, recovered.next - 1);
     // What recovery made, renamed or set aside is safe before any lane delivers from it.
     EVENTYARD_CHECK(disk_.sync_directory(options_.directory));
 

@@ -236,11 +236,17 @@ Result<EventChunk> Reader::read_events(const EventsRead& request)
 
 Result<void> Reader::visit_events(Sequence after, Sequence through, const std::function<void(const StoredEvent&)>& visit)
 {
+    unsigned refusals = 0;
     while (after < through) {
-        EVENTYARD_TRY(chunk, read_events({.after = after, .through = through}));
-        for (const StoredEventPtr& event : chunk.events) visit(*event);
-        if (chunk.through <= after) break;
-        after = chunk.through;
+        auto chunk = read_events({.after = after, .through = through});
+        if (!chunk.has_value()) {  // one that the disk does not give now, or all of them
+            if (chunk.error().code != Errc::io || ++refusals > refusals_max) return chunk.error();
+            ++after;
+            continue;
+        }
+        for (const StoredEventPtr& event : chunk->events) visit(*event);
+        if (chunk->through <= after) break;
+        after = chunk->through;
     }
     return {};
 }

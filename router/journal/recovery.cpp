@@ -465,7 +465,7 @@ Result<void> Run::take(std::size_t place)
             const auto torn = std::find_if(verdict.findings.begin(), verdict.findings.end(), [](const Finding& one) {
                 return one.kind == Finding::Kind::gap && one.declared == nullptr && one.reason == GapReason::torn;
             });
-            out_.undecided = true;
+            out_.decided = std::min(out_.decided, torn->first - 1);
             bounds.upper = torn->first - 1;
             verdict = judge(*found.scan, bounds);
             items = items_of(found, verdict);

@@ -358,10 +358,9 @@ private:
                                  }));
         }
         if (format_ > 5) {
-            // In the order of sequences, which the scan goes by.
             EVENTYARD_TRY(key, Statement::prepare(to_, "INSERT OR IGNORE INTO known(seq, bus, key, event, since, until)"
                                                        " VALUES(?,?,?,?,?,?)"));
-            EVENTYARD_CHECK(scan("SELECT seq, bus, key, event, since, until FROM known WHERE seq > ? ORDER BY seq", complete,
+            EVENTYARD_CHECK(scan("SELECT seq, bus, key, event, since, until FROM known NOT INDEXED WHERE seq > ? ORDER BY seq", complete,
                                  [&](const Statement& row) { return copy(key, row, 6); }));
         }
         bool unsure = !targets_complete_;

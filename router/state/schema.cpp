@@ -66,8 +66,8 @@ constexpr const char* tables_6[] = {
     "CREATE TABLE parked(target INTEGER, order_key TEXT, held INTEGER, others INTEGER, hold INTEGER,"
     " PRIMARY KEY(target, order_key)) WITHOUT ROWID",
     // Keys of events that their buses take only once, see KeysKnown.
-    "CREATE TABLE known(bus TEXT, seq INTEGER, key BLOB, event BLOB, since INTEGER, until INTEGER,"
-    " PRIMARY KEY(bus, seq)) WITHOUT ROWID",
+    "CREATE TABLE known(seq INTEGER PRIMARY KEY, bus TEXT, key BLOB, event BLOB, since INTEGER, until INTEGER)",
+    "CREATE INDEX known_bus ON known(bus, seq)",
     "INSERT INTO meta VALUES(1, NULL, 0, 0, 0, 1, 1, 6, 0)",
 };
 
@@ -220,7 +220,7 @@ constexpr const char* tables_1[] = {
 std::vector<const char*> tables_5()
 {
     std::vector<const char*> tables{std::begin(tables_6), std::end(tables_6)};
-    tables.pop_back();
+    tables.resize(tables.size() - 2);
     tables.back() = meta_5;
     return tables;
 }

@@ -196,8 +196,9 @@ struct RedriveNoted {
 /// Keys of events that their buses take only once. Submit it with the Routed that covers the events: what is above
 /// StateSnapshot::routed_through a start takes from the journal.
 struct KeysKnown {
-    std::vector<KnownEvent> added;
-    std::vector<ForgottenKeys> forgotten;   // after those are added
+    std::vector<KnownEvent> added{};
+    std::vector<ForgottenKeys> forgotten{};  // after those are added
+    std::vector<std::pair<Sequence, Sequence>> gone{};  // inclusive: what the journal has lost, before all of that
 };
 
 /// Somebody had an event erased: of its dead letters the bodies go, and of all attempts what receivers answered, which may

@@ -69,6 +69,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.drop_empty_group, "DELETE FROM dead_group WHERE id=? AND n<=0"},
         {&s.put_redrive, "INSERT OR REPLACE INTO redrive(id, job) VALUES(?,?)"},
         {&s.add_key, "INSERT OR REPLACE INTO known(bus, seq, key, event, since, until) VALUES(?,?,?,?,?,?)"},
+        {&s.drop_key_range, "DELETE FROM known WHERE seq BETWEEN ? AND ?"},
         {&s.drop_keys, "DELETE FROM known WHERE bus=? AND seq<=?"},
         {&s.drop_redrives, "DELETE FROM redrive WHERE id<=?"},
         {&s.letters_of_event, "SELECT id FROM dead_letter WHERE seq=? AND event=?"},

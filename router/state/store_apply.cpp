@@ -416,6 +416,7 @@ Result<void> Store::on(const Received& change)
 
 Result<void> Store::on(const KeysKnown& change)
 {
+    for (const auto& [first, last] : change.gone) EVENTYARD_CHECK(sql_->drop_key_range.bind(first, last).run());
     for (const KnownEvent& one : change.added)
         EVENTYARD_CHECK(sql_->add_key
                             .bind(std::string_view(one.bus), one.sequence, Blob{bytes_of(Id{one.key})}, Blob{bytes_of(one.event)},
@@ -499,6 +500,7 @@ Result<void> Store::on(const EventErased& change)
 {
     for (const Sequence sequence : change.sequences) {
         EVENTYARD_CHECK(sql_->erase_attempts.bind(erased_detail, sequence).run());
+        EVENTYARD_CHECK(sql_->drop_key_range.bind(sequence, sequence).run());  // it may be guessed back
         std::vector<std::int64_t> letters;
         Statement& of_event = sql_->letters_of_event;
         of_event.bind(sequence, Blob{bytes_of(change.event)});

@@ -294,6 +294,7 @@ TEST_CASE("What makes two events one is what the bus says")
     CHECK(key({"kind", "id"}, R"({"kind":"order","id":1})") != one);
     CHECK(key({"kind", "id"}, R"({"kind":"order","id":"1"})", "archive") != one);
     CHECK(key({"id", "kind"}, R"({"kind":"order","id":"1"})") != one);
+    CHECK(key({"kind", "other"}, R"({"kind":"order","other":"1"})") != one);  // of a `key` that a reload changed
     CHECK(key({"kind", "a", "b"}, R"({"kind":"order","a":"x","b":"yz"})") != key({"kind", "a", "b"}, R"({"kind":"order","a":"xy","b":"z"})"));
     CHECK(key({"d"}, R"({"kind":"order","d":{"a":1}})") == key({"d"}, R"({"kind":"order","d":{"a":1},"n":2})"));
     CHECK_FALSE(key({"kind", "id"}, R"({"kind":"order"})"));

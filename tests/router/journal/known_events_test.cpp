@@ -115,6 +115,35 @@ TEST_CASE("of too many keys of a bus the oldest are forgotten early, and only of
     CHECK(events.take_forgotten().empty());
 }
 
+TEST_CASE("after a long pause keys are forgotten a few at a time, and are unknown at once")
+{
+    const WallTime now{500h};
+    KnownEvents events;
+    for (std::uint8_t n = 1; n <= 100; ++n) events.add(known(n, n, now), 1000, now);
+    const WallTime later = now + 1h;
+    events.add(known(200, 200, later), 1000, later);
+    CHECK(events.size() == 97);
+    CHECK(events.take_forgotten().at(0).through == 4);
+    CHECK(events.find(key(50), later) == nullptr);
+    for (std::uint8_t n = 1; n <= 40; ++n) events.add(known(n, 200 + n, later), 1000, later);
+    CHECK(events.size() == 41);
+    CHECK(events.early() == 0);
+    for (std::uint8_t n = 1; n <= 40; ++n) CHECK(events.find(key(n), later) != nullptr);
+}
+
+TEST_CASE("former events of a key do not count against how many are kept")
+{
+    const WallTime now{500h};
+    KnownEvents events;
+    events.add(known(1, 1, now, 1h), 3, now);  // lasts longer than what comes
+    for (std::uint8_t n = 0; n < 20; ++n) {
+        const WallTime then = now + n * 1s;
+        events.add(known(2, 2U + n, then, 1s), 3, then);
+    }
+    CHECK(events.early() == 0);
+    CHECK(events.find(key(1), now + 20s) != nullptr);
+}
+
 TEST_CASE("an event with a known key is answered as the first and not stored")
 {
     Threads t;

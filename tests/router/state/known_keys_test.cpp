@@ -79,3 +79,17 @@ TEST_CASE("a file of format 5 is brought to the present one, and then keeps keys
     REQUIRE(put(*state, {KeysKnown{{known("a", 5)}, {}}}).has_value());
     CHECK(state->known_events()->size() == 1);
 }
+
+TEST_CASE("keys of what the journal has lost go, and then what is added stays")
+{
+    const support::TempDir dir;
+    auto state = open_state(dir.file("state.db"));
+    REQUIRE(put(*state, {KeysKnown{{known("a", 5), known("b", 6), known("a", 7), known("b", 9)}}}).has_value());
+    KeysKnown change{{known("a", 8)}};
+    change.gone = {{6, 8}, {100, UINT64_MAX >> 1U}};
+    REQUIRE(put(*state, {change}).has_value());
+    CHECK(sequences(*state->known_events(), "a") == std::vector<Sequence>{5, 8});
+    CHECK(sequences(*state->known_events(), "b") == std::vector<Sequence>{9});
+    REQUIRE(put(*state, {EventErased{id_of(5), {5}}}).has_value());
+    CHECK(sequences(*state->known_events(), "a") == std::vector<Sequence>{8});
+}
