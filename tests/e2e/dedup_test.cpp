@@ -1,4 +1,5 @@
 // Events that come twice: taken once, over a restart, kills and a reload; said so in answers, totals and metrics.
+#include <filesystem>
 #include <random>
 
 #include "tests/e2e/harness.hpp"
@@ -116,6 +117,26 @@ TEST_CASE("when the window is over, there are too many keys, or another value is
     REQUIRE(run(daemon, {"reload"}).exit.code == 0);
     CHECK_FALSE(post(daemon, body("9")).contains("duplicate"));
     CHECK(eventually([&] { return !post(daemon, body("9")).contains("duplicate"); }, 20s));
+}
+
+TEST_CASE("who sends again what the journal has lost is not told that it is there")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure(config(directory, "{window: 1h}"), rules);
+    daemon.start();
+    for (const char* id : {"1", "2"}) post(daemon, body(id));
+    daemon.settle();
+    CHECK(daemon.terminate().code == 0);
+    for (const auto& file : std::filesystem::directory_iterator(directory.file("data/journal")))
+        if (file.path().extension() == ".seg") std::filesystem::remove(file.path());
+    daemon.start();
+    const json again = post(daemon, body("1"));
+    CHECK_FALSE(again.contains("duplicate"));
+    daemon.kill();
+    daemon.start();
+    CHECK_FALSE(post(daemon, body("2")).contains("duplicate"));  // nor after another start, which finds later events
+    CHECK(post(daemon, body("1")).at("sequence") == again.at("sequence"));
 }
 
 TEST_CASE("a sender that repeats all it has no answer for makes one event a key, whenever the daemon is killed")
