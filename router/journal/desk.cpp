@@ -40,6 +40,7 @@ JournalDesk::JournalDesk(std::unique_ptr<Log> log, const Clock& clock, JournalOp
 {
     const Appender& appender = log_->appender();
     last_ = appender.last();
+    former_ = appender.last();
     synced_ = log_->decided();
     disk_synced_ = appender.synced();
     look_for_space();
@@ -253,7 +254,7 @@ JournalDesk::Repetitions JournalDesk::take_repetitions(std::vector<CommitUnit>& 
             if (event->once) {
                 const auto* const known = known_.find(event->once->key, now);
                 // What was promised less then is no answer to who is promised a sync.
-                if (known != nullptr && (unit.durability != Durability::fsync || known->sequence <= disk_synced_)) {
+                if (known != nullptr && (unit.durability != Durability::fsync || known->sequence <= std::max<Sequence>(disk_synced_, former_))) {
                     unit.repeated.push_back({place, known->event, known->sequence});
                     continue;
                 }

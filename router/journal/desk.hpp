@@ -146,6 +146,7 @@ private:
     std::atomic<bool> failing_{false};
     // The writer's.
     KnownEvents known_;
+    Sequence former_ = 0;     // given before this start: what is known of those is on disk, or was, and has been let go since
     SteadyTime mend_at_{};    // no commit opens a file before
     SteadyTime mend_next_{};  // while failing: try then without a commit
 };

@@ -64,7 +64,11 @@ TEST_CASE("an event that is sent again is answered as the first, over restarts, 
     is_repeated(post(daemon, body("1")));
     daemon.settle();
     REQUIRE(eventually([&] { return totals(daemon).value("duplicate", 0) >= 1; }));  // since the kill, or both
-    CHECK(daemon.terminate().code == 0);  // and in the state
+    REQUIRE(eventually([&] {  // its segment is let go: the key is in the state only
+        const json journal = daemon.status().at("journal");
+        return journal.at("oldest") > first.at("sequence");
+    }));
+    CHECK(daemon.terminate().code == 0);
     daemon.start();
     is_repeated(post(daemon, body("1")));
 
@@ -86,7 +90,8 @@ TEST_CASE("an event that is sent again is answered as the first, over restarts, 
     is_repeated(batch.at("items")[3]);
 
     daemon.settle();
-    CHECK(lines(directory) == 6);
+    CHECK(lines(directory) >= 6);
+    CHECK(lines(directory) <= 7);  // the kill may have repeated the first delivery
     const json row = totals(daemon);
     CHECK(row.at("received") == row.at("accepted").get<std::uint64_t>() + row.at("duplicate").get<std::uint64_t>());
     CHECK(daemon.metric("eventyard_dedup_keys") == 4);

@@ -294,3 +294,19 @@ TEST_CASE("a journal that is told what came before knows it")
     CHECK(again->repeated[0].event == Id{key(1)});
     t.journal->stop();
 }
+
+TEST_CASE("a key is known though all segments of its time have been let go")
+{
+    Threads t;
+    t.journal.reset();
+    t.journal = *Journal::open(*t.disk, t.clock, t.random, t.options, JournalMarks{Id{}, 100, 3, 3});
+    t.version = *t.journal->store_version(two_targets());
+    REQUIRE(t.journal->recovery().last == 0);
+    KnownEvents before;
+    before.add(known(1, 3, t.clock.wall()), 100, t.clock.wall());
+    t.journal->know(std::move(before));
+    auto again = t.commit({t.event(1, 1)});
+    REQUIRE(again.has_value());
+    CHECK(again->repeated.size() == 1);
+    t.journal->stop();
+}
