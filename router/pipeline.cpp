@@ -135,7 +135,7 @@ KeysKnown Pipeline::recall(Sequence counted, Sequence last)
         const auto read = journal_->visit_events(counted, last, [&](const StoredEvent& event) {
             const auto once = options_.once(event);
             if (!once) return;
-            keys.added.push_back({event.event.bus, once->key, event.event.id, event.sequence, event.event.received, once->until});
+            keys.added.push_back(known_event(event, *once));
             known.add(keys.added.back(), once->keys_max, now);
         });
         if (!read.has_value()) warn(read.error());
@@ -190,9 +190,7 @@ void Pipeline::between_commits(const std::function<void()>& mark)
     for (const CommitBatchPtr& batch : told) {
         routed_.add(*batch);
         for (const StoredEventPtr& event : batch->events)
-            if (event->once)
-                keys_.added.push_back({event->event.bus, event->once->key, event->event.id, event->sequence,
-                                       event->event.received, event->once->until});
+            if (event->once) keys_.added.push_back(known_event(*event, *event->once));
         keys_.forgotten.insert(keys_.forgotten.end(), batch->forgotten.begin(), batch->forgotten.end());
     }
 }

@@ -286,8 +286,7 @@ void JournalDesk::remember(CommitBatch& batch)
     for (const StoredEventPtr& event : batch.events) {
         if (!event->once) continue;
         any = true;
-        known_.add({event->event.bus, event->once->key, event->event.id, event->sequence, event->event.received, event->once->until},
-                   event->once->keys_max, now);
+        known_.add(known_event(*event, *event->once), event->once->keys_max, now);
     }
     if (!any) return;
     batch.forgotten = known_.take_forgotten();

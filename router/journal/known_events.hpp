@@ -1,7 +1,7 @@
 // router/journal/known_events.hpp — the keys of events that came not long ago, for buses that take none twice.
 //
 // What it knows is committed: the writer asks before it numbers a block and adds after the sync, so whoever is told that
-// an event was there already can rely on it. Pure; the writer's thread only.
+// an event was there already can rely on it. Pure; filled by the start, then the writer's alone.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,12 @@ struct KnownEvent {
     Sequence sequence = 0;
     WallTime since{}, until{};  // receipt of the event; end of the window
 };
+
+/// @param once  of the event
+[[nodiscard]] inline KnownEvent known_event(const StoredEvent& event, const Uniqueness& once)
+{
+    return {event.event.bus, once.key, event.event.id, event.sequence, event.event.received, once.until};
+}
 
 class KnownEvents {
 public:

@@ -313,10 +313,9 @@ TEST_CASE("a damaged file of format 1 is salvaged by its own tables, also withou
 
 TEST_CASE("a file of format 2 without its first page is salvaged by its own tables")
 {
-    std::string bytes = support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-2.db");
-    bytes[200] ^= 1;
     const support::TempDir dir;
-    dir.write("state.db", bytes);
+    dir.write("state.db", support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-2.db"));
+    damage_first_page(dir);
     auto state = open_state(dir.file("state.db"));
     CHECK(state->report().set_aside);
     CHECK(state->report().salvaged_retries == 4);

@@ -53,9 +53,7 @@ TEST_CASE("keys are salvaged from a damaged file")
     auto state = open_state(dir.file("state.db"));
     REQUIRE(put(*state, {KeysKnown{{known("a", 5), known("b", 6)}, {}}}).has_value());
     state->stop();
-    std::string bytes = support::read_text(dir.file("state.db"));
-    bytes[200] ^= 1;
-    dir.write("state.db", bytes);
+    damage_first_page(dir);
     state = open_state(dir.file("state.db"));
     CHECK(state->report().set_aside);
     const auto all = state->known_events();

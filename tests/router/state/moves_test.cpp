@@ -200,10 +200,9 @@ TEST_CASE("a file of format 4 is brought to the present one, whole")
 
 TEST_CASE("a file of format 4 without its first page is salvaged by its own tables")
 {
-    std::string bytes = support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-4.db");
-    bytes[200] ^= 1;
     const support::TempDir dir;
-    dir.write("state.db", bytes);
+    dir.write("state.db", support::read_text(EVENTYARD_SOURCE_DIR "/tests/cases/state/format-4.db"));
+    damage_first_page(dir);
     auto state = open_state(dir.file("state.db"));
     CHECK(state->report().set_aside);
     CHECK(letter(*state, 1).first.body == "{\"a\":8}");
@@ -226,9 +225,7 @@ TEST_CASE("a dead letter keeps what its rule made of the event, over a restart a
     state = open_state(dir.file("state.db"));
     CHECK(letter(*state, 1).first.input == input);
     state->stop();
-    std::string bytes = support::read_text(dir.file("state.db"));
-    bytes[200] ^= 1;
-    dir.write("state.db", bytes);
+    damage_first_page(dir);
     state = open_state(dir.file("state.db"));
     CHECK(state->report().set_aside);
     CHECK(letter(*state, 1).first.input == input);

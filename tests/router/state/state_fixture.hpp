@@ -80,6 +80,14 @@ inline Ended dead(std::string target, DeliveryKey key, std::string body = "{\"a\
     return change;
 }
 
+/// Of state.db in there: the next start has to salvage it.
+inline void damage_first_page(const support::TempDir& dir)
+{
+    std::string bytes = support::read_text(dir.file("state.db"));
+    bytes[200] ^= 1;
+    dir.write("state.db", bytes);
+}
+
 inline std::unique_ptr<State> open_state(const std::string& path, StateOptions options = {})
 {
     options.path = path;
