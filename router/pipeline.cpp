@@ -152,7 +152,6 @@ Result<void> Pipeline::start(const std::vector<TargetSpec>& specs)
                                        options_.engine);
     EVENTYARD_CHECK(engine_->start(specs, state_->snapshot()));
     journal_->set_listener([this](CommitBatchPtr batch) {
-        const std::lock_guard lock{telling_};
         engine_->on_commit(batch);
         told_.push_back(std::move(batch));
         place_.control([this] { between_commits([] {}); });
@@ -182,11 +181,10 @@ Result<RoutingVersionPtr> Pipeline::prepare(const std::vector<TargetSpec>& specs
 void Pipeline::between_commits(const std::function<void()>& mark)
 {
     std::vector<CommitBatchPtr> told;
-    {
-        const std::lock_guard lock{telling_};
+    journal_->between_commits([&] {
         mark();
         told.swap(told_);
-    }
+    });
     for (const CommitBatchPtr& batch : told) {
         routed_.add(*batch);
         for (const StoredEventPtr& event : batch->events)

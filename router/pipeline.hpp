@@ -8,7 +8,6 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -99,8 +98,7 @@ private:
     std::unique_ptr<Journal> journal_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<SegmentRelease> release_;
-    std::mutex telling_;          // held by the journal's thread while it tells of a commit
-    std::vector<CommitBatchPtr> told_;  // what the control thread has not counted yet
+    std::vector<CommitBatchPtr> told_;  // what the control thread has not counted yet; see Journal::between_commits()
     // Control thread only.
     RoutedCounter routed_;
     KeysKnown keys_;

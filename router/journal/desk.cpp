@@ -358,6 +358,7 @@ void JournalDesk::commit(std::vector<CommitUnit>& batch)
         published->events.insert(published->events.end(), unit.events.begin(), unit.events.end());
     remember(*published);
     synced_.store(appender.last(), std::memory_order_release);
+    const std::lock_guard telling{telling_};
     for (CommitUnit& unit : batch)
         if (unit.durability != Durability::memory && unit.done) unit.done(accepted(unit));
     for (CommitUnit& unit : repetitions.units)

@@ -31,6 +31,11 @@ public:
         const std::lock_guard lock{mutex_};
         listener_ = std::move(listener);
     }
+    void between_commits(const std::function<void()>& look) override
+    {
+        const std::lock_guard lock{telling_};
+        look();
+    }
     Sequence synced() const noexcept override { return synced_.load(std::memory_order_acquire); }
     Sequence disk_synced() const noexcept override { return disk_synced_.load(); }
     Sequence last() const noexcept override { return last_.load(); }
@@ -140,6 +145,8 @@ private:
     Sequence asked_ = 0;
     bool unreserved_ = false;  // waited for numbers in vain: refuse until there are some
     std::optional<SteadyTime> numbers_by_;  // the queue waits for numbers until then
+
+    std::mutex telling_;  // held from the first answer to a batch until the listener has it; before mutex_
 
     std::atomic<Sequence> last_{0}, synced_{0}, disk_synced_{0};
     std::atomic<bool> no_space_{false};

@@ -130,6 +130,9 @@ public:
     /// Receives every durable batch, on the journal thread, before or right after the units'
     /// `done`. Set once before the first submit().
     virtual void set_listener(std::function<void(CommitBatchPtr)> listener) = 0;
+    /// Runs `look` while every batch is either told to the listener or not yet answered (but units of Durability::memory):
+    /// who looks after an answer finds what was answered. Any thread but the journal's. The journal waits meanwhile.
+    virtual void between_commits(const std::function<void()>& look) { look(); }
     /// Any thread. `done` may run before this returns only when the unit is refused at once.
     virtual void submit(CommitUnit unit) = 0;
     /// Highest sequence durable to its durability; lanes read only up to here.

@@ -205,8 +205,8 @@ TEST_CASE("doctor prints a table or JSON, and its exit code tells whether all is
     const auto json = support::run({EVENTYARD_BINARY, "doctor", "--data-dir", directory.file("data"), "--json"});
     const auto answer = nlohmann::json::parse(json.out);
     CHECK(answer.at("good").get<bool>() == (json.exit.code == 0));
-    CHECK(answer.at("checks")[0].at("check") == "directory");
-    CHECK(answer.at("checks")[0].at("mark") == "note");
+    CHECK(answer.at("checks").at(0).at("check") == "directory");
+    CHECK(answer.at("checks").at(0).at("mark") == "note");
 
     directory.write("file", "");
     const auto bad = support::run({EVENTYARD_BINARY, "doctor", "--data-dir", directory.file("file")});

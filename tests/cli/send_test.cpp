@@ -136,8 +136,8 @@ TEST_CASE("send groups refusals by reason and exits 1")
     CHECK(summary.at("accepted") == 0);
     CHECK(summary.at("refused") == 5);
     REQUIRE(summary.at("refusals").size() == 1);
-    CHECK(summary.at("refusals")[0].at("count") == 5);
-    CHECK(summary.at("refusals")[0].at("first") == path + ":1");
+    CHECK(summary.at("refusals").at(0).at("count") == 5);
+    CHECK(summary.at("refusals").at(0).at("first") == path + ":1");
     const Finished table = send(server.url, {path});
     CHECK(table.out.find("ACCEPTED") != std::string::npos);
     CHECK(table.out.find("400 the trial receiver was asked to answer 400") != std::string::npos);

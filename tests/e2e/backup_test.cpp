@@ -158,7 +158,7 @@ TEST_CASE("a backup that is incomplete, foreign or damaged is told")
     directory.write("backup/backup.json", manifest);
     CHECK_FALSE(std::filesystem::exists(to));
 
-    const std::string name = nlohmann::json::parse(manifest).at("segments")[0];
+    const std::string name = nlohmann::json::parse(manifest).at("segments").at(0);
     const std::string path = backup + "/journal/" + name;
     const std::string bytes = support::read_text(path);
     std::filesystem::remove(path);

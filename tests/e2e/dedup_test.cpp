@@ -84,10 +84,10 @@ TEST_CASE("an event that is sent again is answered as the first, over restarts, 
     CHECK(batch.at("accepted") == 1);
     CHECK(batch.at("duplicate") == 3);
     CHECK(batch.at("refused") == 0);
-    CHECK(batch.at("items")[1].at("id") == batch.at("items")[2].at("id"));
-    CHECK(batch.at("items")[1].at("sequence") == batch.at("items")[2].at("sequence"));
-    CHECK_FALSE(batch.at("items")[1].contains("duplicate"));
-    is_repeated(batch.at("items")[3]);
+    CHECK(batch.at("items").at(1).at("id") == batch.at("items").at(2).at("id"));
+    CHECK(batch.at("items").at(1).at("sequence") == batch.at("items").at(2).at("sequence"));
+    CHECK_FALSE(batch.at("items").at(1).contains("duplicate"));
+    is_repeated(batch.at("items").at(3));
 
     daemon.settle();
     CHECK(lines(directory) >= 6);

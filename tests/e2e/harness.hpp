@@ -101,8 +101,7 @@ public:
             if (line.rfind(name + " ", 0) == 0) return std::stod(line.substr(name.size() + 1));
         return -1;
     }
-    /// Waits until nothing is pending and the ledger says so too; the status then. An answer comes before the
-    /// lanes and the totals are told: what has just been posted may still be neither pending nor routed.
+    /// Waits until nothing is pending and the ledger says so too; the status then. It holds all that was answered before.
     nlohmann::json settle(std::chrono::milliseconds limit = 120s) const
     {
         nlohmann::json last;

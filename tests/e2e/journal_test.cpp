@@ -75,7 +75,7 @@ TEST_CASE("damage in a sealed segment is found offline, repaired, and counted by
     CHECK(support::read_text(path) == bytes);
     const auto json = nlohmann::json::parse(journal("check", daemon, {"--json"}).out);
     CHECK(json.at("good") == false);
-    CHECK(json.at("segments")[0].at("damaged")[0].at("first") == 6);
+    CHECK(json.at("segments").at(0).at("damaged").at(0).at("first") == 6);
 
     const auto repaired = journal("repair", daemon);
     INFO(repaired.out << repaired.err);
@@ -89,8 +89,8 @@ TEST_CASE("damage in a sealed segment is found offline, repaired, and counted by
     const auto status = daemon.settle();
     CHECK(status.at("balanced") == true);
     REQUIRE(status.at("ledger").size() == 1);
-    CHECK(status.at("ledger")[0].at("damaged") == 1);
-    CHECK(status.at("ledger")[0].at("delivered") == 99);
+    CHECK(status.at("ledger").at(0).at("damaged") == 1);
+    CHECK(status.at("ledger").at(0).at("delivered") == 99);
     const auto delivered = sink.ids();
     for (std::size_t n = 0; n < ids.size(); ++n)
         CHECK(delivered.count(delivery_of(ids[n], "r", "out")) == (n == 5 ? 0U : 1U));

@@ -48,12 +48,12 @@ TEST_CASE("an event goes in by HTTP and out to a webhook, and the ledger balance
     const auto status = daemon.settle();
     CHECK(status.at("balanced") == true);
     REQUIRE(status.at("ledger").size() == 1);
-    CHECK(status.at("ledger")[0].at("routed") == 1);
-    CHECK(status.at("ledger")[0].at("delivered") == 1);
+    CHECK(status.at("ledger").at(0).at("routed") == 1);
+    CHECK(status.at("ledger").at(0).at("delivered") == 1);
     CHECK(sink.ids().count(delivery_of(json.at("id"), "r", "out")) == 1);
     CHECK(post(daemon, R"({"source":"nobody"})").status == 202);
-    REQUIRE(eventually([&] { return daemon.status().at("events")[0].value("unmatched", 0) == 1; }, 5s));
-    const auto bus = daemon.status().at("buses")[0];
+    REQUIRE(eventually([&] { return daemon.status().at("events").at(0).value("unmatched", 0) == 1; }, 5s));
+    const auto bus = daemon.status().at("buses").at(0);
     CHECK(bus.at("rule_set").at("bytes") > 0);
     CHECK(bus.at("matching").at("events") == 2);
     CHECK(bus.at("matching").at("matches") == 1);
@@ -102,7 +102,7 @@ TEST_CASE("failed deliveries are retried and then dead-lettered with their last 
     REQUIRE(post(daemon).status == 202);
     const auto status = daemon.settle();
     CHECK(status.at("balanced") == true);
-    CHECK(status.at("ledger")[0].at("dead_lettered") == 1);
+    CHECK(status.at("ledger").at(0).at("dead_lettered") == 1);
     CHECK(sink.summary().at("requests") == 3);
     REQUIRE(eventually([&] { return support::read_text(directory.file("dead.jsonl")).find("life") != std::string::npos; }, 10s));
 
@@ -140,7 +140,7 @@ TEST_CASE("a target that answers 410 is paused with an alert, over restarts, unt
     CHECK(resumed.exit.code == 0);
     const auto status = daemon.settle();
     CHECK(status.at("balanced") == true);
-    CHECK(status.at("ledger")[0].at("delivered") == 1);
+    CHECK(status.at("ledger").at(0).at("delivered") == 1);
     CHECK(daemon.terminate().code == 0);
 }
 
@@ -175,7 +175,7 @@ TEST_CASE("SIGTERM waits for attempts in flight, and a second SIGTERM does not")
         CHECK(daemon.terminate().code == 0);
         CHECK(slow.summary().at("requests") == 1);
         daemon.start();
-        CHECK(daemon.settle().at("ledger")[0].at("delivered") == 1);
+        CHECK(daemon.settle().at("ledger").at(0).at("delivered") == 1);
         CHECK(slow.summary().at("requests") == 1);
         CHECK(daemon.terminate().code == 0);
     }

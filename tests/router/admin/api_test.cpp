@@ -338,7 +338,7 @@ TEST_CASE("dead letters are listed by filter and shown with their trail")
     Fixture f;
     const auto list = support::http_get(f.port, "/v1/dead-letters?target=a&rule=b&after=5&limit=20");
     CHECK(list.status == 200);
-    CHECK(Json::parse(list.body).at("dead_letters")[0].at("reason") == "max_attempts");
+    CHECK(Json::parse(list.body).at("dead_letters").at(0).at("reason") == "max_attempts");
     CHECK(f.backend.last_filter.target == "a");
     CHECK(f.backend.last_filter.rule == "b");
     CHECK(f.backend.last_filter.after_id == 5);
@@ -346,7 +346,7 @@ TEST_CASE("dead letters are listed by filter and shown with their trail")
     CHECK(support::http_get(f.port, "/v1/dead-letters?limit=0").status == 400);
     CHECK(support::http_get(f.port, "/v1/dead-letters?after=x").status == 400);
     const auto shown = Json::parse(support::http_get(f.port, "/v1/dead-letters/7").body);
-    CHECK(shown.at("trail")[0].at("latency_ms") == 12);
+    CHECK(shown.at("trail").at(0).at("latency_ms") == 12);
     CHECK(shown.at("body") == "{}");
     CHECK(support::http_get(f.port, "/v1/dead-letters/8").status == 404);
     CHECK(support::http_get(f.port, "/v1/dead-letters/x").status == 400);

@@ -299,6 +299,34 @@ TEST_CASE("released segments are recycled unless linked, rewritten ones keep wha
     }
 }
 
+TEST_CASE("who looks after an answer finds what was answered")
+{
+    Bench bench;
+    SystemClock clock;
+    SystemRandom random;
+    auto opened = Journal::open(*bench.disk, clock, random, bench.options, {});
+    REQUIRE(opened.has_value());
+    Journal& journal = **opened;
+    std::uint64_t told = 0;
+    journal.set_listener([&](const CommitBatchPtr& batch) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{2});  // a look that did not wait would come before
+        told += batch->events.size();
+    });
+    auto version = journal.store_version(two_targets());
+    REQUIRE(version.has_value());
+    for (std::uint64_t n = 0; n < 50; ++n) {
+        std::promise<void> answered;
+        CommitUnit unit = make_unit(n, 1, *version);
+        unit.done = [&](const Result<CommitResult>&) { answered.set_value(); };
+        journal.submit(std::move(unit));
+        answered.get_future().wait();
+        std::uint64_t seen = 0;
+        journal.between_commits([&] { seen = told; });
+        REQUIRE(seen == n + 1);
+    }
+    journal.stop();
+}
+
 TEST_CASE("many threads submit, everything is answered once and read back")
 {
     Bench bench;
