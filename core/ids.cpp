@@ -1,20 +1,19 @@
 #include "core/ids.hpp"
 
-#include <openssl/sha.h>
-
 #include "core/bytes.hpp"
+#include "core/sha256.hpp"
 
 namespace eventyard {
 
 std::string Id::text() const
 {
     static constexpr char digits[] = "0123456789abcdef";
-    std::string out;
-    out.reserve(36);
+    std::string out(36, '-');
+    char* at = out.data();
     for (std::size_t i = 0; i < bytes.size(); ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) out.push_back('-');
-        out.push_back(digits[bytes[i] >> 4]);
-        out.push_back(digits[bytes[i] & 15]);
+        if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
+        *at++ = digits[bytes[i] >> 4];
+        *at++ = digits[bytes[i] & 15];
     }
     return out;
 }
@@ -72,10 +71,11 @@ std::string delivery_id(const Id& event, std::string_view rule, std::string_view
     writer.raw({reinterpret_cast<const char*>(event.bytes.data()), event.bytes.size()});
     writer.text(rule);
     writer.text(target);
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    SHA256(reinterpret_cast<const unsigned char*>(input.data()), input.size(), digest.data());
+    const auto digest = sha256(input);
     static constexpr char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-    std::string id = "dlv_";
+    std::string id;
+    id.reserve(30);
+    id += "dlv_";
     unsigned held = 0;
     unsigned bits = 0;
     for (std::size_t i = 0; i < 16; ++i) {

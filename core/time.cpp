@@ -2,9 +2,6 @@
 
 #include <sys/random.h>
 
-#include <array>
-#include <cstdio>
-#include <ctime>
 
 namespace eventyard {
 namespace {
@@ -43,17 +40,24 @@ std::uint64_t SeededRandom::next() noexcept { return splitmix64(state_); }
 
 std::string to_rfc3339(WallTime time)
 {
+    // By hand: gmtime_r() takes a lock for the time zone that this does not need, and every line of a batch has one.
     using namespace std::chrono;
-    const auto ms = floor<milliseconds>(time).time_since_epoch().count();
-    const std::int64_t seconds = ms >= 0 ? ms / 1000 : (ms - 999) / 1000;
-    const std::time_t stamp = seconds;
-    std::tm utc{};
-    gmtime_r(&stamp, &utc);
-    std::array<char, 64> text{};
-    const int n = std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                                utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                                utc.tm_min, utc.tm_sec, static_cast<int>(ms - seconds * 1000));
-    return {text.data(), static_cast<std::size_t>(n)};
+    const auto whole = floor<milliseconds>(time);  // as nanoseconds the first midnight would be out of range
+    const auto day = floor<days>(whole);
+    const year_month_day date{day};
+    const hh_mm_ss clock{whole - day};
+    std::string text = "0000-00-00T00:00:00.000Z";
+    const auto put = [&text](std::size_t end, std::int64_t number) {  // digits up to the place `end`
+        for (; number > 0; number /= 10) text[--end] = static_cast<char>('0' + number % 10);
+    };
+    put(4, static_cast<int>(date.year()));  // of four digits: WallTime holds the years 1677 to 2262
+    put(7, static_cast<unsigned>(date.month()));
+    put(10, static_cast<unsigned>(date.day()));
+    put(13, clock.hours().count());
+    put(16, clock.minutes().count());
+    put(19, clock.seconds().count());
+    put(23, clock.subseconds().count());
+    return text;
 }
 
 }  // namespace eventyard

@@ -1,10 +1,7 @@
 #include "targets/fingerprint.hpp"
 
-#include <openssl/sha.h>
-
-#include <array>
-
 #include "core/bytes.hpp"
+#include "core/sha256.hpp"
 
 namespace eventyard::targets {
 
@@ -16,8 +13,7 @@ Fingerprint& Fingerprint::add(std::string_view part)
 
 std::string Fingerprint::text() const
 {
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    SHA256(reinterpret_cast<const unsigned char*>(parts_.data()), parts_.size(), digest.data());
+    const auto digest = sha256(parts_);
     return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 

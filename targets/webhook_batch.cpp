@@ -100,7 +100,7 @@ std::string batch_body(BatchFormat format, std::span<const Delivery> deliveries)
         if (format == BatchFormat::cloudevents) {
             append_cloudevent(out, delivery);
         } else {
-            out += to_json_line(delivery, true);
+            append_json_line(out, delivery, true);
             if (list) out.pop_back();
         }
     }

@@ -1,11 +1,10 @@
 #include "router/ingest/dedup.hpp"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <string>
 
 #include "core/bytes.hpp"
+#include "core/sha256.hpp"
 #include "router/replay_name.hpp"
 #include "router/route_table.hpp"
 
@@ -27,8 +26,7 @@ std::optional<Uniqueness> uniqueness_of(const DedupOptions& options, std::string
         writer.text(text);
     }
     // A chance meeting of two keys would lose an event, and somebody might look for one: so no lesser checksum.
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    SHA256(reinterpret_cast<const unsigned char*>(input.data()), input.size(), digest.data());
+    const auto digest = sha256(input);
     Uniqueness once;
     std::copy_n(digest.begin(), once.key.size(), once.key.begin());
     once.until = received + options.window;

@@ -191,8 +191,10 @@ Answer batch_answer(const Intake& intake, const CommitResult* commit)
     out.body = "{\"items\":[";
     for (const ItemOutcome& item : intake.items) {
         if (&item != intake.items.data()) out.body += ',';
-        fmt::format_to(std::back_inserter(out.body), "{{\"status\":{},",
-                       item.refusal ? item.refusal->status : 202U);
+        const fmt::format_int status{item.refusal ? item.refusal->status : 202U};
+        out.body += "{\"status\":";
+        out.body.append(status.data(), status.size());
+        out.body += ',';
         if (item.refusal) {
             ++refused;
             append_error(out.body, *item.refusal);

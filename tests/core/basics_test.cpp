@@ -3,6 +3,7 @@
 #include "core/bytes.hpp"
 #include "core/ids.hpp"
 #include "core/report.hpp"
+#include "core/sha256.hpp"
 #include "core/units.hpp"
 
 using namespace eventyard;
@@ -66,6 +67,19 @@ TEST_CASE("Fields are read back as written, and reading past the end gives zeros
     ByteReader liar{lie};
     CHECK(liar.text().empty());
     CHECK(!liar.ok());
+}
+
+TEST_CASE("SHA-256 gives the published values, one after the other")
+{
+    const std::pair<std::string, std::string> cases[] = {  // NIST's examples for FIPS 180-4
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"}};
+    for (const auto& [text, sum] : cases) {
+        const auto digest = sha256(text);
+        CHECK(to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()}) == sum);
+    }
 }
 
 TEST_CASE("Hex goes both ways")

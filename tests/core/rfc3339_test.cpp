@@ -38,6 +38,8 @@ TEST_CASE("a timestamp of RFC 3339 is read as the time it is, and anything else 
         REQUIRE(time.has_value() == (one.time != nullptr));
         if (time) CHECK(to_rfc3339(*time) == one.time);
     }
+    CHECK(to_rfc3339(WallTime::min()) == "1677-09-21T00:12:43.145Z");
+    CHECK(to_rfc3339(WallTime::max()) == "2262-04-11T23:47:16.854Z");
     CHECK(parse_rfc3339("9999-12-31T23:59:59Z") == WallTime::max());
     CHECK(parse_rfc3339("0001-01-01T00:00:00Z") == WallTime::min());
 }
