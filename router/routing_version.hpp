@@ -132,4 +132,12 @@ struct RoutingVersion {
 
 using RoutingVersionPtr = std::shared_ptr<const RoutingVersion>;
 
+/// The same version under a count of its own. Every event of a version has a pointer to it: with one count for all,
+/// threads that make and end events wait for each other's caches at each of them.
+[[nodiscard]] inline RoutingVersionPtr counted_apart(RoutingVersionPtr version)
+{
+    const auto holder = std::make_shared<const RoutingVersionPtr>(std::move(version));
+    return {holder, holder->get()};
+}
+
 }  // namespace eventyard::router

@@ -12,7 +12,7 @@ public:
     Collector(const RouteTable& table, const Bus& bus, std::string& body, WallTime now, Random& random,
               std::vector<std::uint32_t>& rules, MatchMeter& meter, Intake& intake)
         : table_(table), bus_(bus), body_(body), now_(now), random_(random), rules_(rules), meter_(meter),
-          intake_(intake)
+          intake_(intake), version_(intake.batch ? counted_apart(table.version) : table.version)
     {
         meter_.enter(table, bus);
     }
@@ -75,7 +75,7 @@ public:
         stored->event.bus = bus_.name;
         if (item.whole_body) stored->event.body = std::move(body_);  // item.text is of no more use
         else stored->event.body = item.text;
-        stored->version = table_.version;
+        stored->version = version_;
         stored->routes = std::move(routes);
         stored->bus = bus_.number;
         outcome.place = static_cast<std::int64_t>(intake_.events.size());
@@ -104,11 +104,16 @@ private:
     std::vector<std::uint32_t>& rules_;
     MatchMeter& meter_;
     Intake& intake_;
+    RoutingVersionPtr version_;
 };
 
 void append_number(std::string& out, std::string_view key, std::uint64_t value)
 {
-    fmt::format_to(std::back_inserter(out), ",\"{}\":{}", key, value);
+    const fmt::format_int digits{value};
+    out += ",\"";
+    out += key;
+    out += "\":";
+    out.append(digits.data(), digits.size());
 }
 
 void append_error(std::string& out, const Refusal& refusal)

@@ -44,8 +44,9 @@ Result<std::vector<StoredEventPtr>> Keeper::find(const Id& event)
 {
     EVENTYARD_TRY(places, places_of(event));
     std::vector<StoredEventPtr> events;
+    VersionMemo versions{versions_};
     for (const Place& place : places) {
-        auto stored = decode_stored(place.frame, place.segment->seed.at(place.offset), place.sequence, versions_);
+        auto stored = decode_stored(place.frame, place.segment->seed.at(place.offset), place.sequence, versions);
         if (stored.has_value()) events.push_back(std::move(*stored));
         else if (stored.error().code != Errc::corrupt) return stored.error();
     }

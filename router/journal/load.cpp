@@ -114,7 +114,7 @@ Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versi
     return loaded;
 }
 
-Result<StoredEventPtr> decode_stored(std::string_view frame, std::uint32_t seed, Sequence sequence, Versions& versions)
+Result<StoredEventPtr> decode_stored(std::string_view frame, std::uint32_t seed, Sequence sequence, VersionMemo& versions)
 {
     EVENTYARD_TRY(read, decode_event(frame, seed, sequence));
     EVENTYARD_TRY(version, versions.look_up(read.meta.version));

@@ -25,6 +25,6 @@ Result<LoadedSegment> load_segment(Disk& disk, const SegmentSet& segments, Versi
 
 /// One event's frame as lanes get it. Errc::corrupt: it, or its routing version, is damaged.
 /// @param seed  FrameSeed::at(offset of the frame)
-Result<StoredEventPtr> decode_stored(std::string_view frame, std::uint32_t seed, Sequence sequence, Versions& versions);
+Result<StoredEventPtr> decode_stored(std::string_view frame, std::uint32_t seed, Sequence sequence, VersionMemo& versions);
 
 }  // namespace eventyard::router

@@ -138,6 +138,7 @@ Result<bool> Reader::read_frames(Segment& segment, File& file, const std::vector
         return true;
     };
     std::string bytes;
+    VersionMemo versions{versions_};
     for (std::size_t i = 0; i < wanted.size();) {
         const auto lost = [&chunk](const Wanted& event) {
             if (event.routes.empty()) chunk.damaged.push_back({{event.sequence, 0}, {}});
@@ -174,7 +175,7 @@ Result<bool> Reader::read_frames(Segment& segment, File& file, const std::vector
                 at <= bytes.size() ? std::string_view{bytes}.substr(static_cast<std::size_t>(at),
                                                                     wanted[i].length)
                                    : std::string_view{};
-            auto event = decode_stored(frame, segment.seed.at(wanted[i].offset), wanted[i].sequence, versions_);
+            auto event = decode_stored(frame, segment.seed.at(wanted[i].offset), wanted[i].sequence, versions);
             if (!event.has_value() && event.error().code == Errc::io) return stop_before(wanted[i].sequence);
             if (!event.has_value()) {
                 lost(wanted[i]);
@@ -422,7 +423,8 @@ Result<StoredEventPtr> Reader::read_event_once(Sequence sequence)
             bytes.clear();
         }
         read_bytes_ += bytes.size();
-        return decode_stored(bytes, segment->seed.at(found.offset), sequence, versions_);
+        VersionMemo versions{versions_};
+        return decode_stored(bytes, segment->seed.at(found.offset), sequence, versions);
     }
     return fail(Errc::not_found, "event " + std::to_string(sequence) + " is not kept");
 }

@@ -70,4 +70,24 @@ private:
     std::uint64_t next_ = 1;
 };
 
+/// Versions as one reader of many events looks them up. Not thread-safe; for one chunk of work, for it keeps a version.
+class VersionMemo {
+public:
+    explicit VersionMemo(Versions& versions) : versions_(versions) {}
+
+    /// As Versions::look_up(); counted apart, see counted_apart().
+    Result<RoutingVersionPtr> look_up(std::uint64_t number)
+    {
+        if (last_ && last_->number == number) return last_;
+        EVENTYARD_TRY(found, versions_.look_up(number));
+        if (found) last_ = counted_apart(std::move(found));
+        else last_.reset();
+        return last_;
+    }
+
+private:
+    Versions& versions_;
+    RoutingVersionPtr last_;
+};
+
 }  // namespace eventyard::router
