@@ -108,6 +108,7 @@ std::optional<Connection::Next> Connection::receive()
     }
     for (;;) {
         if (stopping_ && !parser_) return Next::close;
+        if (std::exchange(drained_, false)) return Next::readable;  // a wait also sees what has come before it
         boost::system::error_code ec;
         const std::size_t got = socket_.read_some(asio::buffer(host_.buffer), ec);
         if (would_block(ec)) {
@@ -117,6 +118,7 @@ std::optional<Connection::Next> Connection::receive()
         }
         // The end inside a request: an incomplete request accepts nothing.
         if (ec || got == 0) return Next::close;
+        took_all_ = got < host_.buffer.size();
         std::string_view input{host_.buffer.data(), got};
         bool ready = false;
         if (carry_.empty()) {
@@ -458,6 +460,7 @@ void Connection::next_request()
     give_back(out_);
     share_.give_back();
     state_ = State::receiving;
+    drained_ = took_all_ && carry_.empty();
     table_ = host_.table();
     deadline_ = host_.now + table_->limits.idle;
 }

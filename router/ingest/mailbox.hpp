@@ -14,6 +14,7 @@
 #include <optional>
 #include <utility>
 
+#include "router/ingest/outbox.hpp"
 #include "router/journal/journal.hpp"
 
 namespace eventyard::router {
@@ -104,12 +105,12 @@ private:
     std::optional<Result<CommitResult>> result_;
 };
 
-/// Submits a unit and completes on the mailbox's thread with the journal's answer.
+/// Submits a unit, with others of its turn, and completes on the mailbox's thread with the journal's answer.
 template <class Token>
-auto async_commit(Journal& journal, std::shared_ptr<Mailbox> mailbox, Mailbox::Executor executor,
+auto async_commit(Outbox& outbox, std::shared_ptr<Mailbox> mailbox, Mailbox::Executor executor,
                   CommitUnit unit, Token&& token)
 {
-    auto start = [&journal](auto handler, std::shared_ptr<Mailbox> box, Mailbox::Executor home,
+    auto start = [&outbox](auto handler, std::shared_ptr<Mailbox> box, Mailbox::Executor home,
                             CommitUnit commit) {
         using Letter = CommitLetter<decltype(handler)>;
         // Shared, as std::function asks for copies; the one call takes the letter out.
@@ -119,7 +120,7 @@ auto async_commit(Journal& journal, std::shared_ptr<Mailbox> mailbox, Mailbox::E
             (*letter)->write(result);
             box->push(std::move(*letter));
         };
-        journal.submit(std::move(commit));
+        outbox.submit(std::move(commit));
     };
     return boost::asio::async_initiate<Token, void(Result<CommitResult>)>(
         std::move(start), token, std::move(mailbox), std::move(executor), std::move(unit));

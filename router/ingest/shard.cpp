@@ -39,8 +39,9 @@ IngestShard::IngestShard(asio::io_context& io, Journal& journal, std::function<R
                          const Clock& clock, Random& random,
                          std::shared_ptr<std::atomic<std::uint64_t>> open,
                          std::shared_ptr<BufferBudget> buffers)
-    : io_(io), journal_(journal), open_(std::move(open)),
+    : io_(io), open_(std::move(open)),
       host_(std::move(table), clock, random, std::move(buffers)),
+      outbox_(std::make_shared<Outbox>(journal, io.get_executor())),
       mailbox_(std::make_shared<Mailbox>(io.get_executor())), timer_(io.get_executor())
 {
     look_at_the_clock();
@@ -137,7 +138,7 @@ IngestTask<void> IngestShard::serve(std::shared_ptr<IngestShard> self,
         } else if (next == Connection::Next::commit) {
             CommitUnit unit = connection->take_unit();
             const Result<CommitResult> result = co_await async_commit(
-                self->journal_, self->mailbox_, self->io_.get_executor(), std::move(unit), awaitable);
+                *self->outbox_, self->mailbox_, self->io_.get_executor(), std::move(unit), awaitable);
             connection->committed(result);
         } else if (next == Connection::Next::yield) {
             co_await asio::post(self->io_, awaitable);

@@ -57,9 +57,9 @@ private:
     [[nodiscard]] Duration tick() const;
 
     boost::asio::io_context& io_;
-    Journal& journal_;
     std::shared_ptr<std::atomic<std::uint64_t>> open_;
     ConnectionHost host_;
+    std::shared_ptr<Outbox> outbox_;
     std::shared_ptr<Mailbox> mailbox_;
     std::shared_ptr<IngestAcceptor> acceptor_;
     std::unordered_set<Connection*> connections_;

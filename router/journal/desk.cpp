@@ -49,38 +49,51 @@ JournalDesk::JournalDesk(std::unique_ptr<Log> log, const Clock& clock, JournalOp
 
 void JournalDesk::submit(CommitUnit unit)
 {
-    const std::size_t bytes = bytes_of(unit);
+    std::optional<Error> refused;
+    {
+        const std::lock_guard lock{mutex_};
+        refused = enqueue(unit);
+    }
+    if (!refused) wake_writer();
+    else if (unit.done) unit.done(Result<CommitResult>{std::move(*refused)});
+}
+
+void JournalDesk::submit_all(std::vector<CommitUnit>& units)
+{
+    std::vector<std::pair<CommitUnit*, Error>> refused;
+    {
+        const std::lock_guard lock{mutex_};
+        for (CommitUnit& unit : units)
+            if (auto error = enqueue(unit)) refused.emplace_back(&unit, std::move(*error));
+    }
+    if (refused.size() < units.size()) wake_writer();
+    for (auto& [unit, error] : refused)
+        if (unit->done) unit->done(Result<CommitResult>{std::move(error)});
+}
+
+/// Under the mutex: takes the unit, or says why not and leaves it.
+std::optional<Error> JournalDesk::enqueue(CommitUnit& unit)
+{
     const bool sound = !unit.events.empty() &&
                        std::all_of(unit.events.begin(), unit.events.end(), [](const auto& event) {
                            return event && event->version && event->version->number != 0;
                        });
-    Error refused;
-    bool taken = false;
-    {
-        const std::lock_guard lock{mutex_};
-        if (!sound) {
-            refused = fail(Errc::invalid, "a unit needs events of a stored routing version");
-        } else if (stopping_) {
-            refused = fail(Errc::cancelled, "the journal is stopping");
-        } else if (no_space_) {
-            stats_.refused_no_space += unit.events.size();
-            refused = fail(Errc::no_space, "less space is free than journal.min_free");
-        } else if (unreserved_) {
-            refused = no_numbers;
-        } else if (queued_bytes_ > 0 && queued_bytes_ + bytes > options_.max_queued_bytes) {
-            // A unit above the limit is taken when it is alone: else it would be refused for ever.
-            refused = fail(Errc::unavailable, "the journal's queue is full");
-        } else {
-            queued_bytes_ += bytes;
-            stats_.queued_bytes = queued_bytes_;
-            queue_.push_back(std::move(unit));
-            taken = true;
-        }
+    if (!sound) return fail(Errc::invalid, "a unit needs events of a stored routing version");
+    if (stopping_) return fail(Errc::cancelled, "the journal is stopping");
+    if (no_space_) {
+        stats_.refused_no_space += unit.events.size();
+        return fail(Errc::no_space, "less space is free than journal.min_free");
     }
-    if (taken)
-        wake_writer();
-    else if (unit.done)
-        unit.done(Result<CommitResult>{std::move(refused)});
+    if (unreserved_) return no_numbers;
+    const std::size_t bytes = bytes_of(unit);
+    if (queued_bytes_ > 0 && queued_bytes_ + bytes > options_.max_queued_bytes) {
+        // A unit above the limit is taken when it is alone: else it would be refused for ever.
+        return fail(Errc::unavailable, "the journal's queue is full");
+    }
+    queued_bytes_ += bytes;
+    stats_.queued_bytes = queued_bytes_;
+    queue_.push_back(std::move(unit));
+    return std::nullopt;
 }
 
 /// Moves units into the batch, as far as size and reservation allow. False: there is nothing to do now.

@@ -73,6 +73,7 @@ public:
     void read_event(Sequence sequence, std::function<void(Result<StoredEventPtr>)> done) override;
     void read_events(EventsRead request, std::function<void(Result<EventChunk>)> done) override;
     void submit(CommitUnit unit) override;
+    void submit_all(std::vector<CommitUnit>& units) override;
     std::vector<SegmentInfo> segments() const override { return log_->segments().infos(); }
     void release(std::vector<std::string> names) override;
     void rewrite(std::string name, std::function<bool(const StoredEvent&, std::uint32_t)> keep,
@@ -110,6 +111,7 @@ protected:
     [[nodiscard]] const Log& log() const noexcept { return *log_; }
 
 private:
+    std::optional<Error> enqueue(CommitUnit& unit);
     bool run_between();
     void erase_sealed(const Id& event, const std::function<void(Result<std::uint64_t>)>& done);
     bool take_batch(std::vector<CommitUnit>& batch);

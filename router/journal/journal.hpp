@@ -135,6 +135,11 @@ public:
     virtual void between_commits(const std::function<void()>& look) { look(); }
     /// Any thread. `done` may run before this returns only when the unit is refused at once.
     virtual void submit(CommitUnit unit) = 0;
+    /// Units that come together, each taken or refused as by submit(); leaves them moved from.
+    virtual void submit_all(std::vector<CommitUnit>& units)
+    {
+        for (CommitUnit& unit : units) submit(std::move(unit));
+    }
     /// Highest sequence durable to its durability; lanes read only up to here.
     [[nodiscard]] virtual Sequence synced() const noexcept = 0;
     /// Highest sequence known to have been fdatasync'ed, whatever its durability: for JournalMarks.
