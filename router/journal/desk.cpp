@@ -32,6 +32,13 @@ std::size_t bytes_of(const CommitUnit& unit) noexcept
     return sum;
 }
 
+bool is_sound(const CommitUnit& unit) noexcept
+{
+    return !unit.events.empty() && std::all_of(unit.events.begin(), unit.events.end(), [](const auto& event) {
+        return event && event->version && event->version->number != 0;
+    });
+}
+
 }  // namespace
 
 JournalDesk::JournalDesk(std::unique_ptr<Log> log, const Clock& clock, JournalOptions options,
@@ -49,10 +56,12 @@ JournalDesk::JournalDesk(std::unique_ptr<Log> log, const Clock& clock, JournalOp
 
 void JournalDesk::submit(CommitUnit unit)
 {
+    const std::size_t bytes = bytes_of(unit);
+    const bool sound = is_sound(unit);
     std::optional<Error> refused;
     {
         const std::lock_guard lock{mutex_};
-        refused = enqueue(unit);
+        refused = enqueue(unit, sound, bytes);
     }
     if (!refused) wake_writer();
     else if (unit.done) unit.done(Result<CommitResult>{std::move(*refused)});
@@ -60,11 +69,18 @@ void JournalDesk::submit(CommitUnit unit)
 
 void JournalDesk::submit_all(std::vector<CommitUnit>& units)
 {
+    struct Look {
+        std::size_t bytes;
+        bool sound;
+    };
+    std::vector<Look> looks;  // before the lock: the writer and other threads want it
+    looks.reserve(units.size());
+    for (const CommitUnit& unit : units) looks.push_back({bytes_of(unit), is_sound(unit)});
     std::vector<std::pair<CommitUnit*, Error>> refused;
     {
         const std::lock_guard lock{mutex_};
-        for (CommitUnit& unit : units)
-            if (auto error = enqueue(unit)) refused.emplace_back(&unit, std::move(*error));
+        for (std::size_t i = 0; i < units.size(); ++i)
+            if (auto error = enqueue(units[i], looks[i].sound, looks[i].bytes)) refused.emplace_back(&units[i], std::move(*error));
     }
     if (refused.size() < units.size()) wake_writer();
     for (auto& [unit, error] : refused)
@@ -72,12 +88,8 @@ void JournalDesk::submit_all(std::vector<CommitUnit>& units)
 }
 
 /// Under the mutex: takes the unit, or says why not and leaves it.
-std::optional<Error> JournalDesk::enqueue(CommitUnit& unit)
+std::optional<Error> JournalDesk::enqueue(CommitUnit& unit, bool sound, std::size_t bytes)
 {
-    const bool sound = !unit.events.empty() &&
-                       std::all_of(unit.events.begin(), unit.events.end(), [](const auto& event) {
-                           return event && event->version && event->version->number != 0;
-                       });
     if (!sound) return fail(Errc::invalid, "a unit needs events of a stored routing version");
     if (stopping_) return fail(Errc::cancelled, "the journal is stopping");
     if (no_space_) {
@@ -85,11 +97,9 @@ std::optional<Error> JournalDesk::enqueue(CommitUnit& unit)
         return fail(Errc::no_space, "less space is free than journal.min_free");
     }
     if (unreserved_) return no_numbers;
-    const std::size_t bytes = bytes_of(unit);
-    if (queued_bytes_ > 0 && queued_bytes_ + bytes > options_.max_queued_bytes) {
-        // A unit above the limit is taken when it is alone: else it would be refused for ever.
+    // A unit above the limit is taken when it is alone: else it would be refused for ever.
+    if (queued_bytes_ > 0 && queued_bytes_ + bytes > options_.max_queued_bytes)
         return fail(Errc::unavailable, "the journal's queue is full");
-    }
     queued_bytes_ += bytes;
     stats_.queued_bytes = queued_bytes_;
     queue_.push_back(std::move(unit));

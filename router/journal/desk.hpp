@@ -111,7 +111,7 @@ protected:
     [[nodiscard]] const Log& log() const noexcept { return *log_; }
 
 private:
-    std::optional<Error> enqueue(CommitUnit& unit);
+    std::optional<Error> enqueue(CommitUnit& unit, bool sound, std::size_t bytes);
     bool run_between();
     void erase_sealed(const Id& event, const std::function<void(Result<std::uint64_t>)>& done);
     bool take_batch(std::vector<CommitUnit>& batch);

@@ -131,11 +131,12 @@ public:
     /// `done`. Set once before the first submit().
     virtual void set_listener(std::function<void(CommitBatchPtr)> listener) = 0;
     /// Runs `look` while every batch is either told to the listener or not yet answered (but units of Durability::memory):
-    /// who looks after an answer finds what was answered. Any thread but the journal's. The journal waits meanwhile.
+    /// who looks after an answer finds what was answered. What the listener writes may be read in `look`. Any thread but
+    /// the journal's, which waits meanwhile. The default is for journals of one thread.
     virtual void between_commits(const std::function<void()>& look) { look(); }
     /// Any thread. `done` may run before this returns only when the unit is refused at once.
     virtual void submit(CommitUnit unit) = 0;
-    /// Units that come together, each taken or refused as by submit(); leaves them moved from.
+    /// Units that come together, each taken or refused as by submit(). Only to be thrown away afterwards.
     virtual void submit_all(std::vector<CommitUnit>& units)
     {
         for (CommitUnit& unit : units) submit(std::move(unit));

@@ -14,7 +14,7 @@
 
 namespace eventyard::support {
 
-class FakeJournal final : public router::Journal {
+class FakeJournal : public router::Journal {
 public:
     FakeJournal() : thread_([this] { run(); }) {}
     ~FakeJournal() override { stop(); }

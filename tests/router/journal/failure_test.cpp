@@ -469,6 +469,47 @@ TEST_CASE("a unit above the queue's limit is taken into an empty queue, not refu
     CHECK((*log)->appender().last() == 3);
 }
 
+TEST_CASE("of units that come together each is taken or refused for itself")
+{
+    Bench bench;
+    bench.options.max_queued_bytes = 4000;
+    SystemClock clock;
+    SystemRandom random;
+    auto journal = Journal::open(*bench.disk, clock, random, bench.options, {});
+    REQUIRE(journal.has_value());
+    const auto version = (*journal)->store_version(two_targets());
+    REQUIRE(version.has_value());
+    std::vector<CommitUnit> units;
+    std::vector<std::promise<Result<CommitResult>>> answers(5);
+    for (std::uint64_t n = 1; n <= answers.size(); ++n) units.push_back(make_unit(n, 1, *version));
+    auto large = std::make_shared<StoredEvent>(*units[1].events.front());
+    large->event.body = std::string(5000, 'x');  // does not fit beside the first
+    units[1].events.front() = large;
+    units[2].events.clear();
+    for (std::size_t i = 0; i < units.size(); ++i)
+        units[i].done = [&, i](const Result<CommitResult>& result) { answers[i].set_value(result); };
+    (*journal)->submit_all(units);
+    std::vector<Result<CommitResult>> results;
+    for (auto& answer : answers) results.push_back(answer.get_future().get());
+    REQUIRE(results[0].has_value());
+    REQUIRE_FALSE(results[1].has_value());
+    CHECK(results[1].error().code == Errc::unavailable);
+    REQUIRE_FALSE(results[2].has_value());
+    CHECK(results[2].error().code == Errc::invalid);
+    REQUIRE(results[3].has_value());
+    REQUIRE(results[4].has_value());
+    CHECK(results[0]->first == 1);
+    CHECK(results[3]->first == 2);
+    CHECK(results[4]->first == 3);
+    CHECK((*journal)->stats().queued_bytes == 0);
+    (*journal)->stop();
+    std::promise<Result<CommitResult>> late;
+    units.assign(1, make_unit(9, 1, *version));
+    units.front().done = [&](const Result<CommitResult>& result) { late.set_value(result); };
+    (*journal)->submit_all(units);
+    CHECK(late.get_future().get().error().code == Errc::cancelled);
+}
+
 // A bug once, found by the simulator: the header that told of the hole went with its segment, and a start took in what
 // had been answered as unknown, behind events that were counted already.
 TEST_CASE("what a commit left uncertain stays out when the segment that said so was never used")
