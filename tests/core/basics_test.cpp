@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "core/bytes.hpp"
 #include "core/ids.hpp"
 #include "core/report.hpp"
 #include "core/sha256.hpp"
+#include "core/time.hpp"
 #include "core/units.hpp"
 
 using namespace eventyard;
@@ -67,6 +69,20 @@ TEST_CASE("Fields are read back as written, and reading past the end gives zeros
     ByteReader liar{lie};
     CHECK(liar.text().empty());
     CHECK(!liar.ok());
+}
+
+TEST_CASE("CRC32C of a long text is that of its pieces, however long they are")
+{
+    std::string text;
+    SeededRandom random{3};
+    while (text.size() < 20'000) text.push_back(static_cast<char>(random.next()));
+    for (const std::size_t size : {335U, 336U, 1007U, 1008U, 1009U, 2016U, 4096U, 19'999U}) {
+        std::uint32_t pieced = 0;
+        for (std::size_t at = 0; at < size; at += 97)  // short ones are added up one word after the other
+            pieced = crc32c(pieced, text.data() + at, std::min<std::size_t>(97, size - at));
+        CHECK(crc32c(0, text.data(), size) == pieced);
+    }
+    CHECK(crc32c(0, std::string(4096, '\0').data(), 4096) == 0x98f94189);  // as other implementations have it
 }
 
 TEST_CASE("SHA-256 gives the published values, one after the other")
