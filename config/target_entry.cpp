@@ -212,6 +212,12 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
     draft.spec.breaker = read_breaker(fields);
     draft.spec.budget = read_budget(fields, entry.key, untrusted != nullptr);
     draft.spec.order = read_order(fields);
+    const bool ordered = draft.spec.order.order != router::Order::none;
+    const bool sequence = ordered || (targets::find_kind(draft.spec.kind) != nullptr && targets::find_kind(draft.spec.kind)->sequence);
+    const bool fair = fields.choice("catch_up", {"fair", "oldest_first"}, sequence ? "oldest_first" : "fair") == "fair";
+    draft.spec.catch_up = fair ? router::CatchUp::fair : router::CatchUp::oldest_first;
+    if (fair && ordered)
+        fields.error("catch_up", "'catch_up: fair' does not go with 'order', which keeps what is old before what is new");
     if (draft.spec.batch.any() && draft.spec.order.order == router::Order::strict)
         fields.error("batch", "'batch' does not go with 'order: {by: strict}', which sends one delivery at a time");
     if (auto dead = fields.section("dead_letter")) {

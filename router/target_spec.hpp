@@ -65,6 +65,12 @@ struct OrderPolicy {
     bool operator==(const OrderPolicy&) const = default;
 };
 
+/// What a target without order gets while more waits for it than memory holds.
+enum class CatchUp : std::uint8_t {
+    fair,          // what comes in and what waits on disk, in turn
+    oldest_first,
+};
+
 struct TargetSpec {
     std::string name;
     std::string kind;                             // "webhook", "file", ...
@@ -75,6 +81,7 @@ struct TargetSpec {
     BatchPolicy batch;
     BreakerPolicy breaker;
     OrderPolicy order;
+    CatchUp catch_up = CatchUp::fair;
     Budget budget;
     std::string dead_letter_target;               // empty: only the built-in store
     std::string renamed_from;                     // takes over that name's cursor and pending work

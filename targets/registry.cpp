@@ -14,11 +14,11 @@ const std::array<Kind, 3>& table() noexcept
 {
     static const std::array<Kind, 3> rows{{
         {"webhook", "Sends each event in an HTTP request, signed if you like.", webhook_settings(),
-         &read_webhook, &read_untrusted_webhook},
+         &read_webhook, &read_untrusted_webhook, false},
         {"file", "Appends each event to a file, one JSON text a line, synced and rotated.",
-         file_settings(), &read_file_target, nullptr},
+         file_settings(), &read_file_target, nullptr, true},
         {"redis_stream", "Adds each event to a Redis stream.", redis_settings(), &read_redis_stream,
-         nullptr},
+         nullptr, true},
     }};
     return rows;
 }

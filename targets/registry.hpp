@@ -34,6 +34,7 @@ struct Kind {
     /// The same for settings by somebody who is not the operator; null: such people may not have
     /// targets of this kind.
     std::shared_ptr<const Blueprint> (*read_untrusted)(Fields& fields, const Untrusted& limits) = nullptr;
+    bool sequence = false;  // what it takes is read as one sequence later: old before new is the better default
 };
 
 [[nodiscard]] std::span<const Kind> kinds() noexcept;

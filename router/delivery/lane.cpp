@@ -45,7 +45,8 @@ void Lane::configure(const LaneSettings* settings)
 Lane::Work Lane::choose(const Now& now) const noexcept
 {
     const bool strict = settings_.order.order == Order::strict;
-    const bool fresh = window_.can_start() && !beyond_drain() && !parked_full() && (!strict || schedule_.waiting() == 0);
+    const bool fresh = window_.can_start_fresh() ||
+                       (window_.can_start() && !beyond_drain() && !parked_full() && (!strict || schedule_.waiting() == 0));
     const std::uint32_t half = std::max(1U, settings_.concurrency * settings_.batch.max_events / 2);
     const bool retry = schedule_.due(now.steady) && (!fresh || retries_in_flight_ < half) && !(retry_waits_ && gathering_);
     if (retry && retry_waits_) return Work::retry;
@@ -70,6 +71,8 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
     if (stopping_) return;
     pace_.note(now.steady, came_, pending().sum());
     end_drain(now, todo);
+    const bool fair = settings_.catch_up == CatchUp::fair && settings_.order.order == Order::none;
+    window_.serve_fresh(fair && sends() && !down(now) && !drain_through_);
     if (!sends() || remake_ || !health_.may_start(now.steady, 0)) withdraw(now, todo);
     end_overdue(now, todo);
     if (settings_.budget.bytes > 0) tend_budget(now, todo);
@@ -160,12 +163,12 @@ void Lane::close_flight(std::uint32_t ticket)
     if (flight.work == Work::forward) --forwards_in_flight_;
 }
 
-/// Takes the next delivery of the window.
-Lane::Flight Lane::take_fresh()
+/// Takes the next delivery of the window. @param ahead  one of those that need not wait for what is on disk
+Lane::Flight Lane::take_fresh(bool ahead)
 {
     Flight flight;
     flight.work = Work::fresh;
-    const auto started = window_.start();
+    const auto started = ahead ? window_.start_fresh() : window_.start();
     flight.slot = started.slot;
     flight.event = started.event;
     flight.route = started.route;
@@ -174,7 +177,10 @@ Lane::Flight Lane::take_fresh()
 
 bool Lane::start_fresh(const Now& now, Todo& todo)
 {
-    Flight flight = take_fresh();
+    // A target that is behind gets old and new deliveries in turn: who sends now is not to wait for all that waits.
+    const bool ahead = window_.can_start_fresh() && (fresh_turn_ || !window_.can_start());
+    fresh_turn_ = !ahead;
+    Flight flight = take_fresh(ahead);
     if (settings_.order.order == Order::key) {
         flight.order_key = order_key_of(*flight.event, flight.route);
         if (!flight.order_key.empty() && !in_turn(now, flight, todo)) return false;

@@ -63,6 +63,7 @@ struct LaneSettings {
     OrderPolicy order;
     BatchPolicy batch;
     Budget budget;
+    CatchUp catch_up = CatchUp::fair;
 };
 
 struct LaneStart {
@@ -289,7 +290,7 @@ private:
     [[nodiscard]] Work choose(const Now& now) const noexcept;
     [[nodiscard]] bool sends() const noexcept { return configured_ && paused_.empty() && !stopping_; }
     [[nodiscard]] bool down(const Now& now) const noexcept;
-    Flight take_fresh();
+    Flight take_fresh(bool ahead = false);
     std::uint32_t open_flight(const Now& now, Work work);
     void close_flight(std::uint32_t ticket);
 
@@ -431,6 +432,7 @@ private:
     std::set<DeliveryKey> touched_;               // rows written or ended while there are watchers
     std::set<DeliveryKey> expected_;              // on their way here from another target
     std::uint8_t turn_ = 0;
+    bool fresh_turn_ = true;             // of what starts ahead of the disk
     std::uint64_t uncommitted_ = 0, uncommitted_bytes_ = 0;
     std::size_t rendered_ = 0;  // bytes of Flight::sent
     Settled unflushed_;

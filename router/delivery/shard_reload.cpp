@@ -34,7 +34,7 @@ void Shard::apply(const std::vector<LanePlan>& plans, std::size_t window_bytes, 
         entry->kind = plan.spec->kind;
         LaneSettings settings{plan.spec->retry, std::max(1U, plan.spec->concurrency),
                               plan.spec->dead_letter_target, plan.spec->breaker, plan.spec->order,
-                              plan.spec->batch, plan.spec->budget};
+                              plan.spec->batch, plan.spec->budget, plan.spec->catch_up};
         if (plan.lane != plan.spec->name) settings.budget.gate.reset();  // nothing new comes to the former name
         entry->lane.configure(&settings);
         touch(*entry);

@@ -66,9 +66,74 @@ bool Window::take_or_lag(const StoredEventPtr& event, std::uint32_t route)
         behind_ = 1;
         return false;
     }
-    push(event, key);
+    if (!push_ahead(key)) push(event, key);
     read_to_ = key;
     return true;
+}
+
+// --- What starts before its turn ----------------------------------------------------------------------
+
+void Window::serve_fresh(bool yes) noexcept
+{
+    serves_fresh_ = yes;
+    if (yes) return;
+    fresh_.clear();
+    fresh_bytes_ = 0;
+}
+
+void Window::keep_fresh(const StoredEventPtr& event, std::uint32_t route)
+{
+    if (!serves_fresh_ || fresh_.size() >= limits_.fresh) return;
+    if (settled_ahead() >= std::min(limits_.fresh_ahead, limits_.settled_ahead)) return;
+    if (!fresh_.empty() && fresh_bytes_ + size_of(event) > std::min(limits_.fresh_bytes, limits_.bytes / 8)) return;
+    fresh_.push_back({event, route});
+    fresh_bytes_ += size_of(event);
+}
+
+/// The disk was read up to here.
+void Window::drop_fresh(DeliveryKey through)
+{
+    while (!fresh_.empty() && DeliveryKey{fresh_.front().event->sequence, fresh_.front().route} <= through) {
+        fresh_bytes_ -= size_of(fresh_.front().event);
+        fresh_.pop_front();
+    }
+}
+
+Window::Started Window::start_fresh()
+{
+    EVENTYARD_ASSERT(!fresh_.empty(), "only what was kept starts early");
+    LaneItem item = std::move(fresh_.front());
+    fresh_.pop_front();
+    fresh_bytes_ -= size_of(item.event);
+    const DeliveryKey key{item.event->sequence, item.route};
+    const std::uint64_t number = ++fresh_number_;
+    ahead_keys_.emplace(number, key);
+    const auto [place, added] = ahead_.emplace(key, Ahead{std::move(item.event), item.route, number});
+    EVENTYARD_ASSERT(added, "a delivery starts once");
+    return {fresh_bit | number, place->second.event, item.route};
+}
+
+/// One that is under way already: it takes the slot that it would have had.
+bool Window::push_ahead(DeliveryKey key)
+{
+    const auto place = ahead_.find(key);
+    if (place == ahead_.end()) return false;
+    bytes_ += size_of(place->second.event);
+    slots_.push_back(Slot{key, std::move(place->second.event), Stage::in_flight});
+    ahead_keys_.erase(place->second.number);
+    ahead_met_.emplace(place->second.number, base_ + slots_.size() - 1);
+    ahead_.erase(place);
+    return true;
+}
+
+/// The slot of one that was met on disk since it started, and now ends or comes back.
+std::optional<std::uint64_t> Window::slot_of(std::uint64_t fresh)
+{
+    const auto met = ahead_met_.find(fresh & ~fresh_bit);
+    if (met == ahead_met_.end()) return std::nullopt;
+    const std::uint64_t slot = met->second;
+    ahead_met_.erase(met);
+    return slot;
 }
 
 void Window::offer(const StoredEventPtr& event, std::uint32_t route)
@@ -78,6 +143,7 @@ void Window::offer(const StoredEventPtr& event, std::uint32_t route)
         return;
     }
     ++behind_;
+    keep_fresh(event, route);
     if (!bridging_) return;
     if (bridge_.size() < limits_.read_items) {
         bridge_.push_back({event, route});
@@ -117,6 +183,10 @@ std::vector<DamagedDelivery> Window::took(LaneChunk chunk, Sequence seen)
         for (; damaged != chunk.damaged.end() && damaged->key < before; ++damaged) {
             const DeliveryKey key = damaged->key;
             if (key <= read_to_) continue;
+            if (push_ahead(key)) {  // it was read from memory
+                if (behind_ > 0) --behind_;
+                continue;
+            }
             const bool known = settled_before(key);
             push_settled(key);
             if (known) continue;
@@ -131,7 +201,7 @@ std::vector<DamagedDelivery> Window::took(LaneChunk chunk, Sequence seen)
         if (settled_before(key)) {
             push_settled(key);
         } else {
-            push(item.event, key);
+            if (!push_ahead(key)) push(item.event, key);
             if (behind_ > 0) --behind_;
         }
         read_to_ = key;
@@ -161,6 +231,12 @@ std::vector<DamagedDelivery> Window::took(LaneChunk chunk, Sequence seen)
             early_ = 0;
         }
     }
+    drop_fresh(read_to_);
+    if (following_) drop_fresh({std::numeric_limits<Sequence>::max(), 0});  // they have slots now
+    if (early_ > 4096 && early_ > settled_early_.size() / 2) {
+        settled_early_.erase(settled_early_.begin(), settled_early_.begin() + static_cast<std::ptrdiff_t>(early_));
+        early_ = 0;
+    }
     stuck_ = !following_ && read_to_ == read_from;
     trim();
     return newly_damaged;
@@ -180,12 +256,26 @@ Window::Started Window::start()
     Slot& slot = slots_[index];
     slot.stage = Stage::in_flight;
     --unstarted_;
-    while (next_ < slots_.size() && (next_ <= index || slots_[next_].stage == Stage::settled)) ++next_;
+    if (index == next_) ++next_;
+    while (next_ < slots_.size() && slots_[next_].stage != Stage::waiting) ++next_;
     return {base_ + index, slot.event, slot.key.route};
 }
 
 void Window::settle(std::uint64_t number)
 {
+    if ((number & fresh_bit) != 0) {
+        if (const auto met = slot_of(number)) return settle(*met);
+        const auto known = ahead_keys_.find(number & ~fresh_bit);
+        EVENTYARD_ASSERT(known != ahead_keys_.end(), "a delivery settles once");
+        const DeliveryKey key = known->second;
+        ahead_keys_.erase(known);
+        ahead_.erase(key);
+        if (following_) return;  // lost on disk: nothing will meet it
+        if (behind_ > 0) --behind_;
+        // Nearly always at the end: they start in order.
+        settled_early_.insert(std::upper_bound(settled_early_.begin() + static_cast<std::ptrdiff_t>(early_), settled_early_.end(), key), key);
+        return;
+    }
     Slot& slot = slots_[static_cast<std::size_t>(number - base_)];
     EVENTYARD_ASSERT(slot.stage == Stage::in_flight, "a delivery settles once");
     slot.stage = Stage::settled;
@@ -196,6 +286,22 @@ void Window::settle(std::uint64_t number)
 
 void Window::give_back(std::uint64_t number)
 {
+    if ((number & fresh_bit) != 0) {
+        if (const auto met = slot_of(number)) return give_back(*met);
+        const auto known = ahead_keys_.find(number & ~fresh_bit);
+        EVENTYARD_ASSERT(known != ahead_keys_.end(), "only what was started is given back");
+        const auto place = ahead_.find(known->second);
+        if (serves_fresh_ && !following_) {
+            fresh_bytes_ += size_of(place->second.event);
+            const auto later = std::find_if(fresh_.begin(), fresh_.end(), [&](const LaneItem& one) {
+                return DeliveryKey{one.event->sequence, one.route} > known->second;
+            });
+            fresh_.insert(later, LaneItem{std::move(place->second.event), place->second.route});
+        }
+        ahead_.erase(place);  // what is not kept is read from disk in its turn
+        ahead_keys_.erase(known);
+        return;
+    }
     Slot& slot = slots_[static_cast<std::size_t>(number - base_)];
     EVENTYARD_ASSERT(slot.stage == Stage::in_flight, "only what was started is given back");
     slot.stage = Stage::waiting;
@@ -241,6 +347,11 @@ void Window::settle_ahead(const std::vector<DeliveryKey>& keys)
     settled_early_ = std::move(all);
     early_ = 0;
     behind_ -= std::min<std::uint64_t>(behind_, keys.size());
+    std::erase_if(fresh_, [&](const LaneItem& one) {
+        const bool ended = std::binary_search(keys.begin(), keys.end(), DeliveryKey{one.event->sequence, one.route});
+        if (ended) fresh_bytes_ -= size_of(one.event);
+        return ended;
+    });
 }
 
 void Window::trim()
@@ -253,7 +364,7 @@ void Window::trim()
         ++base_;
         if (next_ > 0) --next_;
     }
-    while (next_ < slots_.size() && slots_[next_].stage == Stage::settled) ++next_;
+    while (next_ < slots_.size() && slots_[next_].stage != Stage::waiting) ++next_;
 }
 
 Sequence Window::cursor(Sequence seen) const noexcept
@@ -262,6 +373,7 @@ Sequence Window::cursor(Sequence seen) const noexcept
     if (!slots_.empty()) at = slots_.front().key.sequence - 1;
     else if (following_) at = seen;
     else at = read_to_.route == all_routes ? read_to_.sequence : read_to_.sequence - 1;
+    if (!ahead_.empty()) at = std::min(at, ahead_.begin()->first.sequence - 1);  // lost on disk, or else beyond it anyway
     return std::max(at, floor_);
 }
 

@@ -5,13 +5,20 @@
 // front. From that come the cursor (everything up to it is settled) and the list of what is
 // settled above it. What does not fit is only counted and read from disk later. Pure; one thread.
 //
+// While it lags, some of what is committed can be kept beside that, to start before what waits on disk: fresh deliveries.
+// They are on disk as well, and counted there. One that is under way when the disk is read as far as it becomes
+// the slot it would have been; one that has settled before is met as settled.
+//
 // `seen` in the calls is the last sequence of the commits the lane's thread was told of.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "router/journal/record.hpp"
@@ -24,6 +31,9 @@ struct WindowLimits {
     std::size_t read_items = 256;       // of one read from disk
     std::size_t read_bytes = 1U << 20;
     std::size_t settled_ahead = 250'000;  // discarded beyond what memory holds; the state keeps the list
+    std::size_t fresh = 256;            // kept to start before what is on disk
+    std::size_t fresh_bytes = 1U << 20; // of them; at most an eighth of `bytes`
+    std::size_t fresh_ahead = 32'768;   // none is kept while so many, or settled_ahead, are settled beyond what memory holds
 };
 
 /// Where a window starts: the cursor and what is settled above it.
@@ -60,6 +70,12 @@ public:
     /// The last answer brought nothing new: wait before the next read.
     [[nodiscard]] bool stuck() const noexcept { return stuck_; }
 
+    /// Whether what is committed while the lane lags is kept to start early. No: what is kept is left to the disk.
+    void serve_fresh(bool yes) noexcept;
+    [[nodiscard]] bool can_start_fresh() const noexcept { return !fresh_.empty(); }
+    /// The next of those kept. Only while can_start_fresh(); otherwise as start().
+    [[nodiscard]] Started start_fresh();
+
     [[nodiscard]] bool can_start() const noexcept { return !returned_.empty() || next_ < slots_.size(); }
     /// The next delivery in journal order. Only while can_start(); the reference lasts until the next call.
     [[nodiscard]] Started start();
@@ -90,17 +106,18 @@ public:
     void settle_waiting(std::uint64_t slot);
     /// These, found ahead, have ended: they are met as settled. Ascending.
     void settle_ahead(const std::vector<DeliveryKey>& keys);
-    [[nodiscard]] std::size_t settled_ahead() const noexcept { return settled_early_.size() - early_; }
+    /// So many are, or are going to be: those that started or are to start before their turn.
+    [[nodiscard]] std::size_t settled_ahead() const noexcept { return settled_early_.size() - early_ + ahead_.size() + fresh_.size(); }
 
     /// Everything up to here is settled.
     [[nodiscard]] Sequence cursor(Sequence seen) const noexcept;
     /// What is settled above cursor(), ascending.
     [[nodiscard]] std::vector<DeliveryKey> settled(Sequence seen) const;
-    [[nodiscard]] bool empty() const noexcept { return slots_.empty() && following_; }
+    [[nodiscard]] bool empty() const noexcept { return slots_.empty() && following_ && ahead_.empty(); }
     [[nodiscard]] bool following() const noexcept { return following_; }
     [[nodiscard]] bool reading() const noexcept { return reading_; }
     /// Neither settled nor in flight: here and on disk.
-    [[nodiscard]] std::uint64_t waiting() const noexcept { return unstarted_ + behind_; }
+    [[nodiscard]] std::uint64_t waiting() const noexcept { return unstarted_ + behind_ - std::min<std::uint64_t>(behind_, ahead_.size()); }
     /// Deliveries above `mark` that are not settled. @param unread  of them, while nothing above has been read
     [[nodiscard]] std::uint64_t above(Sequence mark, std::uint64_t unread) const noexcept;
     [[nodiscard]] std::size_t held() const noexcept { return slots_.size(); }
@@ -121,6 +138,18 @@ private:
         Stage stage;
     };
 
+    /// One that started before its turn.
+    struct Ahead {
+        StoredEventPtr event;
+        std::uint32_t route;
+        std::uint64_t number;            // its slot's, behind fresh_bit
+    };
+    static constexpr std::uint64_t fresh_bit = std::uint64_t{1} << 63;
+
+    void keep_fresh(const StoredEventPtr& event, std::uint32_t route);
+    void drop_fresh(DeliveryKey through);
+    bool push_ahead(DeliveryKey key);
+    std::optional<std::uint64_t> slot_of(std::uint64_t fresh);
     [[nodiscard]] bool room(std::size_t size) const noexcept;
     [[nodiscard]] bool settled_before(DeliveryKey key);
     [[nodiscard]] bool is_settled_ahead(DeliveryKey key) const;
@@ -147,7 +176,15 @@ private:
     Sequence read_through_ = 0;              // of the running read
     std::vector<LaneItem> bridge_;           // commits since the running read was asked for
     bool bridging_ = false;                  // bridge_ is whole
-    std::uint64_t behind_ = 0;               // counted, not in slots_
+    std::uint64_t behind_ = 0;               // counted, not in slots_; those of fresh_ and ahead_ included
+
+    bool serves_fresh_ = false;
+    std::deque<LaneItem> fresh_;             // ascending, all beyond read_to_
+    std::size_t fresh_bytes_ = 0;
+    std::map<DeliveryKey, Ahead> ahead_;     // started, and not met on disk
+    std::unordered_map<std::uint64_t, DeliveryKey> ahead_keys_;   // by number
+    std::unordered_map<std::uint64_t, std::uint64_t> ahead_met_;  // number -> slot, of those met since
+    std::uint64_t fresh_number_ = 0;
 };
 
 }  // namespace eventyard::router

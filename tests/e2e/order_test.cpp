@@ -222,3 +222,55 @@ TEST_CASE("an event that says when it is to be sent waits for that, also over a 
     CHECK(daemon.terminate().code == 0);
     CHECK(sink.requests().size() == 3);
 }
+
+TEST_CASE("a target that is behind gets new events beside old ones, or the oldest first if it says so; each once, over a kill")
+{
+    constexpr int old_ones = 7000, new_ones = 20;  // memory holds 4096
+    const bool fair = GENERATE(true, false);
+    CAPTURE(fair);
+    TempDir directory;
+    Recorder sink{{"--delay", "2ms"}};
+    Daemon daemon{directory};
+    daemon.configure(to(sink.url(), "    concurrency: 4\n" + std::string(fair ? "" : "    catch_up: oldest_first\n")), rule());
+    daemon.start();
+    REQUIRE(run(daemon, {"targets", "pause", "out", "--reason", "test"}).exit.code == 0);
+    for (int n = 0; n < old_ones;) {
+        std::string lines;
+        for (const int end = n + 500; n < end; ++n) lines += event(n, "old") + "\n";
+        REQUIRE(support::http_post(daemon.http(), "/v1/events", lines, "application/x-ndjson").status == 202);
+    }
+    REQUIRE(run(daemon, {"targets", "resume", "out"}).exit.code == 0);
+    REQUIRE(eventually([&] { return ended(daemon, "delivered") > 200; }));
+    for (int n = 0; n < new_ones; ++n) post(daemon, event(n, "new"));
+    REQUIRE(eventually([&] { return ended(daemon, "delivered") > 800; }));
+    std::this_thread::sleep_for(300ms);  // what went early is on disk
+    daemon.kill();
+    daemon.start();
+    const json status = daemon.settle();
+    CHECK(status.at("balanced") == true);
+    const auto audit = run(daemon, {"audit"});
+    INFO(audit.out << audit.err);
+    CHECK(audit.exit.code == 0);
+    CHECK(daemon.terminate().code == 0);
+    std::map<std::string, int> times;
+    std::map<std::string, std::size_t> first;
+    std::size_t at = 0;
+    for (const json& request : sink.requests()) {
+        const std::string body = request.at("body").is_string() ? request.at("body").get<std::string>() : request.at("body").dump();
+        const json sent = json::parse(body);
+        const std::string name = sent.at("detail").at("order").get<std::string>() + std::to_string(sent.at("n").get<int>());
+        ++times[name];
+        first.emplace(name, at++);
+    }
+    CHECK(times.size() == old_ones + new_ones);
+    for (int n = 0; n < new_ones; ++n) {
+        const std::string name = "new" + std::to_string(n);
+        CAPTURE(name);
+        if (fair) {
+            CHECK(times[name] == 1);
+            CHECK(first[name] < 1500);
+        } else {
+            CHECK(first[name] >= old_ones - 4);  // four at once: the last of the old may still be under way
+        }
+    }
+}

@@ -66,6 +66,8 @@ void World::draw_limits()
     engine.window_bytes = 8U << 20;
     engine.flush_changes = 1 + pick(64);
     engine.lane.window = {4 + pick(30), 1U << 16, 1 + pick(12), 1U << 14};
+    engine.lane.window.fresh = 1 + engine.lane.window.deliveries / 3;
+    engine.lane.window.fresh_ahead = 2 * engine.lane.window.deliveries;
     engine.lane.retries = 2 + pick(8);
     engine.lane.uncommitted_max = 4 + pick(60);
     engine.lane.letter_bytes_max = 1U << (9 + pick(8));
@@ -282,6 +284,9 @@ void World::check()
                                std::to_string(most));
         };
         bound("window", lane.window().held(), limits.window.deliveries + limits.window.read_items);
+        bound("settled ahead", lane.window().settled_ahead(), limits.window.settled_ahead);
+        if (!lane.window().following() && lane.window().settled_ahead() > 0)
+            coverage_.count("lane: new deliveries go before old ones (steps)");
         bound("retries in memory", lane.schedule().held(), 2 * limits.retries + 16 * batch_max);
         bound("uncommitted", lane.uncommitted(), limits.uncommitted_max + limits.window.deliveries);
         bound("in flight", lane.in_flight(), 16 * batch_max);

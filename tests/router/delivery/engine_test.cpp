@@ -32,12 +32,13 @@ TEST_CASE("events reach every target of their routes once, and an idle kill repe
     CHECK(b->attempts == 600);
 }
 
-TEST_CASE("first attempts are made in journal order")
+TEST_CASE("first attempts are made in journal order, where old ones go first")
 {
     const auto a = std::make_shared<Receiver>();
     Life life;
     TargetSpec one = spec("a", a);
     one.concurrency = 1;
+    one.catch_up = CatchUp::oldest_first;
     life.start({one});
     send(life, version(1, {"a"}), {0}, 400);
     REQUIRE(eventually([&] { return a->distinct() == 400; }));

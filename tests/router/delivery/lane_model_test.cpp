@@ -151,7 +151,7 @@ private:
         start.paused = position.paused;
         lane_ = std::make_unique<Lane>(std::move(start), limits_, draws_);
         lane_->configure(&settings_);
-        last_first_ = {};
+        last_first_ = last_old_ = {};
         attempts_.clear();
     }
 
@@ -215,8 +215,11 @@ private:
                 CHECK(keys.insert(attempt.event->body).second);
             CHECK(request.attempts.size() <= std::max(1U, settings_.batch.max_events >> std::min(31U, attempts_[key])));
             if (settings_.order.order != Order::key && !waits_ && !settings_.batch.any() && attempt.number == 1 && redriven_.count(key) == 0 && first_started_.insert(key).second) {
-                CHECK(last_first_ < key);  // first attempts in journal order
-                last_first_ = key;
+                // First attempts are made in journal order; of a target that is behind in two: the old, and the fresh.
+                DeliveryKey& last = last_first_ < key ? last_first_ : last_old_;
+                CHECK(last < key);
+                if (settings_.order.order == Order::strict) CHECK(&last == &last_first_);
+                last = key;
             }
         }
         if (request.attempts.size() > 1) CHECK(bytes <= settings_.batch.max_bytes);
@@ -545,7 +548,7 @@ private:
     std::set<DeliveryKey> refused_;               // with an answer of its own
     std::map<DeliveryKey, std::uint32_t> attempts_;  // that failed in this life
     std::set<DeliveryKey> discarded_;             // somebody wanted that
-    DeliveryKey last_first_{};
+    DeliveryKey last_first_{}, last_old_{};
     bool bad_ = false;
     bool waits_ = false;
     bool astray_ = false;                         // the state was lost: so is the order
