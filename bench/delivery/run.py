@@ -349,6 +349,48 @@ def run_backlog(servers, options):
     return result
 
 
+# --- drain: new events beside a backlog ----------------------------------------------------------------------------
+
+
+def run_drain(servers, options):
+    """New events at half the measured rate of in and out, beside a backlog of the same target and without one."""
+    progress("drain: the rate of in and out")
+    sink = Sink(servers, [""])
+    daemon = Daemon(servers, "drain", webhook("out", sink.ports[0]), rules_text(1, ["out"]))
+    begin = time.time()
+    told = load(daemon.http, connections=64, batch=1, bytes=options.bytes, seconds=options.seconds)
+    daemon.settle()
+    most = told["events"] / (time.time() - begin)
+    pending = int(most * (options.seconds + 2) * 2)  # more than can go meanwhile
+    rounds = []
+    for round_ in range(options.rounds):
+        seen = []
+        for backlog in (0, pending):
+            daemon.stop()
+            shutil.rmtree(daemon.directory)
+            daemon = Daemon(servers, "drain", webhook("out", sink.ports[0]), rules_text(1, ["out"]))
+            daemon.pause("out")
+            progress(f"drain: round {round_ + 1} of {options.rounds}, a backlog of {backlog:,} events")
+            requests = backlog // 100
+            while requests > 0:
+                requests = end_load(start_load(daemon.http, connections=4, batch=100, bytes=options.bytes, count=requests), refusals=True)["refused"]
+            daemon.resume("out")
+            sink.stats(reset=True)
+            told = load(daemon.http, connections=64, rate=most / 2, seconds=options.seconds, bytes=options.bytes)
+            at_end = sink.stats()[0]
+            wait_until(lambda: sink.stats()[0]["timed"] >= told["events"] * 0.999, 300, "all new events delivered", every=0.01)
+            if backlog and daemon.pending() == 0:
+                sys.exit("some new events waited for the whole backlog: there were too many of them, or the target kept too few")
+            seen += [sink.stats()[0]["p99_us"] / 1e3, (at_end["events"] - at_end["timed"]) / told["seconds"]]
+        rounds.append((seen[0], seen[2], seen[2] / seen[0], seen[3] / most))
+    say(f"\nNew events at {most / 2:,.0f}/s, half of in and out, to a target that {pending:,} old ones wait for; medians of {options.rounds} paired rounds "
+        f"of {options.seconds} s (goals: p99 1.25, drained 0.25)")
+    table(["", "median", "all rounds"],
+          [[name, f"{statistics.median(r[i] for r in rounds):.2f}", " ".join(f"{r[i]:.2f}" for r in rounds)]
+           for i, name in enumerate(("p99 without a backlog, ms", "p99 beside it, ms", "ratio", "drained, of in and out"))])
+    return {"in_and_out": most, "rounds": rounds}
+
+
 # --- lagging: many targets behind -------------------------------------------------------------------------------
 
 
@@ -416,15 +458,15 @@ def run_isolation(servers, options):
     return {"throughput": ratios, "p99": tails}
 
 
-TABLES = {"path": run_path, "journal": run_journal, "latency": run_latency, "backlog": run_backlog, "lagging": run_lagging,
-          "isolation": run_isolation}
+TABLES = {"path": run_path, "journal": run_journal, "latency": run_latency, "backlog": run_backlog, "drain": run_drain,
+          "lagging": run_lagging, "isolation": run_isolation}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="append", choices=list(TABLES), help="only these (may be repeated)")
     parser.add_argument("--seconds", type=int, default=4, help="of load a round and side (default 4)")
-    parser.add_argument("--rounds", type=int, default=5, help="of path and journal (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of path, journal and drain (default 5)")
     parser.add_argument("--pairs", type=int, default=5, help="paired rounds of isolation (default 5)")
     parser.add_argument("--bytes", type=int, default=1024, help="of one event (default 1024)")
     parser.add_argument("--rate", type=float, default=1000, help="events/s of isolation (default 1000)")

@@ -1,5 +1,6 @@
 // A counting receiver of webhooks, as cheap as one can be: bare epoll, one thread, many ports. Each port counts events
-// (one for each due time in a body) and how long after its due time each came.
+// (one for each due time in a body) and how long after its due time each came; after a reset only those due since then
+// count for that, so what is old does not hide how the new ones fare.
 //
 //     bench_sink CONTROL_PORT PORT[:DELAY_MS|:hang|:fail] ...
 //
@@ -28,7 +29,8 @@ struct Port {
     std::uint64_t delay = 0;  // nanoseconds before each answer
     bool hangs = false, controls = false;
     bool fails = false;  // all but each thousandth, lest a circuit breaker opens
-    std::uint64_t requests = 0, events = 0, last = 0;
+    std::uint64_t requests = 0, events = 0, timed = 0, last = 0;
+    std::uint64_t since = 0;  // due times before are not counted
     Times times;
 };
 
@@ -139,7 +141,10 @@ private:
         port.last = time;
         for (auto at = body.find(due_mark); at != std::string_view::npos; at = body.find(due_mark, at + due_mark.size())) {
             ++port.events;
-            port.times.add(time - std::min(time, read_due(body.data() + at + due_mark.size())));
+            const std::uint64_t due = read_due(body.data() + at + due_mark.size());
+            if (due < port.since) continue;
+            ++port.timed;
+            port.times.add(time - std::min(time, due));
         }
     }
 
@@ -149,11 +154,12 @@ private:
         for (const auto& port : ports_) {
             if (port->controls) continue;
             char line[256];
-            std::snprintf(line, sizeof line, "%s\"%d\":{\"requests\":%lu,\"events\":%lu,\"last_ns\":%lu,\"p50_us\":%.1f,\"p99_us\":%.1f}",
-                          body.size() > 1 ? "," : "", port->number, port->requests, port->events, port->last, port->times.at(0.5), port->times.at(0.99));
+            std::snprintf(line, sizeof line, "%s\"%d\":{\"requests\":%lu,\"events\":%lu,\"timed\":%lu,\"last_ns\":%lu,\"p50_us\":%.1f,\"p99_us\":%.1f}",
+                          body.size() > 1 ? "," : "", port->number, port->requests, port->events, port->timed, port->last, port->times.at(0.5), port->times.at(0.99));
             body += line;
             if (head.find("/reset") == std::string_view::npos) continue;
-            port->requests = port->events = 0;
+            port->requests = port->events = port->timed = 0;
+            port->since = now();
             port->times.clear();
         }
         body += "}";

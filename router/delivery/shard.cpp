@@ -315,7 +315,7 @@ void Shard::arm_flush()
 {
     if (std::exchange(flush_armed_, true)) return;
     // Long lists of settled deliveries cost more to write: less often then.
-    flush_alarm_->set(options_.flush_interval * static_cast<Duration::rep>(1 + listed_ / 1024),
+    flush_alarm_->set(options_.flush_interval * static_cast<Duration::rep>(1 + listed_ / 8192),
                       [self = shared_from_this()] { self->flush(); });
 }
 

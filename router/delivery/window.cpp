@@ -84,8 +84,8 @@ void Window::serve_fresh(bool yes) noexcept
 void Window::keep_fresh(const StoredEventPtr& event, std::uint32_t route)
 {
     if (!serves_fresh_ || fresh_.size() >= limits_.fresh) return;
-    if (settled_ahead() >= std::min(limits_.fresh_ahead, limits_.settled_ahead)) return;
-    if (!fresh_.empty() && fresh_bytes_ + size_of(event) > std::min(limits_.fresh_bytes, limits_.bytes / 8)) return;
+    if (settled_ahead() >= std::min({limits_.fresh_ahead, limits_.settled_ahead, limits_.bytes / 64})) return;
+    if (!fresh_.empty() && fresh_bytes_ + size_of(event) > std::min(limits_.fresh_bytes, limits_.bytes / 4)) return;
     fresh_.push_back({event, route});
     fresh_bytes_ += size_of(event);
 }
@@ -389,6 +389,7 @@ std::vector<DeliveryKey> Window::settled(Sequence seen) const
 {
     const Sequence above = cursor(seen);
     std::vector<DeliveryKey> keys;
+    keys.reserve(settled_early_.size() - early_ + slots_.size() / 2);
     for (const DeliveryKey& key : left_)
         if (key.sequence > above) keys.push_back(key);
     for (const Slot& slot : slots_)

@@ -31,9 +31,9 @@ struct WindowLimits {
     std::size_t read_items = 256;       // of one read from disk
     std::size_t read_bytes = 1U << 20;
     std::size_t settled_ahead = 250'000;  // discarded beyond what memory holds; the state keeps the list
-    std::size_t fresh = 256;            // kept to start before what is on disk
-    std::size_t fresh_bytes = 1U << 20; // of them; at most an eighth of `bytes`
-    std::size_t fresh_ahead = 32'768;   // none is kept while so many, or settled_ahead, are settled beyond what memory holds
+    std::size_t fresh = 2048;           // kept to start before what is on disk
+    std::size_t fresh_bytes = 2U << 20; // of them; at most a quarter of `bytes`
+    std::size_t fresh_ahead = 131'072;  // none is kept while so many, settled_ahead or a 64th of `bytes`, are settled beyond what memory holds
 };
 
 /// Where a window starts: the cursor and what is settled above it.

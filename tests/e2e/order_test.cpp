@@ -223,7 +223,7 @@ TEST_CASE("an event that says when it is to be sent waits for that, also over a 
     CHECK(sink.requests().size() == 3);
 }
 
-TEST_CASE("a target that is behind gets new events beside old ones, or the oldest first if it says so; each once, over a kill")
+TEST_CASE("a target that is behind gets new events beside old ones, or the oldest first if it says so, each once, over a kill")
 {
     constexpr int old_ones = 7000, new_ones = 20;  // memory holds 4096
     const bool fair = GENERATE(true, false);
