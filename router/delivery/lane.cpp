@@ -111,6 +111,7 @@ void Lane::pump(const Now& now, std::uint32_t room, Todo& todo, TokenBucket* buc
         if (gathering_ && full(batches_[*gathering_])) close_batch(*gathering_);
         send_ready(now, room, bucket, todo);
         const std::uint8_t turn = work == Work::retry ? 0 : work == Work::fresh ? 1 : work == Work::forward ? 2 : 3;
+        if (did_not_fit && work == Work::fresh) fresh_turn_ = !fresh_turn_;
         turn_ = did_not_fit ? turn : static_cast<std::uint8_t>((turn + 1) % 4);
     }
     if (gathering_ && now.steady >= batches_[*gathering_].since + settings_.batch.max_wait) {

@@ -134,6 +134,7 @@ struct BudgetRead {
     DeliveryKey after;                   // the lane's position
     std::uint64_t rows = 0;
     std::uint64_t limit = 0;
+    std::vector<DeliveryKey> settled;    // above it
 };
 
 /// Settlements on their way to the state.
@@ -408,7 +409,6 @@ private:
     json::Document scratch_;
     Health health_;
     BudgetMeter budget_;
-    std::uint64_t ahead_bytes_ = 0;               // of what had settled above the position when the journal was asked
     Pace pace_;
     std::uint64_t came_ = 0;                      // deliveries, since the start
     std::string paused_;

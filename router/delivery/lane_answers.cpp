@@ -167,9 +167,7 @@ void Lane::on_excess(const Now& now, const Result<Excess>& excess, Todo& todo)
         return;
     }
     const bool before = budget_.over();
-    Excess waits = *excess;
-    waits.bytes -= std::min(waits.bytes, ahead_bytes_);
-    budget_.measured(now.steady, waits, schedule_.waiting() + held_, schedule_.waiting());
+    budget_.measured(now.steady, *excess, schedule_.waiting() + held_, schedule_.waiting());
     if (budget_.over() && budget_.used()) {
         if (const auto count = budget_log_.count(now.steady))
             todo.notes.push_back({Note::What::over_budget, *budget_.used(), std::to_string(settings_.budget.bytes)});

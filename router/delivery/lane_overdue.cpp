@@ -126,8 +126,7 @@ void Lane::tend_budget(const Now& now, Todo& todo)
     }
     end_overflow(now, todo);
     if (!budget_.want_measure(now.steady)) return;
-    ahead_bytes_ = static_cast<std::uint64_t>(budget_.mean() * static_cast<double>(window_.settled(now.seen).size()));
-    todo.budget = BudgetRead{{window_.cursor(now.seen), UINT32_MAX}, schedule_.waiting() + held_, settings_.budget.bytes + ahead_bytes_};
+    todo.budget = BudgetRead{{window_.cursor(now.seen), UINT32_MAX}, schedule_.waiting() + held_, settings_.budget.bytes, window_.settled(now.seen)};
 }
 
 void Lane::end_overflow(const Now& now, Todo& todo)

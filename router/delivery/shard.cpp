@@ -189,8 +189,8 @@ void Shard::perform(Entry& entry)
                 });
             });
     }
-    if (const auto read = std::exchange(todo_.budget, std::nullopt)) {
-        place_.journal.excess({entry.lane.target(), read->after, read->rows, read->limit}, [self, &entry](Result<Excess> excess) {
+    if (auto read = std::exchange(todo_.budget, std::nullopt)) {
+        place_.journal.excess({entry.lane.target(), read->after, read->rows, read->limit, std::move(read->settled)}, [self, &entry](Result<Excess> excess) {
             self->post([&entry, excess = std::move(excess)](Shard& shard) {
                 entry.lane.on_excess(shard.now(), excess, shard.todo_);
                 shard.pump(entry);

@@ -85,7 +85,10 @@ void Window::keep_fresh(const StoredEventPtr& event, std::uint32_t route)
 {
     if (!serves_fresh_ || fresh_.size() >= limits_.fresh) return;
     if (settled_ahead() >= std::min({limits_.fresh_ahead, limits_.settled_ahead, limits_.bytes / 64})) return;
-    if (!fresh_.empty() && fresh_bytes_ + size_of(event) > std::min(limits_.fresh_bytes, limits_.bytes / 4)) return;
+    const std::size_t held = fresh_bytes_ + ahead_bytes_;
+    if (held > 0 && held + size_of(event) > std::min(limits_.fresh_bytes, limits_.bytes / 4)) return;
+    const DeliveryKey key{event->sequence, route};
+    if (settled_early_.size() > early_ && settled_early_.back() >= key && is_settled_ahead(key)) return;
     fresh_.push_back({event, route});
     fresh_bytes_ += size_of(event);
 }
@@ -101,10 +104,12 @@ void Window::drop_fresh(DeliveryKey through)
 
 Window::Started Window::start_fresh()
 {
-    EVENTYARD_ASSERT(!fresh_.empty(), "only what was kept starts early");
-    LaneItem item = std::move(fresh_.front());
-    fresh_.pop_front();
-    fresh_bytes_ -= size_of(item.event);
+    EVENTYARD_ASSERT(can_start_fresh(), "only what was kept starts early");
+    auto& from = lost_.empty() ? fresh_ : lost_;
+    LaneItem item = std::move(from.front());
+    from.pop_front();
+    if (&from == &fresh_) fresh_bytes_ -= size_of(item.event);
+    ahead_bytes_ += size_of(item.event);
     const DeliveryKey key{item.event->sequence, item.route};
     const std::uint64_t number = ++fresh_number_;
     ahead_keys_.emplace(number, key);
@@ -119,6 +124,7 @@ bool Window::push_ahead(DeliveryKey key)
     const auto place = ahead_.find(key);
     if (place == ahead_.end()) return false;
     bytes_ += size_of(place->second.event);
+    ahead_bytes_ -= size_of(place->second.event);
     slots_.push_back(Slot{key, std::move(place->second.event), Stage::in_flight});
     ahead_keys_.erase(place->second.number);
     ahead_met_.emplace(place->second.number, base_ + slots_.size() - 1);
@@ -268,9 +274,11 @@ void Window::settle(std::uint64_t number)
         const auto known = ahead_keys_.find(number & ~fresh_bit);
         EVENTYARD_ASSERT(known != ahead_keys_.end(), "a delivery settles once");
         const DeliveryKey key = known->second;
+        const auto place = ahead_.find(key);
+        ahead_bytes_ -= size_of(place->second.event);
+        ahead_.erase(place);
         ahead_keys_.erase(known);
-        ahead_.erase(key);
-        if (following_) return;  // lost on disk: nothing will meet it
+        if (following_ || key <= read_to_) return;  // lost on disk: nothing will meet it
         if (behind_ > 0) --behind_;
         // Nearly always at the end: they start in order.
         settled_early_.insert(std::upper_bound(settled_early_.begin() + static_cast<std::ptrdiff_t>(early_), settled_early_.end(), key), key);
@@ -291,7 +299,10 @@ void Window::give_back(std::uint64_t number)
         const auto known = ahead_keys_.find(number & ~fresh_bit);
         EVENTYARD_ASSERT(known != ahead_keys_.end(), "only what was started is given back");
         const auto place = ahead_.find(known->second);
-        if (serves_fresh_ && !following_) {
+        ahead_bytes_ -= size_of(place->second.event);
+        if (following_ || known->second <= read_to_) {  // lost on disk: it is here only
+            lost_.push_back({std::move(place->second.event), place->second.route});
+        } else if (serves_fresh_) {
             fresh_bytes_ += size_of(place->second.event);
             const auto later = std::find_if(fresh_.begin(), fresh_.end(), [&](const LaneItem& one) {
                 return DeliveryKey{one.event->sequence, one.route} > known->second;
@@ -306,7 +317,7 @@ void Window::give_back(std::uint64_t number)
     EVENTYARD_ASSERT(slot.stage == Stage::in_flight, "only what was started is given back");
     slot.stage = Stage::waiting;
     ++unstarted_;
-    returned_.insert(number);
+    if (number - base_ < next_) returned_.insert(number);  // one that was met further on is found in its turn
 }
 
 bool Window::is_settled_ahead(DeliveryKey key) const
@@ -374,6 +385,7 @@ Sequence Window::cursor(Sequence seen) const noexcept
     else if (following_) at = seen;
     else at = read_to_.route == all_routes ? read_to_.sequence : read_to_.sequence - 1;
     if (!ahead_.empty()) at = std::min(at, ahead_.begin()->first.sequence - 1);  // lost on disk, or else beyond it anyway
+    for (const LaneItem& item : lost_) at = std::min(at, item.event->sequence - 1);
     return std::max(at, floor_);
 }
 

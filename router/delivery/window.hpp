@@ -72,7 +72,7 @@ public:
 
     /// Whether what is committed while the lane lags is kept to start early. No: what is kept is left to the disk.
     void serve_fresh(bool yes) noexcept;
-    [[nodiscard]] bool can_start_fresh() const noexcept { return !fresh_.empty(); }
+    [[nodiscard]] bool can_start_fresh() const noexcept { return !fresh_.empty() || !lost_.empty(); }
     /// The next of those kept. Only while can_start_fresh(); otherwise as start().
     [[nodiscard]] Started start_fresh();
 
@@ -113,11 +113,16 @@ public:
     [[nodiscard]] Sequence cursor(Sequence seen) const noexcept;
     /// What is settled above cursor(), ascending.
     [[nodiscard]] std::vector<DeliveryKey> settled(Sequence seen) const;
-    [[nodiscard]] bool empty() const noexcept { return slots_.empty() && following_ && ahead_.empty(); }
+    [[nodiscard]] bool empty() const noexcept { return slots_.empty() && following_ && ahead_.empty() && lost_.empty(); }
     [[nodiscard]] bool following() const noexcept { return following_; }
     [[nodiscard]] bool reading() const noexcept { return reading_; }
     /// Neither settled nor in flight: here and on disk.
-    [[nodiscard]] std::uint64_t waiting() const noexcept { return unstarted_ + behind_ - std::min<std::uint64_t>(behind_, ahead_.size()); }
+    [[nodiscard]] std::uint64_t waiting() const noexcept
+    {
+        std::uint64_t started = ahead_.size();
+        for (auto at = ahead_.begin(); at != ahead_.end() && at->first <= read_to_; ++at) --started;  // lost on disk: not counted
+        return unstarted_ + behind_ + lost_.size() - started;
+    }
     /// Deliveries above `mark` that are not settled. @param unread  of them, while nothing above has been read
     [[nodiscard]] std::uint64_t above(Sequence mark, std::uint64_t unread) const noexcept;
     [[nodiscard]] std::size_t held() const noexcept { return slots_.size(); }
@@ -176,12 +181,14 @@ private:
     Sequence read_through_ = 0;              // of the running read
     std::vector<LaneItem> bridge_;           // commits since the running read was asked for
     bool bridging_ = false;                  // bridge_ is whole
-    std::uint64_t behind_ = 0;               // counted, not in slots_; those of fresh_ and ahead_ included
+    std::uint64_t behind_ = 0;               // counted, not in slots_; those of fresh_ and ahead_ included, but for lost ones
 
     bool serves_fresh_ = false;
     std::deque<LaneItem> fresh_;             // ascending, all beyond read_to_
     std::size_t fresh_bytes_ = 0;
     std::map<DeliveryKey, Ahead> ahead_;     // started, and not met on disk
+    std::size_t ahead_bytes_ = 0;            // counts with fresh_bytes_
+    std::deque<LaneItem> lost_;              // came back, and the disk that was read beyond them does not have them
     std::unordered_map<std::uint64_t, DeliveryKey> ahead_keys_;   // by number
     std::unordered_map<std::uint64_t, std::uint64_t> ahead_met_;  // number -> slot, of those met since
     std::uint64_t fresh_number_ = 0;

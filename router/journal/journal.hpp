@@ -78,6 +78,7 @@ struct ExcessRead {
     DeliveryKey after;                // its position
     std::uint64_t rows = 0;           // deliveries below that are not over
     std::uint64_t limit = 0;          // bytes
+    std::vector<DeliveryKey> settled; // above, ascending: they wait no more
 };
 
 /// What a target would have to give up, the oldest first, to keep within a limit.

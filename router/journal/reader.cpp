@@ -27,6 +27,21 @@ bool goes_to(const SegmentIndex& index, const IndexedEvent& event, const std::ve
     return !routes.empty();
 }
 
+/// Of the bodies of those of these deliveries that are here. One walk: the lock of the segment that is written to is held.
+std::uint64_t bytes_of(const SegmentIndex& index, const std::vector<DeliveryKey>& keys)
+{
+    const auto& events = index.events();
+    if (events.empty()) return 0;
+    std::uint64_t sum = 0;
+    auto event = events.begin();
+    for (auto key = std::lower_bound(keys.begin(), keys.end(), DeliveryKey{events.front().sequence, 0}); key != keys.end(); ++key) {
+        while (event != events.end() && event->sequence < key->sequence) ++event;
+        if (event == events.end()) break;
+        if (event->sequence == key->sequence) sum += event->body_length;
+    }
+    return sum;
+}
+
 void add_to(Segment::Share& sum, const Segment::Share& share) noexcept
 {
     sum.deliveries += share.deliveries;
@@ -527,6 +542,10 @@ Result<Excess> Reader::excess_once(const ExcessRead& request)
     }
     const std::uint64_t limit = request.limit;
     const Sequence after = request.after.sequence;
+    const auto& ended = request.settled;
+    const auto ended_from = [&ended](Sequence first) {
+        return std::lower_bound(ended.begin(), ended.end(), DeliveryKey{first, 0});
+    };
     for (auto at = segments.rbegin(); at != segments.rend(); ++at) {
         const SegmentPtr& segment = *at;
         {
@@ -537,7 +556,9 @@ Result<Excess> Reader::excess_once(const ExcessRead& request)
                 const auto share = segment->targets.find(request.target);
                 if (share == segment->targets.end()) continue;
                 const std::uint64_t sum = excess.bytes + share->second.bytes;
-                if (segment->first > after && (sum <= limit || excess.through != 0)) {
+                const auto here = ended_from(segment->first);
+                const bool any_ended = here != ended.end() && here->sequence <= segment->last;
+                if (segment->first > after && !any_ended && (sum <= limit || excess.through != 0)) {
                     excess.bytes = sum;
                     continue;
                 }
@@ -545,7 +566,8 @@ Result<Excess> Reader::excess_once(const ExcessRead& request)
         }
         const auto add = [&](const SegmentIndex& index, const std::shared_ptr<File>&) {
             if (index.summary().first > after) {  // the segment that is written to: its lock is held, so no walk if need not be
-                const std::uint64_t sum = excess.bytes + share_of(index, request.target).bytes;
+                const std::uint64_t share = share_of(index, request.target).bytes;
+                const std::uint64_t sum = excess.bytes + share - std::min(share, bytes_of(index, ended));
                 if (sum <= limit || excess.through != 0) {
                     excess.bytes = sum;
                     return;
@@ -556,7 +578,10 @@ Result<Excess> Reader::excess_once(const ExcessRead& request)
             const auto& events = index.events();
             for (std::size_t i = events.size(); i-- > 0 && events[i].sequence >= after;) {
                 if (!goes_to(index, events[i], pairs, request.after, routes)) continue;
-                excess.bytes += routes.size() * events[i].body_length;
+                std::size_t waiting = routes.size();
+                for (auto key = ended_from(events[i].sequence); key != ended.end() && key->sequence == events[i].sequence; ++key)
+                    if (waiting > 0) --waiting;
+                excess.bytes += waiting * events[i].body_length;
                 if (excess.through == 0 && excess.bytes > limit) excess.through = events[i].sequence;
             }
         };

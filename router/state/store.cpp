@@ -234,6 +234,13 @@ Sequence Store::effective(const Target& target) const
     return mark == marks_.end() ? target.cursor : std::max(target.cursor, mark->second);
 }
 
+const std::string& Store::Target::encoded()
+{
+    if (listed) settled = encode_settled(*listed);
+    listed.reset();
+    return settled;
+}
+
 Result<void> Store::write(const std::string& name, Target& target)
 {
     Statement& put = sql_->put_target;
@@ -241,7 +248,7 @@ Result<void> Store::write(const std::string& name, Target& target)
         return put
             .bind(target.id, std::string_view(name), std::string_view(target.kind), target.cursor,
                   shard, target.retries, target.held, target.delayed, target.dead_letters,
-                  target.trusted ? 1 : 0, full, target.drain, std::string_view(target.paused), Blob{target.settled})
+                  target.trusted ? 1 : 0, full, target.drain, std::string_view(target.paused), Blob{target.encoded()})
             .run();
     };
     const auto with_full = [&](auto shard) {

@@ -88,8 +88,12 @@ private:
         std::optional<WallTime> rate_full;
         std::string paused;
         Sequence drain = 0;
-        std::string settled;  // encoded
+        std::string settled;  // encoded, unless `listed` is newer: a long list comes more often than it is written
+        std::shared_ptr<const std::vector<DeliveryKey>> listed;
         bool dirty = false;
+
+        void list(std::vector<DeliveryKey> keys) { listed = std::make_shared<const std::vector<DeliveryKey>>(std::move(keys)); }
+        const std::string& encoded();
     };
     struct LedgerKey {
         std::string target, rule;

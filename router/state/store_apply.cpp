@@ -210,7 +210,7 @@ Result<void> Store::on(const CursorMoved& change)
 {
     Target& target = touch(change.target);
     target.cursor = change.cursor;
-    target.settled = encode_settled(change.settled);
+    target.list(change.settled);
     target.shard.reset();
     target.trusted = true;
     return {};
@@ -221,7 +221,7 @@ Result<void> Store::on(const LaneIdle& change)
     Target& target = touch(change.target);
     target.cursor = effective(target);  // of the former shard, if it was idle already
     target.shard = change.shard;
-    target.settled.clear();
+    target.list({});
     target.trusted = true;
     return {};
 }
@@ -287,14 +287,14 @@ Result<void> Store::on(const TargetRenamed& change)
 /// a key names its rule and target, so the lists of settled ones add up.
 Result<void> Store::merge(const std::string& from, const std::string& to)
 {
-    const Target gone = *find(from);
+    Target gone = *find(from);
     Target& target = touch(to);
     remember(from);
     targets_.erase(from);
-    EVENTYARD_TRY(settled, decode_settled(target.settled));
-    EVENTYARD_TRY(more, decode_settled(gone.settled));
+    EVENTYARD_TRY(settled, decode_settled(target.encoded()));
+    EVENTYARD_TRY(more, decode_settled(gone.encoded()));
     settled.insert(settled.end(), more.begin(), more.end());
-    target.settled = encode_settled(std::move(settled));
+    target.list(std::move(settled));
     target.cursor = std::min(effective(target), effective(gone));
     target.shard.reset();
     target.trusted = target.trusted && gone.trusted;

@@ -69,12 +69,12 @@ Result<StateSnapshot> Store::snapshot()
     snapshot.synced = meta_.synced;
     snapshot.routed_through = meta_.routed_through;
     snapshot.counted_through = meta_.counted_through;
-    for (const auto& [name, target] : targets_) {
+    for (auto& [name, target] : targets_) {
         TargetPosition position;
         position.target = name;
         position.kind = target.kind;
         position.cursor = effective(target);
-        EVENTYARD_TRY(settled, decode_settled(target.settled));
+        EVENTYARD_TRY(settled, decode_settled(target.encoded()));
         position.settled = std::move(settled);
         (target.drain > 0 ? position.drain_reason : position.paused) = target.paused;
         position.drain_through = target.drain;

@@ -211,7 +211,8 @@ TEST_CASE("what settled above the position does not count, and an answer of befo
     bench.pass(1s);
     bench.pump();
     REQUIRE(bench.todo.budget);
-    CHECK(bench.todo.budget->limit == 3'000);
+    CHECK(bench.todo.budget->limit == 2'000);
+    CHECK(bench.todo.budget->settled == std::vector<DeliveryKey>{{2, 0}});
     LaneSettings larger = within(20'000);
     bench.lane.configure(&larger);
     bench.lane.on_excess(bench.now, Excess{0, 3'000, 1}, bench.todo);

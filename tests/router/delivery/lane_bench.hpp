@@ -11,7 +11,8 @@ inline const targets::Outcome failed{targets::Verdict::retry, targets::Cause::st
 
 /// A lane and the requests it makes.
 struct Bench {
-    explicit Bench(LaneSettings chosen = {}) : settings(chosen), lane({"t", {}, 0, 0, 0, {}, 0, {}, false, {}, {}, {}, 0}, LaneLimits{}, random)
+    explicit Bench(LaneSettings chosen = {}, LaneLimits limits = {})
+        : settings(chosen), lane({"t", {}, 0, 0, 0, {}, 0, {}, false, {}, {}, {}, 0}, limits, random)
     {
         lane.configure(&settings);
     }

@@ -1,6 +1,8 @@
 // The journal without threads: commits, segments, lanes, sealing, releasing and rewriting.
 #include <catch2/catch.hpp>
 
+#include <functional>
+
 #include "tests/router/journal/helpers.hpp"
 
 using namespace eventyard;
@@ -81,7 +83,11 @@ TEST_CASE("what a target must give up to keep within a limit is found by the ind
     const std::string targets[] = {"webhook", "archive", "pager"};
     for (std::uint32_t t = 0; t < 3; ++t)
         for (const DeliveryKey after : {DeliveryKey{0, UINT32_MAX}, DeliveryKey{57, UINT32_MAX}, DeliveryKey{200, UINT32_MAX}})
-            for (const std::uint64_t limit : {0U, 100U, 1500U, 9000U, 20'000U, 1'000'000U}) {
+            for (const std::uint64_t limit : {0U, 100U, 1500U, 9000U, 20'000U, 1'000'000U})
+            for (const auto& ended : std::vector<std::function<bool(std::uint64_t)>>{
+                     [](std::uint64_t) { return false; }, [](std::uint64_t n) { return n % 3 == 0; },
+                     [](std::uint64_t n) { return n > 120 && n <= 180; }, [](std::uint64_t n) { return n > 150; }}) {
+                std::vector<DeliveryKey> settled;
                 Excess wanted;
                 const std::uint64_t rows = 3;
                 std::uint64_t all = 0, deliveries = 0;
@@ -93,11 +99,16 @@ TEST_CASE("what a target must give up to keep within a limit is found by the ind
                 wanted.rows_bytes = static_cast<std::uint64_t>(static_cast<double>(all) / static_cast<double>(deliveries) * rows);
                 for (std::uint64_t n = 200; n > after.sequence; --n) {
                     const auto routes = routes_of(n);
-                    if (std::find(routes.begin(), routes.end(), t) == routes.end()) continue;
+                    const auto place = std::find(routes.begin(), routes.end(), t);
+                    if (place == routes.end()) continue;
+                    if (ended(n)) {
+                        settled.insert(settled.begin(), {n, static_cast<std::uint32_t>(place - routes.begin())});
+                        continue;
+                    }
                     wanted.bytes += body_of(n).size();
                     if (wanted.through == 0 && wanted.bytes > limit) wanted.through = n;
                 }
-                const auto excess = (*log)->reader().excess({targets[t], after, rows, limit});
+                const auto excess = (*log)->reader().excess({targets[t], after, rows, limit, settled});
                 REQUIRE(excess.has_value());
                 CHECK(excess->rows_bytes == wanted.rows_bytes);
                 CHECK(excess->bytes == wanted.bytes);
