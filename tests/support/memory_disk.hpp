@@ -181,6 +181,12 @@ public:
         const std::lock_guard lock{mutex_};
         names_.at(path)->links = links;
     }
+    /// While threads use the disk.
+    void set_fault(std::function<std::optional<Error>(const std::string& call, const std::string& path)> asked)
+    {
+        const std::lock_guard lock{mutex_};
+        fault = std::move(asked);
+    }
     void set_free(std::uint64_t bytes)
     {
         const std::lock_guard lock{mutex_};

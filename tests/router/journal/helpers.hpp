@@ -1,6 +1,7 @@
 // tests/router/journal/helpers.hpp — a small journal on a disk in memory.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <set>
@@ -17,12 +18,12 @@ using eventyard::test::MemoryDisk;
 
 class StillClock final : public Clock {
 public:
-    SteadyTime steady() const noexcept override { return steady_; }
+    SteadyTime steady() const noexcept override { return SteadyTime{Duration{steady_.load()}}; }
     WallTime wall() const noexcept override { return WallTime{std::chrono::hours{500'000}}; }
-    void advance(Duration by) { steady_ += by; }
+    void advance(Duration by) { steady_ += by.count(); }
 
 private:
-    SteadyTime steady_{};
+    std::atomic<Duration::rep> steady_{0};  // threads read it while a test moves it
 };
 
 inline RoutingVersion two_targets()

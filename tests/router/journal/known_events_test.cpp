@@ -171,14 +171,14 @@ TEST_CASE("an event with a known key is answered as the first and not stored")
         CHECK(t.journal->last() == first->first + 2);
     }
     SECTION("also while the disk takes nothing: it is there") {
-        t.disk->fault = [](const std::string& call, const std::string&) {
+        t.disk->set_fault([](const std::string& call, const std::string&) {
             return call == "sync" || call == "write" ? std::optional{fail(Errc::io, "EIO")} : std::nullopt;
-        };
+        });
         CHECK_FALSE(t.commit({t.event(4, 9)}).has_value());
         auto again = t.commit({t.event(4, 1)});
         REQUIRE(again.has_value());
         CHECK(again->repeated.size() == 1);
-        t.disk->fault = nullptr;
+        t.disk->set_fault(nullptr);
     }
     CHECK(t.journal->stats().known_keys >= 2);
     t.journal->stop();
@@ -207,14 +207,14 @@ TEST_CASE("nothing is known of an event whose commit failed, and what waited for
     std::promise<void> entered, go;
     auto may_go = go.get_future().share();
     std::atomic<int> syncs{0};
-    t.disk->fault = [&](const std::string& call, const std::string&) -> std::optional<Error> {
+    t.disk->set_fault([&](const std::string& call, const std::string&) -> std::optional<Error> {
         if (!failing || call != "sync") return std::nullopt;
         if (syncs++ == 0) {
             entered.set_value();
             may_go.wait();
         }
         return fail(Errc::io, "EIO");
-    };
+    });
     failing = true;
     auto holds_up = t.submit({t.event(1, 0)});  // while its sync hangs the next ones gather in one block
     entered.get_future().wait();
@@ -238,13 +238,13 @@ TEST_CASE("two units of one block with the same key: the later one names the ear
     auto may_go = go.get_future().share();
     std::atomic<int> syncs{0};
     std::atomic<bool> slow{true};
-    t.disk->fault = [&](const std::string& call, const std::string&) -> std::optional<Error> {
+    t.disk->set_fault([&](const std::string& call, const std::string&) -> std::optional<Error> {
         if (call == "sync" && slow && syncs++ == 0) {
             entered.set_value();
             may_go.wait();
         }
         return std::nullopt;
-    };
+    });
     auto holds_up = t.submit({t.event(1, 0)});
     entered.get_future().wait();
     auto first = t.submit({t.event(2, 1)}), second = t.submit({t.event(3, 1)}), third = t.submit({t.event(4, 1), t.event(5, 0)});
