@@ -444,8 +444,7 @@ def run_isolation(servers, options):
             progress(f"isolation: round {round_ + 1} of {options.pairs}, {name}")
             sink.stats(reset=True)
             begin = time.monotonic_ns()
-            load(daemon.http, connections=16, rate=options.rate, seconds=options.seconds, bytes=options.bytes)
-            wanted = int(options.rate * options.seconds) * 0.999
+            wanted = load(daemon.http, connections=16, rate=options.rate, seconds=options.seconds, bytes=options.bytes)["events"]
             wait_until(lambda: all(s["events"] >= wanted for s in sink.stats()[2:]), 120, "eight targets to be done")
             eight = sink.stats()[2:]
             seen[name] = (statistics.mean(s["events"] / (s["last_ns"] - begin) * 1e9 for s in eight), statistics.median(s["p99_us"] for s in eight))

@@ -1,6 +1,7 @@
 """Processes of a benchmark: started on free loopback ports, measured from /proc, ended by their ids."""
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -15,9 +16,15 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that the kernel gives to clients: one of those may be taken before a server listens there."""
+    while True:
+        with socket.socket() as s:
+            port = random.randint(10_000, 32_000)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def cpu_seconds(pid):
