@@ -224,6 +224,9 @@ bool header_plausible(std::string_view header) noexcept
            static_cast<unsigned char>(header[20]) == state_page_reserve;
 }
 
+/// SQLite keeps its locks at this offset and never reads or writes the page there: in a file that is larger it has no checksum.
+constexpr std::uint32_t lock_page = (std::uint32_t{1} << 30) / state_page_size + 1;
+
 Result<PageScan> scan_pages(Disk& disk, const std::string& path)
 {
     EVENTYARD_TRY(file, disk.open(path, OpenMode::read));
@@ -244,7 +247,7 @@ Result<PageScan> scan_pages(Disk& disk, const std::string& path)
         }
         for (std::size_t i = 0; i * state_page_size < bytes; ++i)
             if (const auto number = static_cast<std::uint32_t>(at + i + 1);
-                !page_intact(chunk.data() + i * state_page_size, number))
+                number != lock_page && !page_intact(chunk.data() + i * state_page_size, number))
                 scan.bad.push_back(number);
     }
     if (scan.pages == 0) scan.cut = true;
