@@ -18,6 +18,8 @@ std::size_t size_of(const StoredEventPtr& event) noexcept
     return event->event.body.size() + event_overhead;
 }
 
+DeliveryKey item_key(const LaneItem& item) noexcept { return {item.event->sequence, item.route}; }
+
 }  // namespace
 
 Window::Window(WindowLimits limits, WindowStart start)
@@ -85,7 +87,7 @@ void Window::keep_fresh(const StoredEventPtr& event, std::uint32_t route)
 {
     if (!serves_fresh_ || fresh_.size() >= limits_.fresh) return;
     if (settled_ahead() >= std::min({limits_.fresh_ahead, limits_.settled_ahead, limits_.bytes / 64})) return;
-    const std::size_t held = fresh_bytes_ + ahead_bytes_;
+    const std::size_t held = fresh_bytes_ + unmet_bytes_;
     if (held > 0 && held + size_of(event) > std::min(limits_.fresh_bytes, limits_.bytes / 4)) return;
     const DeliveryKey key{event->sequence, route};
     if (settled_early_.size() > early_ && settled_early_.back() >= key && is_settled_ahead(key)) return;
@@ -96,7 +98,7 @@ void Window::keep_fresh(const StoredEventPtr& event, std::uint32_t route)
 /// The disk was read up to here.
 void Window::drop_fresh(DeliveryKey through)
 {
-    while (!fresh_.empty() && DeliveryKey{fresh_.front().event->sequence, fresh_.front().route} <= through) {
+    while (!fresh_.empty() && item_key(fresh_.front()) <= through) {
         fresh_bytes_ -= size_of(fresh_.front().event);
         fresh_.pop_front();
     }
@@ -105,41 +107,43 @@ void Window::drop_fresh(DeliveryKey through)
 Window::Started Window::start_fresh()
 {
     EVENTYARD_ASSERT(can_start_fresh(), "only what was kept starts early");
-    auto& from = lost_.empty() ? fresh_ : lost_;
+    std::deque<LaneItem>& from = lost_.empty() ? fresh_ : lost_;
     LaneItem item = std::move(from.front());
     from.pop_front();
     if (&from == &fresh_) fresh_bytes_ -= size_of(item.event);
-    ahead_bytes_ += size_of(item.event);
-    const DeliveryKey key{item.event->sequence, item.route};
-    const std::uint64_t number = ++fresh_number_;
-    ahead_keys_.emplace(number, key);
-    const auto [place, added] = ahead_.emplace(key, Ahead{std::move(item.event), item.route, number});
-    EVENTYARD_ASSERT(added, "a delivery starts once");
-    return {fresh_bit | number, place->second.event, item.route};
+    unmet_bytes_ += size_of(item.event);
+    const std::uint64_t slot = fresh_bit | ++fresh_number_;
+    const DeliveryKey key = item_key(item);
+    unmet_.emplace(key, slot);
+    const auto [place, added] = ahead_.emplace(slot, Ahead{key, std::move(item.event), std::nullopt});
+    return {slot, place->second.event, key.route};
 }
 
 /// One that is under way already: it takes the slot that it would have had.
 bool Window::push_ahead(DeliveryKey key)
 {
-    const auto place = ahead_.find(key);
-    if (place == ahead_.end()) return false;
-    bytes_ += size_of(place->second.event);
-    ahead_bytes_ -= size_of(place->second.event);
-    slots_.push_back(Slot{key, std::move(place->second.event), Stage::in_flight});
-    ahead_keys_.erase(place->second.number);
-    ahead_met_.emplace(place->second.number, base_ + slots_.size() - 1);
-    ahead_.erase(place);
+    const auto met = unmet_.find(key);
+    if (met == unmet_.end()) return false;
+    Ahead& one = ahead_.at(met->second);
+    bytes_ += size_of(one.event);
+    unmet_bytes_ -= size_of(one.event);
+    one.slot = base_ + slots_.size();
+    slots_.push_back(Slot{key, std::move(one.event), Stage::in_flight});
+    unmet_.erase(met);
     return true;
 }
 
-/// The slot of one that was met on disk since it started, and now ends or comes back.
-std::optional<std::uint64_t> Window::slot_of(std::uint64_t fresh)
+/// It ends or comes back.
+Window::Ahead Window::take_ahead(std::uint64_t slot)
 {
-    const auto met = ahead_met_.find(fresh & ~fresh_bit);
-    if (met == ahead_met_.end()) return std::nullopt;
-    const std::uint64_t slot = met->second;
-    ahead_met_.erase(met);
-    return slot;
+    const auto node = ahead_.extract(slot);
+    EVENTYARD_ASSERT(!node.empty(), "a delivery ends or comes back once");
+    Ahead& one = node.mapped();
+    if (!one.slot) {
+        unmet_bytes_ -= size_of(one.event);
+        unmet_.erase(one.key);
+    }
+    return std::move(one);
 }
 
 void Window::offer(const StoredEventPtr& event, std::uint32_t route)
@@ -201,7 +205,7 @@ std::vector<DamagedDelivery> Window::took(LaneChunk chunk, Sequence seen)
         }
     };
     for (const LaneItem& item : chunk.items) {
-        const DeliveryKey key{item.event->sequence, item.route};
+        const DeliveryKey key = item_key(item);
         if (key <= read_to_) continue;
         take_damaged(key);
         if (settled_before(key)) {
@@ -221,7 +225,7 @@ std::vector<DamagedDelivery> Window::took(LaneChunk chunk, Sequence seen)
         following_ = true;
         behind_ = 0;
         for (const LaneItem& item : bridge) {
-            const DeliveryKey key{item.event->sequence, item.route};
+            const DeliveryKey key = item_key(item);
             if (key <= read_to_) continue;
             if (!following_) {
                 behind_ += is_settled_ahead(key) ? 0 : 1;
@@ -270,18 +274,13 @@ Window::Started Window::start()
 void Window::settle(std::uint64_t number)
 {
     if ((number & fresh_bit) != 0) {
-        if (const auto met = slot_of(number)) return settle(*met);
-        const auto known = ahead_keys_.find(number & ~fresh_bit);
-        EVENTYARD_ASSERT(known != ahead_keys_.end(), "a delivery settles once");
-        const DeliveryKey key = known->second;
-        const auto place = ahead_.find(key);
-        ahead_bytes_ -= size_of(place->second.event);
-        ahead_.erase(place);
-        ahead_keys_.erase(known);
-        if (following_ || key <= read_to_) return;  // lost on disk: nothing will meet it
+        const Ahead one = take_ahead(number);
+        if (one.slot) return settle(*one.slot);
+        if (following_ || one.key <= read_to_) return;  // lost on disk: nothing will meet it
         if (behind_ > 0) --behind_;
         // Nearly always at the end: they start in order.
-        settled_early_.insert(std::upper_bound(settled_early_.begin() + static_cast<std::ptrdiff_t>(early_), settled_early_.end(), key), key);
+        settled_early_.insert(std::upper_bound(settled_early_.begin() + static_cast<std::ptrdiff_t>(early_), settled_early_.end(), one.key),
+                              one.key);
         return;
     }
     Slot& slot = slots_[static_cast<std::size_t>(number - base_)];
@@ -295,22 +294,15 @@ void Window::settle(std::uint64_t number)
 void Window::give_back(std::uint64_t number)
 {
     if ((number & fresh_bit) != 0) {
-        if (const auto met = slot_of(number)) return give_back(*met);
-        const auto known = ahead_keys_.find(number & ~fresh_bit);
-        EVENTYARD_ASSERT(known != ahead_keys_.end(), "only what was started is given back");
-        const auto place = ahead_.find(known->second);
-        ahead_bytes_ -= size_of(place->second.event);
-        if (following_ || known->second <= read_to_) {  // lost on disk: it is here only
-            lost_.push_back({std::move(place->second.event), place->second.route});
-        } else if (serves_fresh_) {
-            fresh_bytes_ += size_of(place->second.event);
-            const auto later = std::find_if(fresh_.begin(), fresh_.end(), [&](const LaneItem& one) {
-                return DeliveryKey{one.event->sequence, one.route} > known->second;
-            });
-            fresh_.insert(later, LaneItem{std::move(place->second.event), place->second.route});
+        Ahead one = take_ahead(number);
+        if (one.slot) return give_back(*one.slot);
+        if (following_ || one.key <= read_to_) {  // lost on disk: it is here only
+            lost_.push_back({std::move(one.event), one.key.route});
+        } else if (serves_fresh_) {  // otherwise it is read from disk in its turn
+            fresh_bytes_ += size_of(one.event);
+            const auto later = std::find_if(fresh_.begin(), fresh_.end(), [&](const LaneItem& other) { return item_key(other) > one.key; });
+            fresh_.insert(later, {std::move(one.event), one.key.route});
         }
-        ahead_.erase(place);  // what is not kept is read from disk in its turn
-        ahead_keys_.erase(known);
         return;
     }
     Slot& slot = slots_[static_cast<std::size_t>(number - base_)];
@@ -359,7 +351,7 @@ void Window::settle_ahead(const std::vector<DeliveryKey>& keys)
     early_ = 0;
     behind_ -= std::min<std::uint64_t>(behind_, keys.size());
     std::erase_if(fresh_, [&](const LaneItem& one) {
-        const bool ended = std::binary_search(keys.begin(), keys.end(), DeliveryKey{one.event->sequence, one.route});
+        const bool ended = std::binary_search(keys.begin(), keys.end(), item_key(one));
         if (ended) fresh_bytes_ -= size_of(one.event);
         return ended;
     });
@@ -384,7 +376,7 @@ Sequence Window::cursor(Sequence seen) const noexcept
     if (!slots_.empty()) at = slots_.front().key.sequence - 1;
     else if (following_) at = seen;
     else at = read_to_.route == all_routes ? read_to_.sequence : read_to_.sequence - 1;
-    if (!ahead_.empty()) at = std::min(at, ahead_.begin()->first.sequence - 1);  // lost on disk, or else beyond it anyway
+    if (!unmet_.empty()) at = std::min(at, unmet_.begin()->first.sequence - 1);  // lost on disk, or else beyond it anyway
     for (const LaneItem& item : lost_) at = std::min(at, item.event->sequence - 1);
     return std::max(at, floor_);
 }

@@ -107,20 +107,20 @@ public:
     /// These, found ahead, have ended: they are met as settled. Ascending.
     void settle_ahead(const std::vector<DeliveryKey>& keys);
     /// So many are, or are going to be: those that started or are to start before their turn.
-    [[nodiscard]] std::size_t settled_ahead() const noexcept { return settled_early_.size() - early_ + ahead_.size() + fresh_.size(); }
+    [[nodiscard]] std::size_t settled_ahead() const noexcept { return settled_early_.size() - early_ + unmet_.size() + fresh_.size(); }
 
     /// Everything up to here is settled.
     [[nodiscard]] Sequence cursor(Sequence seen) const noexcept;
     /// What is settled above cursor(), ascending.
     [[nodiscard]] std::vector<DeliveryKey> settled(Sequence seen) const;
-    [[nodiscard]] bool empty() const noexcept { return slots_.empty() && following_ && ahead_.empty() && lost_.empty(); }
+    [[nodiscard]] bool empty() const noexcept { return slots_.empty() && following_ && unmet_.empty() && lost_.empty(); }
     [[nodiscard]] bool following() const noexcept { return following_; }
     [[nodiscard]] bool reading() const noexcept { return reading_; }
     /// Neither settled nor in flight: here and on disk.
     [[nodiscard]] std::uint64_t waiting() const noexcept
     {
-        std::uint64_t started = ahead_.size();
-        for (auto at = ahead_.begin(); at != ahead_.end() && at->first <= read_to_; ++at) --started;  // lost on disk: not counted
+        std::uint64_t started = unmet_.size();
+        for (auto at = unmet_.begin(); at != unmet_.end() && at->first <= read_to_; ++at) --started;  // lost on disk: not counted
         return unstarted_ + behind_ + lost_.size() - started;
     }
     /// Deliveries above `mark` that are not settled. @param unread  of them, while nothing above has been read
@@ -145,16 +145,16 @@ private:
 
     /// One that started before its turn.
     struct Ahead {
-        StoredEventPtr event;
-        std::uint32_t route;
-        std::uint64_t number;            // its slot's, behind fresh_bit
+        DeliveryKey key;
+        StoredEventPtr event;              // null once it is met
+        std::optional<std::uint64_t> slot; // where it was met on disk
     };
-    static constexpr std::uint64_t fresh_bit = std::uint64_t{1} << 63;
+    static constexpr std::uint64_t fresh_bit = std::uint64_t{1} << 63;  // of the slots that start_fresh() gives
 
     void keep_fresh(const StoredEventPtr& event, std::uint32_t route);
     void drop_fresh(DeliveryKey through);
     bool push_ahead(DeliveryKey key);
-    std::optional<std::uint64_t> slot_of(std::uint64_t fresh);
+    Ahead take_ahead(std::uint64_t slot);
     [[nodiscard]] bool room(std::size_t size) const noexcept;
     [[nodiscard]] bool settled_before(DeliveryKey key);
     [[nodiscard]] bool is_settled_ahead(DeliveryKey key) const;
@@ -181,16 +181,15 @@ private:
     Sequence read_through_ = 0;              // of the running read
     std::vector<LaneItem> bridge_;           // commits since the running read was asked for
     bool bridging_ = false;                  // bridge_ is whole
-    std::uint64_t behind_ = 0;               // counted, not in slots_; those of fresh_ and ahead_ included, but for lost ones
+    std::uint64_t behind_ = 0;               // counted, not in slots_; those of fresh_ and unmet_ included, but for lost ones
 
     bool serves_fresh_ = false;
     std::deque<LaneItem> fresh_;             // ascending, all beyond read_to_
     std::size_t fresh_bytes_ = 0;
-    std::map<DeliveryKey, Ahead> ahead_;     // started, and not met on disk
-    std::size_t ahead_bytes_ = 0;            // counts with fresh_bytes_
+    std::unordered_map<std::uint64_t, Ahead> ahead_;   // by slot: started early, and not over
+    std::map<DeliveryKey, std::uint64_t> unmet_;       // their slots, of those not met on disk
+    std::size_t unmet_bytes_ = 0;            // counts with fresh_bytes_
     std::deque<LaneItem> lost_;              // came back, and the disk that was read beyond them does not have them
-    std::unordered_map<std::uint64_t, DeliveryKey> ahead_keys_;   // by number
-    std::unordered_map<std::uint64_t, std::uint64_t> ahead_met_;  // number -> slot, of those met since
     std::uint64_t fresh_number_ = 0;
 };
 
