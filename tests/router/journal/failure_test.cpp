@@ -301,30 +301,19 @@ TEST_CASE("released segments are recycled unless linked, rewritten ones keep wha
 
 TEST_CASE("who looks after an answer finds what was answered")
 {
-    Bench bench;
-    SystemClock clock;
-    SystemRandom random;
-    auto opened = Journal::open(*bench.disk, clock, random, bench.options, {});
-    REQUIRE(opened.has_value());
-    Journal& journal = **opened;
+    Running running;
     std::uint64_t told = 0;
-    journal.set_listener([&](const CommitBatchPtr& batch) {
+    running.journal->set_listener([&](const CommitBatchPtr& batch) {
         std::this_thread::sleep_for(std::chrono::milliseconds{2});  // a look that did not wait would come before
         told += batch->events.size();
     });
-    auto version = journal.store_version(two_targets());
-    REQUIRE(version.has_value());
     for (std::uint64_t n = 0; n < 50; ++n) {
-        std::promise<void> answered;
-        CommitUnit unit = make_unit(n, 1, *version);
-        unit.done = [&](const Result<CommitResult>&) { answered.set_value(); };
-        journal.submit(std::move(unit));
-        answered.get_future().wait();
+        running.submit(make_unit(n, 1, running.version)).wait();
         std::uint64_t seen = 0;
-        journal.between_commits([&] { seen = told; });
+        running.journal->between_commits([&] { seen = told; });
         REQUIRE(seen == n + 1);
     }
-    journal.stop();
+    running.journal->stop();
 }
 
 TEST_CASE("many threads submit, everything is answered once and read back")
@@ -441,73 +430,59 @@ TEST_CASE("below min_free events are refused and taken again by themselves")
     CHECK(try_one().has_value());
 }
 
+namespace {
+
+/// Unit n, of one event with a body of that size.
+CommitUnit unit_of(std::uint64_t n, std::size_t bytes, const RoutingVersionPtr& version)
+{
+    CommitUnit unit = make_unit(n, 1, version);
+    auto sized = std::make_shared<StoredEvent>(*unit.events.front());
+    sized->event.body = std::string(bytes, 'x');
+    unit.events.front() = std::move(sized);
+    return unit;
+}
+
+}  // namespace
+
 TEST_CASE("a unit above the queue's limit is taken into an empty queue, not refused for ever")
 {
-    Bench bench;
-    bench.options.max_queued_bytes = 4000;
-    SystemClock clock;
-    SystemRandom random;
-    auto journal = Journal::open(*bench.disk, clock, random, bench.options, {});
-    REQUIRE(journal.has_value());
-    const auto version = (*journal)->store_version(two_targets());
-    REQUIRE(version.has_value());
+    Running running{[](JournalOptions& options) { options.max_queued_bytes = 4000; }};
     for (std::uint64_t n = 1; n <= 3; ++n) {
-        CommitUnit unit = make_unit(n, 1, *version);
-        auto large = std::make_shared<StoredEvent>(*unit.events.front());
-        large->event.body = std::string(50'000, 'x');  // above the segment's size, too
-        unit.events.front() = large;
-        std::promise<Result<CommitResult>> answer;
-        unit.done = [&](const Result<CommitResult>& result) { answer.set_value(result); };
-        (*journal)->submit(std::move(unit));
-        const auto result = answer.get_future().get();
+        const auto result = running.submit(unit_of(n, 50'000, running.version)).get();  // above the segment's size, too
         REQUIRE(result.has_value());
         CHECK(result->first == n);
     }
-    journal->reset();
-    auto log = bench.open();
+    running.journal.reset();
+    auto log = running.open();
     REQUIRE(log.has_value());
     CHECK((*log)->appender().last() == 3);
 }
 
 TEST_CASE("of units that come together each is taken or refused for itself")
 {
-    Bench bench;
-    bench.options.max_queued_bytes = 4000;
-    SystemClock clock;
-    SystemRandom random;
-    auto journal = Journal::open(*bench.disk, clock, random, bench.options, {});
-    REQUIRE(journal.has_value());
-    const auto version = (*journal)->store_version(two_targets());
-    REQUIRE(version.has_value());
+    Running running{[](JournalOptions& options) { options.max_queued_bytes = 4000; }};
     std::vector<CommitUnit> units;
-    std::vector<std::promise<Result<CommitResult>>> answers(5);
-    for (std::uint64_t n = 1; n <= answers.size(); ++n) units.push_back(make_unit(n, 1, *version));
-    auto large = std::make_shared<StoredEvent>(*units[1].events.front());
-    large->event.body = std::string(5000, 'x');  // does not fit beside the first
-    units[1].events.front() = large;
+    for (const std::size_t bytes : {100U, 5000U, 100U, 100U, 100U}) units.push_back(unit_of(units.size(), bytes, running.version));
     units[2].events.clear();
-    for (std::size_t i = 0; i < units.size(); ++i)
-        units[i].done = [&, i](const Result<CommitResult>& result) { answers[i].set_value(result); };
-    (*journal)->submit_all(units);
+    std::vector<std::future<Result<CommitResult>>> answers;
+    for (CommitUnit& unit : units) answers.push_back(Running::answer_of(unit));
+    running.journal->submit_all(units);
     std::vector<Result<CommitResult>> results;
-    for (auto& answer : answers) results.push_back(answer.get_future().get());
-    REQUIRE(results[0].has_value());
+    for (auto& answer : answers) results.push_back(answer.get());
     REQUIRE_FALSE(results[1].has_value());
-    CHECK(results[1].error().code == Errc::unavailable);
+    CHECK(results[1].error().code == Errc::unavailable);  // it does not fit beside the first
     REQUIRE_FALSE(results[2].has_value());
     CHECK(results[2].error().code == Errc::invalid);
-    REQUIRE(results[3].has_value());
-    REQUIRE(results[4].has_value());
-    CHECK(results[0]->first == 1);
-    CHECK(results[3]->first == 2);
-    CHECK(results[4]->first == 3);
-    CHECK((*journal)->stats().queued_bytes == 0);
-    (*journal)->stop();
-    std::promise<Result<CommitResult>> late;
-    units.assign(1, make_unit(9, 1, *version));
-    units.front().done = [&](const Result<CommitResult>& result) { late.set_value(result); };
-    (*journal)->submit_all(units);
-    CHECK(late.get_future().get().error().code == Errc::cancelled);
+    for (const auto& [place, sequence] : {std::pair{0, 1}, {3, 2}, {4, 3}}) {
+        REQUIRE(results[static_cast<std::size_t>(place)].has_value());
+        CHECK(results[static_cast<std::size_t>(place)]->first == static_cast<Sequence>(sequence));
+    }
+    CHECK(running.journal->stats().queued_bytes == 0);
+    running.journal->stop();
+    units.assign(1, unit_of(9, 100, running.version));
+    auto late = Running::answer_of(units.front());
+    running.journal->submit_all(units);
+    CHECK(late.get().error().code == Errc::cancelled);
 }
 
 // A bug once, found by the simulator: the header that told of the hole went with its segment, and a start took in what

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <set>
@@ -88,6 +90,32 @@ struct Bench {
         return Log::open(*disk, clock, random, options, marks);
     }
     void chores(Log& log) { log.chores(log.room()); }
+};
+
+/// The journal with its threads.
+struct Running : Bench {
+    std::unique_ptr<Journal> journal;
+    RoutingVersionPtr version;
+
+    explicit Running(const std::function<void(JournalOptions&)>& change = {})
+    {
+        if (change) change(options);
+        journal = *Journal::open(*disk, clock, random, options, {});
+        version = *journal->store_version(two_targets());
+    }
+    /// Has the unit's answer told there.
+    static std::future<Result<CommitResult>> answer_of(CommitUnit& unit)
+    {
+        auto answer = std::make_shared<std::promise<Result<CommitResult>>>();
+        unit.done = [answer](const Result<CommitResult>& result) { answer->set_value(result); };
+        return answer->get_future();
+    }
+    std::future<Result<CommitResult>> submit(CommitUnit unit)
+    {
+        auto answer = answer_of(unit);
+        journal->submit(std::move(unit));
+        return answer;
+    }
 };
 
 /// Everything a target reads, and what it is told to be damaged.

@@ -26,15 +26,7 @@ KnownEvent known(std::uint8_t n, Sequence sequence, WallTime since, Duration win
 }
 
 /// A journal with its threads on a disk in memory.
-struct Threads : Bench {
-    std::unique_ptr<Journal> journal;
-    RoutingVersionPtr version;
-
-    Threads()
-    {
-        journal = *Journal::open(*disk, clock, random, options, {});
-        version = *journal->store_version(two_targets());
-    }
+struct Threads : Running {
     /// Event n with a key; 0: without.
     std::shared_ptr<StoredEvent> event(std::uint64_t n, std::uint8_t with) const
     {
@@ -45,14 +37,10 @@ struct Threads : Bench {
     }
     std::future<Result<CommitResult>> submit(std::vector<std::shared_ptr<StoredEvent>> events, Durability durability = Durability::fsync)
     {
-        auto answer = std::make_shared<std::promise<Result<CommitResult>>>();
-        auto future = answer->get_future();
         CommitUnit unit;
         unit.events = std::move(events);
         unit.durability = durability;
-        unit.done = [answer](const Result<CommitResult>& result) { answer->set_value(result); };
-        journal->submit(std::move(unit));
-        return future;
+        return Running::submit(std::move(unit));
     }
     Result<CommitResult> commit(std::vector<std::shared_ptr<StoredEvent>> events, Durability durability = Durability::fsync)
     {
