@@ -131,6 +131,15 @@ router::OrderPolicy read_order(Fields& target)
     return policy;
 }
 
+router::CatchUp read_catch_up(Fields& target, const router::OrderPolicy& order, bool sequence)
+{
+    const bool ordered = order.order != router::Order::none;
+    const bool fair = target.choice("catch_up", {"fair", "oldest_first"}, ordered || sequence ? "oldest_first" : "fair") == "fair";
+    if (fair && ordered)
+        target.error("catch_up", "'catch_up: fair' does not go with 'order', which keeps what is old before what is new");
+    return fair ? router::CatchUp::fair : router::CatchUp::oldest_first;
+}
+
 /// The kind's key and settings. Mistakes are reported; null when there is not exactly one.
 const targets::Kind* find_kind_of(const Member& entry, Fields& fields, Report& report)
 {
@@ -190,7 +199,8 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
 
     Fields fields(entry.value, report, secrets);
     if (entry.value.kind != Node::Kind::map) return draft;
-    if (const targets::Kind* kind = find_kind_of(entry, fields, report)) {
+    const targets::Kind* const kind = find_kind_of(entry, fields, report);
+    if (kind != nullptr) {
         draft.spec.kind = kind->name;
         static_cast<void>(fields.section(kind->name));  // reports what is no map
         Node settings = *entry.value.find(kind->name);
@@ -212,12 +222,7 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
     draft.spec.breaker = read_breaker(fields);
     draft.spec.budget = read_budget(fields, entry.key, untrusted != nullptr);
     draft.spec.order = read_order(fields);
-    const bool ordered = draft.spec.order.order != router::Order::none;
-    const bool sequence = ordered || (targets::find_kind(draft.spec.kind) != nullptr && targets::find_kind(draft.spec.kind)->sequence);
-    const bool fair = fields.choice("catch_up", {"fair", "oldest_first"}, sequence ? "oldest_first" : "fair") == "fair";
-    draft.spec.catch_up = fair ? router::CatchUp::fair : router::CatchUp::oldest_first;
-    if (fair && ordered)
-        fields.error("catch_up", "'catch_up: fair' does not go with 'order', which keeps what is old before what is new");
+    draft.spec.catch_up = read_catch_up(fields, draft.spec.order, kind != nullptr && kind->sequence);
     if (draft.spec.batch.any() && draft.spec.order.order == router::Order::strict)
         fields.error("batch", "'batch' does not go with 'order: {by: strict}', which sends one delivery at a time");
     if (auto dead = fields.section("dead_letter")) {

@@ -2,7 +2,6 @@
 
 #include <sys/random.h>
 
-
 namespace eventyard {
 namespace {
 

@@ -108,7 +108,8 @@ std::optional<Connection::Next> Connection::receive()
     }
     for (;;) {
         if (stopping_ && !parser_) return Next::close;
-        if (std::exchange(drained_, false)) return Next::readable;  // a wait also sees what has come before it
+        // After an answer most likely nothing has come; a wait also sees what did.
+        if (!parser_ && carry_.empty() && std::exchange(took_all_, false)) return Next::readable;
         boost::system::error_code ec;
         const std::size_t got = socket_.read_some(asio::buffer(host_.buffer), ec);
         if (would_block(ec)) {
@@ -460,7 +461,6 @@ void Connection::next_request()
     give_back(out_);
     share_.give_back();
     state_ = State::receiving;
-    drained_ = took_all_ && carry_.empty();
     table_ = host_.table();
     deadline_ = host_.now + table_->limits.idle;
 }

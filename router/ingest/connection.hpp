@@ -105,7 +105,6 @@ private:
     bool cut_off_ = false;
     bool stopping_ = false;
     bool took_all_ = false;  // the last read left nothing behind
-    bool drained_ = false;   // and its request was answered: most likely nothing has come since
 
     RouteTablePtr table_;   // of the request at hand
     RequestHead head_;
