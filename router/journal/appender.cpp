@@ -72,6 +72,7 @@ Result<void> Appender::open_next(bool probe)
         segment->index->set_reserved(reserved_);
         segment->first = header.first;
         segment->bytes = segment_size_;
+        segment->begun = probe;
     }
     segments_.add(segment);
     active_ = std::move(segment);
@@ -180,6 +181,7 @@ Result<void> Appender::write(const std::vector<CommitUnit>& units, bool sync)
         active_->index->set_data_end(offset_);
         active_->index->set_reserved(reserved_);
         active_->last = last_;
+        if (sync) active_->begun = true;
         active_->events += places_.size();
         active_->bytes = std::max(segment_size_, offset_);
     }
@@ -195,6 +197,8 @@ Result<void> Appender::sync()
         return synced;
     }
     synced_ = good_;
+    const std::lock_guard lock{active_->mutex};
+    active_->begun = true;
     return {};
 }
 

@@ -5,6 +5,7 @@
 
 #include "router/journal/format.hpp"
 #include "router/journal/load.hpp"
+#include "router/journal/spares.hpp"
 
 namespace eventyard::router {
 namespace {
@@ -208,7 +209,7 @@ Result<JournalCheck> check_journal(Disk& disk, const std::string& directory, con
     }
     std::vector<Ends> all;
     for (const std::string& name : names) {
-        if (name.starts_with("spare-") && name.ends_with(".seg")) ++out.spares;
+        if (is_spare(name)) ++out.spares;
         if (const auto parsed = parse_segment_name(name)) all.push_back(look(disk, directory, name, parsed->first, parsed->second));
     }
     for (const Ends& ends : all)

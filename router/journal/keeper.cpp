@@ -8,6 +8,17 @@
 #include "router/journal/scan.hpp"
 
 namespace eventyard::router {
+namespace {
+
+bool any_begun(const std::vector<SegmentPtr>& segments)
+{
+    return std::any_of(segments.begin(), segments.end(), [](const SegmentPtr& one) {
+        const std::lock_guard lock{one->mutex};
+        return one->begun;
+    });
+}
+
+}  // namespace
 
 bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
 {
@@ -15,11 +26,12 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
     std::string footer;
     std::uint64_t end = 0;
     SegmentSummary summary;
-    bool used = false;
+    bool used = false, begun = false;
     {
         const std::lock_guard lock{segment->mutex};
         if (segment->sealed || segment->released || segment->replaced) return true;
         used = segment->last != 0;
+        begun = segment->begun;
         if (used) {
             file = segment->file;
             summary = segment->index->summary();
@@ -28,6 +40,8 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
         }
     }
     if (!used) {
+        // Its header may be all that tells which events there were.
+        if (begun && !any_begun(segments_.all())) return false;
         segments_.take_back(disk_, *segment);
         return true;
     }
@@ -78,8 +92,9 @@ void Keeper::release(const std::vector<std::string>& names)
         const SegmentPtr segment = segments_.find(name);
         if (!segment) continue;
         const auto all = segments_.all();
-        if (all.back() == segment) continue;
-        if (const auto at = std::find(all.begin(), all.end(), segment); at != all.begin()) {
+        const auto at = std::find(all.begin(), all.end(), segment);
+        if (at == all.end() || !any_begun({std::next(at), all.end()})) continue;
+        if (at != all.begin()) {
             const Segment& before = **std::prev(at);
             const std::lock_guard lock{before.mutex};
             if (!before.sealed) continue;

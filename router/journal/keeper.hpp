@@ -27,8 +27,9 @@ public:
     /// what is good of it goes to a new file. False: it could not be; to be tried again as failed.
     /// @param again  it was tried before: a failure is not news
     bool close(const SegmentPtr& segment, bool failed, bool again = false);
-    /// Unlinks or recycles segments that nobody needs. The newest one stays, and one whose former
-    /// neighbour is not sealed: its header says where that one ends.
+    /// Unlinks or recycles segments that nobody needs. One stays while no later one has its header on disk, or a start
+    /// would find nothing that tells which events there were; and one whose former neighbour is not sealed: its header
+    /// says where that one ends.
     void release(const std::vector<std::string>& names);
     Result<void> rewrite(const std::string& name,
                          const std::function<bool(const StoredEvent&, std::uint32_t route)>& keep);
@@ -60,6 +61,7 @@ private:
                          const std::function<bool(const StoredEvent&, std::uint32_t)>& keep,
                          const std::vector<Sequence>& erased = {});
     Result<std::vector<Place>> places_of(const Id& event);
+    Result<void> drop_damaged();
 
     Disk& disk_;
     SegmentSet& segments_;

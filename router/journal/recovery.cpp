@@ -8,6 +8,7 @@
 #include "router/journal/check.hpp"
 #include "router/journal/judge.hpp"
 #include "router/journal/rewrite.hpp"
+#include "router/journal/spares.hpp"
 
 namespace eventyard::router {
 namespace {
@@ -89,7 +90,7 @@ Result<void> Run::find_files()
     for (const std::string& name : names) {
         if (name.ends_with(".seg.tmp")) {
             (void)disk_.unlink(segments_.path(name));
-        } else if (name.starts_with("spare-") && name.ends_with(".seg")) {
+        } else if (is_spare(name)) {
             out_.spares.push_back(name);
         } else if (const auto parsed = parse_segment_name(name)) {
             Found found;
@@ -421,13 +422,13 @@ Result<void> Run::take(std::size_t place)
     } else {
         Bounds bounds = bounds_of(place);
         Verdict verdict = judge(*found.scan, bounds);
-        if (verdict.findings.empty()) {  // never used, or nothing was ever answered from it
+        const auto unused = [&] {  // or nothing was ever answered from it
             out_.report.torn_bytes += verdict.torn_bytes;
             segment.file.reset();
             out_.spares.push_back(segment.name);
             segments_.numbers_above(segment.number);  // it keeps its name until it is used
-            return {};
-        }
+        };
+        if (verdict.findings.empty()) return unused(), Result<void>{};
         std::vector<RewriteItem> items = items_of(found, verdict);
         report_damage(found, verdict, items);
         if (!found.has_header) {
@@ -454,13 +455,16 @@ Result<void> Run::take(std::size_t place)
                 bytes = rewritten->bytes;
                 segment.file.reset();
                 sealed = true;
+            } else if (verdict.holes && rewritten.error().code != Errc::no_space) {
+                // Rot looks like a torn unit, too, and behind that what stands was answered: a start may succeed again.
+                return rewritten.error();
             }
         } else if (auto size = seal_in_place(found, index); size.has_value()) {
             bytes = *size;
             sealed = true;
         }
         // A torn unit that cannot be declared would count as damage once a mark is above it. What stands
-        // behind it was never answered after a sync: without space it is left to a later start.
+        // behind it was never answered after a sync, unless rot hit the last block: without space it is left to a later start.
         if (!sealed && verdict.holes) {
             const auto torn = std::find_if(verdict.findings.begin(), verdict.findings.end(), [](const Finding& one) {
                 return one.kind == Finding::Kind::gap && one.declared == nullptr && one.reason == GapReason::torn;
@@ -468,6 +472,7 @@ Result<void> Run::take(std::size_t place)
             out_.decided = std::min(out_.decided, torn->first - 1);
             bounds.upper = torn->first - 1;
             verdict = judge(*found.scan, bounds);
+            if (verdict.findings.empty()) return unused(), Result<void>{};
             items = items_of(found, verdict);
             index = index_of(found, items);
         }

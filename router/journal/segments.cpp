@@ -18,7 +18,7 @@ void Segment::become_sealed(const SegmentSummary& summary, std::uint64_t file_by
     first = summary.first;
     last = summary.last;
     bytes = file_bytes;
-    sealed = true;
+    begun = sealed = true;
     index.reset();
     if (file) reading = file;
     file.reset();

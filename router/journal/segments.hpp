@@ -33,6 +33,7 @@ struct Segment {
     std::shared_ptr<File> file;          // while not sealed
     std::weak_ptr<File> reading;         // a sealed segment's file while somebody reads it
     std::optional<SegmentIndex> index;   // while not sealed
+    bool begun = false;                  // its header is on disk
     bool sealed = false;
     bool released = false;               // its name may be gone
     bool replaced = false;               // rewritten: look the number up again

@@ -1,10 +1,24 @@
 #include "router/journal/spares.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "core/bytes.hpp"
 
 namespace eventyard::router {
+namespace {
+
+constexpr std::string_view name_start = "spare-", name_end = ".seg";
+
+std::string spare_name(const Id& id)
+{
+    return std::string{name_start} + to_hex({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}) + std::string{name_end};
+}
+
+}  // namespace
+
+bool is_spare(std::string_view name) noexcept { return name.starts_with(name_start) && name.ends_with(name_end); }
 
 Id Spares::draw_id()
 {
@@ -48,9 +62,7 @@ Result<void> Spares::top_up(File& file)
 
 Result<std::string> Spares::make_file(bool written)
 {
-    const Id id = draw_id();
-    const std::string name =
-        "spare-" + to_hex({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}) + ".seg";
+    const std::string name = spare_name(draw_id());
     const std::string path = segments_.path(name);
     EVENTYARD_TRY(file, disk_.open(path, OpenMode::create_new));
     if (!written) return name;
@@ -85,7 +97,10 @@ Result<SegmentPtr> Spares::take()
     std::string spare;
     {
         const std::lock_guard lock{mutex_};
-        if (next_) return std::exchange(next_, nullptr);
+        if (next_) {
+            handed_out_ = next_->name;
+            return std::exchange(next_, nullptr);
+        }
         if (!names_.empty()) {
             spare = names_.back();
             names_.pop_back();
@@ -95,7 +110,10 @@ Result<SegmentPtr> Spares::take()
         EVENTYARD_TRY(made, make_file(false));
         spare = made;
     }
-    return name_file(spare);
+    EVENTYARD_TRY(segment, name_file(spare));
+    const std::lock_guard lock{mutex_};
+    handed_out_ = segment->name;
+    return segment;
 }
 
 Result<void> Spares::prepare(std::uint64_t room)
@@ -131,9 +149,7 @@ Result<void> Spares::prepare(std::uint64_t room)
 
 Result<void> Spares::recycle(const std::string& name)
 {
-    const Id id = draw_id();
-    const std::string spare =
-        "spare-" + to_hex({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}) + ".seg";
+    const std::string spare = spare_name(draw_id());
     EVENTYARD_CHECK(disk_.rename(segments_.path(name), segments_.path(spare)));
     EVENTYARD_CHECK(disk_.sync_directory(segments_.directory()));
     const std::lock_guard lock{mutex_};
@@ -141,18 +157,25 @@ Result<void> Spares::recycle(const std::string& name)
     return {};
 }
 
+/// What could not be removed when it was to go is found by its name: a list of such would not outlive a restart.
 Result<void> Spares::clear()
 {
     const std::lock_guard order{naming_};
     const std::lock_guard lock{mutex_};
-    while (!names_.empty()) {
-        auto gone = disk_.unlink(segments_.path(names_.back()));
-        if (!gone.has_value() && gone.error().code != Errc::not_found) return gone;
-        names_.pop_back();
-    }
+    // Removed, not cut: whoever needs a segment just now waits here, and a sync of a file may take long.
     if (next_) {
-        EVENTYARD_CHECK(next_->file->truncate(0));
-        EVENTYARD_CHECK(next_->file->sync_all());
+        segments_.take_back(disk_, *next_);
+        next_ = nullptr;
+    }
+    names_.clear();
+    std::set<std::string> used{handed_out_};
+    for (const SegmentPtr& segment : segments_.all()) used.insert(segment->name);
+    EVENTYARD_TRY(names, disk_.list(segments_.directory()));
+    for (const std::string& name : names) {
+        const bool ours = name.ends_with(".seg.tmp") || is_spare(name) || parse_segment_name(name);
+        if (!ours || used.contains(name)) continue;
+        const auto gone = disk_.unlink(segments_.path(name));
+        if (!gone.has_value() && gone.error().code != Errc::not_found) return gone;
     }
     return disk_.sync_directory(segments_.directory());
 }

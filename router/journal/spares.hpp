@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/disk.hpp"
@@ -15,6 +16,9 @@
 #include "router/journal/segments.hpp"
 
 namespace eventyard::router {
+
+/// Whether a file of the journal's directory is one that Spares made and that is no segment yet.
+[[nodiscard]] bool is_spare(std::string_view name) noexcept;
 
 class Spares {
 public:
@@ -37,7 +41,8 @@ public:
     /// Keeper: turns a released segment's file into a spare. Its old name is durably gone when
     /// this succeeds.
     Result<void> recycle(const std::string& name);
-    /// Keeper: durably, no spare and no segment that waits for its turn holds anything any more.
+    /// Keeper: removes, durably, all files that are no segment in use: spares, the segment that waits for its turn, and
+    /// what was released, rewritten or given up and could not be removed then. An error: something is still there.
     Result<void> clear();
     /// Keeper: gives up all spares, so that others have their room.
     void drop();
@@ -60,6 +65,7 @@ private:
     mutable std::mutex mutex_;
     std::vector<std::string> names_;  // spare files
     SegmentPtr next_;
+    std::string handed_out_;          // by the last take(); maybe not among the segments yet
 };
 
 }  // namespace eventyard::router

@@ -262,6 +262,61 @@ TEST_CASE("what was let go is not taken for lost when only an unused segment is 
     CHECK((*log)->recovery().lost_last == 3);
 }
 
+TEST_CASE("what was let go is not taken for lost when the first write to the next segment fails")
+{
+    Bench bench;
+    bench.options.spare_segments = 0;
+    auto log = bench.open();
+    const Id store = (*log)->recovery().store;
+    auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE((*log)->commit({make_unit(1, 3, *version)}).has_value());
+    const JournalMarks marks{store, 500, 3, 3};
+    log->reset();
+    log = bench.open(marks);
+    const auto infos = (*log)->segments().infos();
+    REQUIRE(infos.size() == 2);
+    (*log)->keeper().release({infos[0].name});
+    REQUIRE_FALSE(bench.disk->exists(bench.options.directory + '/' + infos[0].name));
+    bench.disk->fault = [](const std::string& call, const std::string&) -> std::optional<Error> {
+        if (call == "write") return fail(Errc::no_space, "full");
+        return std::nullopt;
+    };
+    CHECK_FALSE((*log)->commit({make_unit(4, 1, *version)}).has_value());
+    (*log)->chores(0);
+    log->reset();
+    bench.disk->fault = {};
+    log = bench.open(marks);
+    REQUIRE(log.has_value());
+    CHECK((*log)->recovery().lost_last == 0);
+    CHECK((*log)->recovery().damaged.empty());
+    CHECK((*log)->appender().last() >= 500);
+}
+
+TEST_CASE("a segment whose first write failed goes once the next one has begun")
+{
+    Bench bench;
+    bench.options.spare_segments = 0;
+    auto log = bench.open();
+    auto version = (*log)->versions().store_version(two_targets());
+    const std::string first = bench.options.directory + '/' + (*log)->segments().infos()[0].name;
+    bench.disk->fault = [](const std::string& call, const std::string&) -> std::optional<Error> {
+        if (call == "write") return fail(Errc::no_space, "full");
+        return std::nullopt;
+    };
+    CHECK_FALSE((*log)->commit({make_unit(1, 1, *version)}).has_value());
+    (*log)->chores(0);
+    CHECK(bench.disk->exists(first));
+    bench.disk->fault = {};
+    REQUIRE((*log)->commit({make_unit(2, 1, *version)}).has_value());
+    (*log)->chores(0);
+    CHECK_FALSE(bench.disk->exists(first));
+    log->reset();
+    log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK((*log)->recovery().damaged.empty());
+    CHECK(read_all(**log, "webhook").bodies.size() == 1);
+}
+
 TEST_CASE("released segments are recycled unless linked, rewritten ones keep what is wanted")
 {
     Bench bench;
