@@ -216,7 +216,7 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
         std::optional<WallTime> due;
         if (state == Stage::retry || state == Stage::delayed) due = row.due;
         one.page.deliveries.push_back({row.target, row.rule, row.event, row.key, state, row.earlier + row.attempts, due,
-                                       row.received, row.letter != 0, row.expires, row.routed_to});
+                                       row.received, row.letter != 0, row.expires, row.routed_to, true});
     }
 
     // --- Acts ----------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ struct DeliveryDesk::Desk : std::enable_shared_from_this<Desk> {
             one->picked.clear();
             one->again = 0;
             for (PendingDelivery& delivery : page->deliveries)
-                one->picked[delivery.target].push_back({delivery.key, std::move(delivery.rule), delivery.event, delivery.expires});
+                one->picked[delivery.target].push_back({delivery.key, std::move(delivery.rule), delivery.event, delivery.expires, delivery.row});
             hand_over(one);
         };
         walk(std::move(looking));

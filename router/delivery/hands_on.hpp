@@ -26,6 +26,7 @@ struct PendingDelivery {
     bool redriven = false;
     WallTime expires = WallTime::max();  // as of a RetryRow
     std::string routed_to{};             // as of a RetryRow
+    bool row = false;                    // read as one
 };
 [[nodiscard]] const char* text_of(PendingDelivery::State state) noexcept;
 
@@ -50,6 +51,7 @@ struct PickedDelivery {
     std::string rule;
     Id event{};                              // what a row of it needs, for a move
     WallTime expires = WallTime::max();
+    bool row = false;                        // it was read as a row: once that is gone it is over, here at least
 };
 
 /// What became of those picked; what is not counted had ended, or there was nothing to do.

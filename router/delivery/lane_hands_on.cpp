@@ -71,7 +71,8 @@ Acted Lane::act(const Now& now, DeliveryAct what, std::vector<PickedDelivery> pi
             (row != by_key.end() && row->second.held() && reads_key(row->second.order_key))) {
             acted.again.push_back(std::move(one));
         } else if (row == by_key.end()) {
-            if (what != DeliveryAct::retry_now) end_fresh(one, doing, todo);
+            // Of what was moved here the lane's own reading will never come to an end: only the row tells.
+            if (what != DeliveryAct::retry_now && !one.row) end_fresh(one, doing, todo);
         } else if (what == DeliveryAct::move) {
             move_row(std::move(row->second), doing, todo);
         } else if (what == DeliveryAct::discard) {

@@ -84,6 +84,25 @@ TEST_CASE("an erased event that comes out of the journal is not sent")
     CHECK(bench.lane.idle());
 }
 
+// What was moved here is of an event that the lane's own reading may come to later, or never.
+TEST_CASE("a row that is over when an operator's act comes is not ended again")
+{
+    Bench bench;
+    LaneStart behind = Bench::start();
+    behind.window.behind = behind.window.seen = 100;
+    Lane lane{std::move(behind), {}, bench.random};
+    lane.configure(&bench.settings);
+    bench.now.seen = 100;
+    for (const DeliveryAct what : {DeliveryAct::discard, DeliveryAct::move}) {
+        const Acted acted = lane.act(bench.now, what, {{{50, 1}, "r1", id_of(1), WallTime::max(), true}}, {}, bench.todo, "other");
+        CHECK(acted.done == 0);
+        CHECK(acted.again.empty());
+        CHECK(bench.todo.changes.empty());
+    }
+    const Acted fresh = lane.act(bench.now, DeliveryAct::discard, {{{50, 1}, "r1", id_of(1)}}, {}, bench.todo);
+    CHECK(fresh.done == 1);
+}
+
 TEST_CASE("a redriven letter of an erased event is not sent")
 {
     Bench bench;
