@@ -77,8 +77,9 @@ Result<Erased> EraseDesk::erase_held(const Id& event)
             state_.erase({event, {sequences.begin(), sequences.end()}}, std::move(done));
         }));
     }
-    EVENTYARD_CHECK(wait<void>([&](auto done) { hooks_.drop_copies(event, [done] { done({}); }); }));
-    if (sequences.empty() && sum.archive_files == 0)
+    EVENTYARD_TRY(under_way, wait<std::uint64_t>([&](auto done) { hooks_.drop_copies(event, done); }));
+    sum.in_flight += under_way;
+    if (sequences.empty() && sum.journal == 0 && sum.archive_files == 0)
         return fail(Errc::not_found, "no event " + event.text() + " is kept in the journal, an archive or among the dead letters");
     note_copies(sum);
     return sum;
@@ -110,7 +111,7 @@ Result<void> EraseDesk::end_rows(const Id& event, std::set<Sequence>& sequences,
         Picked picked;
         for (const RetryRow& row : page.rows) {
             sequences.insert(row.key.sequence);
-            picked[row.target].push_back({row.key, row.rule});
+            picked[row.target].push_back({row.key, row.rule, row.event, row.expires, true});
         }
         EVENTYARD_CHECK(end_pending(std::move(picked), sum));
         after = page.through;

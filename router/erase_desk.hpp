@@ -45,7 +45,7 @@ public:
         std::function<void(const std::string& target, std::vector<PickedDelivery> picked, std::function<void(Result<Acted>)> done)>
             discard;
         /// Engine::drop_copies.
-        std::function<void(const Id& event, std::function<void()> done)> drop_copies;
+        std::function<void(const Id& event, std::function<void(std::uint64_t in_flight)> done)> drop_copies;
         /// ReplayDesk::read_anew.
         std::function<void()> read_anew;
     };

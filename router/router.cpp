@@ -252,7 +252,7 @@ EraseDesk::Hooks RouterParts::erase_hooks()
         const std::lock_guard lock{engine_mutex_};
         if (!line_.engine().act(target, DeliveryAct::discard, std::move(picked), done)) done(known(target, false).error());
     };
-    hooks.drop_copies = [this](const Id& event, std::function<void()> done) {
+    hooks.drop_copies = [this](const Id& event, std::function<void(std::uint64_t)> done) {
         line_.engine().drop_copies(event, std::move(done));
     };
     hooks.read_anew = [this] { replays_->read_anew(); };

@@ -450,13 +450,20 @@ bool Engine::act(const std::string& target, DeliveryAct what, std::vector<Picked
     return shard != nullptr;
 }
 
-void Engine::drop_copies(const Id& event, std::function<void()> done) const
+void Engine::drop_copies(const Id& event, std::function<void(std::uint64_t)> done) const
 {
-    const auto missing = std::make_shared<std::atomic<std::size_t>>(shards_.size());
+    struct Sum {
+        std::atomic<std::uint64_t> in_flight{0};
+        std::atomic<std::size_t> missing;
+    };
+    const auto sum = std::make_shared<Sum>();
+    sum->missing = shards_.size();
     for (const auto& shard : shards_)
-        shard->post([event, missing, done](Shard& self) {
-            self.drop_copies(event);
-            if (--*missing == 0) done();
+        shard->post([event, sum, done](Shard& self) {
+            sum->in_flight += self.drop_copies(event);
+            self.post([sum, done](Shard&) {
+                if (--sum->missing == 0) done(sum->in_flight);
+            });
         });
 }
 

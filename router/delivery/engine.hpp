@@ -106,8 +106,9 @@ public:
     [[nodiscard]] bool act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
                            std::function<void(Result<Acted>)> done);
 
-    /// See Lane::drop_copies(). `done` runs on an I/O thread.
-    void drop_copies(const Id& event, std::function<void()> done) const;
+    /// See Lane::drop_copies(). `done` runs on an I/O thread once all requests that were made up before have begun, and
+    /// is told how many copies are under way.
+    void drop_copies(const Id& event, std::function<void(std::uint64_t in_flight)> done) const;
 
     /// Moves deliveries of `from` to `to`, which need not share a thread. `done` as of act(); between its call and that,
     /// no status() balances: what has left one lane is not in the other yet.

@@ -214,8 +214,8 @@ public:
     void take_in(const Now& now, const std::vector<DeliveryKey>& expected, std::vector<RetryRow> rows);
 
     /// Its dead letters that this target takes for others are not sent any more. Once the state knows it as erased: they
-    /// are not read again then.
-    void drop_copies(const Now& now, const Id& event, Todo& todo);
+    /// are not read again then. How many are under way: those are not sent again.
+    std::uint64_t drop_copies(const Now& now, const Id& event, Todo& todo);
 
     /// No attempt starts any more; those in flight end.
     void stop(const Now& now, Todo& todo);

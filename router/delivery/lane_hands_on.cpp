@@ -123,19 +123,22 @@ void Lane::discard(const Now& now, Flight& flight, Todo& todo)
     if (flight.work == Work::forward) forwards_.ended(false, settings_.retry, now.steady, 0);
 }
 
-void Lane::drop_copies(const Now& now, const Id& event, Todo& todo)
+std::uint64_t Lane::drop_copies(const Now& now, const Id& event, Todo& todo)
 {
+    std::uint64_t in_flight = 0;
     forwards_.drop(event, settings_.retry, now.steady, 0);
     for (std::uint32_t ticket = 0; ticket < flights_.size(); ++ticket) {
         Flight& flight = flights_[ticket];
         if (flight.work != Work::forward || flight.letter->event != event) continue;
         if (batches_[flight.batch].sent) {
             flight.doomed = true;
+            ++in_flight;
             continue;
         }
         discard(now, flight, todo);
         take_out(ticket);
     }
+    return in_flight;
 }
 
 void Lane::discard_row(const Now& now, RetryRow row, Todo& todo)

@@ -80,7 +80,7 @@ public:
                       std::function<void(Result<std::size_t>)> done);
     void redrive(const std::string& target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done);
     [[nodiscard]] std::vector<LaneView> views(const std::string& target);
-    void drop_copies(const Id& event);
+    std::uint64_t drop_copies(const Id& event);
     void act(const std::string& target, DeliveryAct what, std::vector<PickedDelivery> picked,
              std::function<void(Result<Acted>)> done, const std::string& to = {});
     void expect(const std::string& target, const std::vector<DeliveryKey>& keys);

@@ -127,12 +127,14 @@ void Shard::act(const std::string& target, DeliveryAct what, std::vector<PickedD
     });
 }
 
-void Shard::drop_copies(const Id& event)
+std::uint64_t Shard::drop_copies(const Id& event)
 {
+    std::uint64_t in_flight = 0;
     for (const auto& [name, entry] : entries_) {
-        entry->lane.drop_copies(now(), event, todo_);
+        in_flight += entry->lane.drop_copies(now(), event, todo_);
         pump(*entry);
     }
+    return in_flight;
 }
 
 void Shard::expect(const std::string& target, const std::vector<DeliveryKey>& keys)

@@ -1,11 +1,14 @@
 // The keeper's part of erasing an event: finds it by the hashes of ids that indexes hold, and rewrites its segments
 // without its body. Sequence, id, routes and times stay, so nothing that counts them meets a difference.
+#include <algorithm>
+
 #include "router/journal/keeper.hpp"
 #include "router/journal/scan.hpp"
 
 namespace eventyard::router {
 
-/// Frames that cannot be read for good are passed over: a rewrite leaves them behind as damaged.
+/// With those that cannot be read for good and whose id has the same hash: which event they are of cannot be told any
+/// more, its body may be there all the same, and a rewrite leaves nothing of them but that they are damaged.
 Result<std::vector<Keeper::Place>> Keeper::places_of(const Id& event)
 {
     std::vector<Place> places;
@@ -34,7 +37,7 @@ Result<std::vector<Keeper::Place>> Keeper::places_of(const Id& event)
             Place place{segment, loaded, one.sequence, one.offset, {}};
             EVENTYARD_CHECK(read_patiently(*loaded.file, one.offset, one.length, place.frame));
             const auto read = decode_event(place.frame, segment->seed.at(one.offset), one.sequence);
-            if (read.has_value() && read->meta.id == event) places.push_back(std::move(place));
+            if (!read.has_value() || read->meta.id == event) places.push_back(std::move(place));
         }
     }
     return places;
@@ -65,15 +68,35 @@ bool Keeper::in_open_segment(const Id& event) const
     return false;
 }
 
+/// What a start found damaged and had no space to write down stands in its file as it was.
+Result<void> Keeper::drop_damaged()
+{
+    for (const SegmentPtr& segment : segments_.all()) {
+        std::shared_ptr<File> file;
+        SegmentIndex index;
+        {
+            const std::lock_guard lock{segment->mutex};
+            if (!segment->index || !segment->file || segment->released) continue;
+            const auto& events = segment->index->events();
+            if (std::none_of(events.begin(), events.end(), [](const IndexedEvent& one) { return one.offset == 0; })) continue;
+            file = segment->file;
+            index = *segment->index;
+        }
+        EVENTYARD_CHECK(replace(segment, *file, index, nullptr));
+    }
+    return {};
+}
+
 Result<std::uint64_t> Keeper::erase(const Id& event)
 {
+    EVENTYARD_CHECK(drop_damaged());
     EVENTYARD_TRY(places, places_of(event));
     for (auto at = places.begin(); at != places.end();) {
         auto end = at;
         std::vector<Sequence> sequences;
         for (; end != places.end() && end->segment == at->segment; ++end) {
             const auto read = decode_event(end->frame, end->segment->seed.at(end->offset), end->sequence);
-            if (read.has_value() && read->meta.format != EventFormat::erased) sequences.push_back(end->sequence);
+            if (!read.has_value() || read->meta.format != EventFormat::erased) sequences.push_back(end->sequence);
         }
         if (!sequences.empty()) {
             if (!at->loaded.index) return fail(Errc::unavailable, "'" + at->segment->name + "' cannot be sealed now");

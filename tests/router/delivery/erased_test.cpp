@@ -133,7 +133,7 @@ TEST_CASE("copies of an erased event's letters are not sent any more, those unde
     REQUIRE(bench.todo.requests.size() == 1);
     const Request sent = bench.todo.requests.front();
     CHECK(sent.attempts.front().id == "dlv_1");
-    bench.lane.drop_copies(bench.now, id_of(1), bench.todo);
+    CHECK(bench.lane.drop_copies(bench.now, id_of(1), bench.todo) == 1);
     targets::Outcome outcome;  // which says nothing of the target: else it would be sent once more
     outcome.cause = targets::Cause::internal;
     outcome.verdict = targets::Verdict::retry;

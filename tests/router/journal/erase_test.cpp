@@ -133,6 +133,89 @@ TEST_CASE("a file that waits to be used again, or is, gives up what a released s
     for (const auto& [sequence, body] : content.bodies) CHECK(body == body_of(sequence));
 }
 
+TEST_CASE("a released segment that could not be removed is, before an erasure is answered")
+{
+    Bench bench;
+    bench.options.spare_segments = GENERATE(0U, 2U);  // removed, or kept to be used again
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE(version.has_value());
+    Sequence n = 0;
+    while ((*log)->segments().infos().size() < 3) REQUIRE((*log)->commit({make_unit(++n, 1, *version)}).has_value());
+    (*log)->chores(0);
+    const std::string failing = GENERATE("unlink", "rename", "sync_directory");
+    bench.disk->fault = [&](const std::string& call, const std::string&) -> std::optional<Error> {
+        if (call == failing || call == "unlink") return fail(Errc::io, "EIO");
+        return std::nullopt;
+    };
+    (*log)->keeper().release({(*log)->segments().infos()[0].name});
+    REQUIRE(holders(*bench.disk, 1).size() == 1);
+    CHECK_FALSE(erase(bench, **log, id_of(1)).has_value());
+    bench.disk->fault = {};
+    CHECK(erase(bench, **log, id_of(1)).value() == 0);
+    CHECK(holders(*bench.disk, 1).empty());
+    // And what is in use stays.
+    for (const Sequence until = n + 60; n < until;) REQUIRE((*log)->commit({make_unit(++n, 1, *version)}).has_value());
+    log->reset();
+    log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK((*log)->recovery().damaged.empty());
+    CHECK((*log)->recovery().last == n);
+}
+
+TEST_CASE("of an event that can no longer be read the bytes go all the same")
+{
+    Bench bench;
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE(version.has_value());
+    for (Sequence n = 1; n <= 5; ++n) REQUIRE((*log)->commit({make_unit(n, 1, *version)}).has_value());
+    const std::string path = bench.options.directory + '/' + (*log)->segments().infos()[0].name;
+    log->reset();
+    log = bench.open();  // sealed, so its index stands in its footer
+    REQUIRE(log.has_value());
+    std::string content = bench.disk->content(path);
+    const auto at = content.find(R"({"n":3,)");
+    REQUIRE(at != std::string::npos);
+    content[at + 10] ^= 1;
+    bench.disk->set_content(path, content);
+    CHECK(erase(bench, **log, id_of(3)).value() == 1);
+    CHECK(holders(*bench.disk, 3).empty());
+    CHECK(holders(*bench.disk, 2).size() == 1);
+    const LaneContent left = read_all(**log, "webhook");
+    CHECK(left.damaged.size() == 1);
+    CHECK(left.bodies.size() == 3);
+}
+
+TEST_CASE("of what a start found damaged and could not write down the bytes go, too")
+{
+    Bench bench;
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE(version.has_value());
+    for (Sequence n = 1; n <= 5; ++n) REQUIRE((*log)->commit({make_unit(n, 1, *version)}).has_value());
+    const std::string path = bench.options.directory + '/' + (*log)->segments().infos()[0].name;
+    log->reset();
+    std::string content = bench.disk->content(path);
+    content[content.find(R"({"n":3,)") + 10] ^= 1;
+    bench.disk->set_content(path, content);
+    bench.disk->fault = [](const std::string& call, const std::string& at) -> std::optional<Error> {
+        if (call == "open" && at.ends_with(".tmp")) return fail(Errc::no_space, "full");
+        return std::nullopt;
+    };
+    log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK((*log)->recovery().damaged.size() == 1);
+    REQUIRE(holders(*bench.disk, 3).size() >= 1);
+    CHECK_FALSE(erase(bench, **log, id_of(3)).has_value());
+    bench.disk->fault = {};
+    CHECK(erase(bench, **log, id_of(3)).has_value());
+    for (const std::string& left : holders(*bench.disk, 3)) CHECK(left.find("/quarantine/") != std::string::npos);
+}
+
 TEST_CASE("power that goes at any step of erasing costs no event anything but the body that was to go")
 {
     constexpr std::uint64_t last = 40;

@@ -46,9 +46,9 @@ struct Office {
                 steps.push_back("discard " + std::to_string(one.key.sequence) + " at " + target);
             done(discard ? discard(target, picked) : Acted{picked.size(), 0, 0, 0, {}, {}});
         };
-        hooks.drop_copies = [this](const Id&, const std::function<void()>& done) {
+        hooks.drop_copies = [this](const Id&, const std::function<void(std::uint64_t)>& done) {
             steps.emplace_back("drop copies");
-            done();
+            done(0);
         };
         hooks.read_anew = [this] { steps.emplace_back("read anew"); };
         desk = std::make_unique<EraseDesk>(bench.disk, waits, *bench.journal, *state, *bench.archives, "/data", std::move(hooks));
