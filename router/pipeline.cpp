@@ -163,7 +163,7 @@ Result<void> Pipeline::start(const std::vector<TargetSpec>& specs)
 Result<RoutingVersionPtr> Pipeline::prepare(const std::vector<TargetSpec>& specs, const RoutingVersion& version)
 {
     if (state_->stats().failing)
-        return fail(Errc::unavailable, "state.db cannot be written now, and a reload needs it; see the log");
+        return fail(Errc::unavailable, std::string{why_failing(state_->stats())} + "; a reload needs it");
     EVENTYARD_CHECK(engine_->can_replace(specs));
     EVENTYARD_TRY(stored, journal_->store_version(version));
     auto prepared = std::make_shared<std::promise<Result<void>>>();

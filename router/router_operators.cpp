@@ -80,7 +80,7 @@ void RouterParts::act_on_deliveries(DeliveryAct what, DeliveryFilter filter, std
 void RouterParts::move_deliveries(DeliveryFilter filter, std::string to, bool dry_run, std::string after, std::size_t limit, Act act,
                                   std::function<void(Result<DeliveriesActed>)> done)
 {
-    if (line_.state().stats().failing) return done(fail(Errc::unavailable, "state.db cannot be written now; see the log"));
+    if (line_.state().stats().failing) return done(fail(Errc::unavailable, why_failing(line_.state().stats())));
     const RouteTablePtr table = table_.get();
     const auto taker = table->targets.find(to);
     if (taker == table->targets.end()) return done(known(to, false).error());

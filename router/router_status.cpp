@@ -94,7 +94,7 @@ std::vector<std::string> RouterParts::not_ready() const
     if (!ready_) reasons.emplace_back("starting or stopping");
     if (!line_.journal().stats().accepting)
         reasons.emplace_back("the journal accepts nothing: too little free space, or a failing disk");
-    if (line_.state().stats().failing) reasons.emplace_back("state.db cannot be written");
+    if (line_.state().stats().failing) reasons.emplace_back(why_failing(line_.state().stats()));
     return reasons;
 }
 

@@ -136,6 +136,7 @@ Result<void> StateDesk::commit()
     backoff_ = Duration{0};
     failures_ = 0;
     stats_.failing = false;
+    stats_.damaged = false;
     std::deque<Submission> done;
     done.swap(applied_);
     std::uint64_t endings = 0;
@@ -179,6 +180,9 @@ void StateDesk::failed(const Error& error)
     backoff_ = backoff_ == Duration{0} ? backoff_min : std::min(backoff_ * 2, backoff_max);
     deadline_ = now + backoff_;
     stats_.failing = true;
+    if (error.code == Errc::corrupt && !stats_.damaged.exchange(true))
+        log::error("state", "state.db is damaged: restart, and the start saves what is intact; until then nothing that is "
+                            "delivered is remembered", {{"error", error.what}});
 }
 
 void StateDesk::maintain(bool idle)

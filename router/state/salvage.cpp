@@ -193,9 +193,15 @@ Result<OpenedStore> open_or_salvage(Disk& disk, const std::string& path, WallTim
             EVENTYARD_CHECK(adopt(disk, fresh, path));
         }
     }
-    auto store = Store::open(disk, path);
+    // Read as the start reads it: pages of which each is intact may still make no tables.
+    const auto open_readable = [&]() -> Result<std::unique_ptr<Store>> {
+        EVENTYARD_TRY(opened_store, Store::open(disk, path));
+        EVENTYARD_CHECK(opened_store->snapshot());
+        return opened_store;
+    };
+    auto store = open_readable();
     for (int tries = 1; !store.has_value() && store.error().code == Errc::io && tries < tries_max; ++tries)
-        store = Store::open(disk, path);
+        store = open_readable();
     if (!store.has_value()) {
         const bool bad_sectors = store.error().code == Errc::io && has_bad_sectors(disk, path);
         if (store.error().code != Errc::corrupt && !bad_sectors) return store.error();

@@ -1,7 +1,10 @@
 #include "router/state/schema.hpp"
 
 #include <iterator>
+#include <map>
+#include <mutex>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -276,6 +279,19 @@ Result<std::string> definitions(Database& database)
     }
 }
 
+/// A private empty database tells how SQLite words our definitions; once for each format.
+Result<std::string> wanted_definitions(int format)
+{
+    static std::mutex mutex;
+    static std::map<int, std::string> known;
+    const std::lock_guard lock{mutex};
+    if (const auto found = known.find(format); found != known.end()) return found->second;
+    EVENTYARD_TRY(model, Database::open(":memory:", SQLITE_OPEN_READWRITE, nullptr));
+    for (const char* const statement : tables_of(format)) EVENTYARD_CHECK(model.run(statement));
+    EVENTYARD_TRY(wanted, definitions(model));
+    return known[format] = std::move(wanted);
+}
+
 }  // namespace
 
 Result<void> check_header(Disk& disk, const std::string& path)
@@ -353,10 +369,7 @@ Result<void> check_schema(Database& database, int format)
     if (std::stoll(version) > state_format) return newer(version);
     if (version != std::to_string(format))
         return fail(Errc::corrupt, "state.db names format " + version + ", not " + std::to_string(format));
-    // A private empty database tells how SQLite words our definitions.
-    EVENTYARD_TRY(model, Database::open(":memory:", SQLITE_OPEN_READWRITE, nullptr));
-    for (const char* const statement : tables_of(format)) EVENTYARD_CHECK(model.run(statement));
-    EVENTYARD_TRY(wanted, definitions(model));
+    EVENTYARD_TRY(wanted, wanted_definitions(format));
     EVENTYARD_TRY(found, definitions(database));
     if (wanted != found)
         return fail(Errc::corrupt, "the tables of state.db are not those of format " + version);

@@ -384,6 +384,7 @@ public:
         std::atomic<std::uint64_t> batches{0}, changes{0}, queued{0}, wal_bytes{0};
         std::atomic<std::uint64_t> settled_unsynced{0};  // deliveries settled since the last durable batch
         std::atomic<bool> failing{false};      // changes cannot be made durable; retrying
+        std::atomic<bool> damaged{false};      // and a retry will not help: a start saves what is intact
         std::atomic<bool> wal_over{false};     // WAL above wal_max: something holds a reader open
     };
     [[nodiscard]] virtual const Stats& stats() const noexcept = 0;
@@ -391,5 +392,12 @@ public:
     /// Applies what was submitted, checkpoints, joins the thread.
     virtual void stop() = 0;
 };
+
+/// For people, while it is failing.
+[[nodiscard]] inline const char* why_failing(const State::Stats& stats) noexcept
+{
+    return stats.damaged ? "state.db is damaged: restart, and the start saves what is intact"
+                         : "state.db cannot be written now; see the log";
+}
 
 }  // namespace eventyard::router

@@ -14,12 +14,30 @@ namespace {
 /// leave only what a disk that loses whole writes can do.
 constexpr std::uint64_t quick_check_max = 64ULL << 20;
 
+/// What a former process wrote and could not sync reads well and may be gone with the power; and a sync tells of a failure
+/// once, so one that succeeds now says nothing of it. Written again it can be synced, and merging starts from what is there.
+/// In its place: that takes no space, and what was on disk already stays the same.
+Result<void> write_log_again(Disk& disk, const std::string& path)
+{
+    if (!disk.exists(path)) return {};
+    EVENTYARD_TRY(log, disk.open(path, OpenMode::read_write));
+    EVENTYARD_TRY(size, log->size());
+    std::string bytes;
+    for (std::uint64_t at = 0; at < size; at += bytes.size()) {
+        EVENTYARD_CHECK(log->read_at(at, 1U << 20, bytes));
+        if (bytes.empty()) break;
+        EVENTYARD_CHECK(log->write_at(at, {bytes}));
+    }
+    return size > 0 ? log->sync_data() : Result<void>{};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(Disk& disk, const std::string& path)
 {
     std::unique_ptr<Store> store{new Store()};
     EVENTYARD_CHECK(check_header(disk, path));
+    EVENTYARD_CHECK(write_log_again(disk, path + "-wal"));
     EVENTYARD_TRY(database, open_state_file(path, false));
     store->database_ = std::move(database);
     // Replaces the hook of the automatic checkpoints, which are off.
@@ -69,6 +87,9 @@ Result<void> Store::load()
     meta_.unsure = meta.integer(5) != 0;
     meta_.counted_through = meta.natural(6);
     meta.done();
+    // A log that lost its end after it was merged in part leaves pages of two ages, each of them intact.
+    EVENTYARD_TRY(newest, database_.ask("SELECT coalesce(max(id), 0) FROM dead_letter"));
+    meta_.next_dead_letter = std::max(meta_.next_dead_letter, static_cast<std::int64_t>(std::stoll(newest)) + 1);
     meta_stored_ = meta_;
 
     EVENTYARD_TRY(marks, Statement::prepare(database_, "SELECT shard, through FROM idle_mark"));

@@ -173,6 +173,84 @@ TEST_CASE("whatever of the log a crash leaves, the start finds whole batches")
     CHECK(*seen.rbegin() == 10);
 }
 
+namespace {
+
+/// The real one, as long as it is only listened to.
+class Watched final : public Disk {
+public:
+    bool fails = false;                 // syncs of the log do
+    std::string written;                // of the log, before its sync
+    std::vector<std::string> synced;    // what the log held then
+
+    Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override
+    {
+        EVENTYARD_TRY(file, posix_disk.open(path, mode));
+        if (!path.ends_with("-wal") || mode == OpenMode::read) return file;
+        return std::unique_ptr<File>(std::make_unique<LogFile>(*this, std::move(file)));
+    }
+    Result<void> rename(const std::string& from, const std::string& to) override { return posix_disk.rename(from, to); }
+    Result<void> unlink(const std::string& path) override { return posix_disk.unlink(path); }
+    Result<void> sync_directory(const std::string& path) override { return posix_disk.sync_directory(path); }
+    Result<void> make_directory(const std::string& path) override { return posix_disk.make_directory(path); }
+    Result<std::vector<std::string>> list(const std::string& path) override { return posix_disk.list(path); }
+    bool exists(const std::string& path) override { return posix_disk.exists(path); }
+    Result<Space> space(const std::string& path) override { return posix_disk.space(path); }
+
+private:
+    class LogFile final : public File {
+    public:
+        LogFile(Watched& disk, std::unique_ptr<File> file) : disk_(disk), file_(std::move(file)) {}
+        Result<void> write_at(std::uint64_t offset, const std::vector<std::string_view>& pieces) override
+        {
+            CHECK(offset == disk_.written.size());
+            for (const std::string_view piece : pieces) disk_.written += piece;
+            return file_->write_at(offset, pieces);
+        }
+        Result<void> read_at(std::uint64_t offset, std::size_t size, std::string& out) override
+        {
+            return file_->read_at(offset, size, out);
+        }
+        Result<void> sync_data() override
+        {
+            disk_.synced.push_back(std::exchange(disk_.written, {}));
+            if (disk_.fails) return fail(Errc::io, "EIO");
+            return file_->sync_data();
+        }
+        Result<void> sync_all() override { return sync_data(); }
+        Result<void> truncate(std::uint64_t size) override { return file_->truncate(size); }
+        Result<std::uint64_t> size() override { return file_->size(); }
+
+    private:
+        Watched& disk_;
+        std::unique_ptr<File> file_;
+    };
+};
+
+}  // namespace
+
+// The kernel tells of a failed sync once and drops the pages: what the next process syncs is not what it reads.
+TEST_CASE("a start writes the log again before it believes it")
+{
+    const support::TempDir dir;
+    const Run run = run_without_end(dir);
+    const support::TempDir crashed;
+    crashed.write("state.db", run.db);
+    crashed.write("state.db-wal", run.wal);
+    Watched disk;
+    disk.fails = true;
+    const auto refused = open_or_salvage(disk, crashed.file("state.db"), wall(1));
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::io);
+    CHECK(support::read_text(crashed.file("state.db")) == run.db);
+    CHECK(support::read_text(crashed.file("state.db-wal")) == run.wal);
+    disk.fails = false;
+    const auto opened = open_or_salvage(disk, crashed.file("state.db"), wall(1));
+    REQUIRE(opened.has_value());
+    CHECK(position(*opened->store->snapshot(), "a")->cursor == 10);
+    REQUIRE(disk.synced.size() >= 2);  // and again at each try
+    for (const std::string& log : disk.synced) CHECK(log == run.wal);
+}
+
 TEST_CASE("flips in the log take back whole batches only")
 {
     const support::TempDir dir;

@@ -1,5 +1,9 @@
 // Every kind of change, read back at once and after a restart.
 
+#include <sqlite3.h>
+
+#include "router/state/checksum_vfs.hpp"
+#include "router/state/sqlite.hpp"
 #include "tests/router/state/state_fixture.hpp"
 
 namespace eventyard::router {
@@ -170,6 +174,22 @@ TEST_CASE("ids of dead letters are not given twice")
     REQUIRE(
         put(*state, {dead("a", {1, 0}), dead("a", {2, 0}), DeadLetterDiscarded{2}}).has_value());
     state->stop();
+    state = open_state(dir.file("state.db"));
+    REQUIRE(put(*state, {dead("a", {3, 0})}).has_value());
+    CHECK(letters(*state).back().id == 3);
+}
+
+TEST_CASE("ids of dead letters are not given twice when the mark is older than they are")
+{
+    const support::TempDir dir;
+    auto state = open_state(dir.file("state.db"));
+    REQUIRE(put(*state, {dead("a", {1, 0}), dead("a", {2, 0})}).has_value());
+    state->stop();
+    {
+        auto database = Database::open(dir.file("state.db"), SQLITE_OPEN_READWRITE, checksum_vfs());
+        REQUIRE(database.has_value());
+        REQUIRE(database->run("UPDATE meta SET next_dead_letter=1").has_value());
+    }
     state = open_state(dir.file("state.db"));
     REQUIRE(put(*state, {dead("a", {3, 0})}).has_value());
     CHECK(letters(*state).back().id == 3);

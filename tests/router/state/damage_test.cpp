@@ -313,6 +313,40 @@ TEST_CASE("an older state gives its older rows, whole")
     CHECK(due(*state, "a", 10).size() == 1);
 }
 
+// What a log leaves that lost its end to rot after that had been merged.
+TEST_CASE("a file of which each page is intact, but not of the same age, stops no start")
+{
+    const support::TempDir dir;
+    const std::string path = dir.file("state.db");
+    const auto add = [&](Sequence first, Sequence last) {
+        auto state = open_state(path);
+        std::vector<Change> changes;
+        for (Sequence n = first; n <= last; ++n) {
+            changes.push_back(retrying("a", {n, 0}, static_cast<std::int64_t>(n)));
+            changes.push_back(dead(n % 2 == 0 ? "a" : "b", {n, 1}, std::string(200, 'b')));
+            if (n % 3 == 0 && n > 3) changes.push_back(ended("a", {n - 3, 0}));
+            changes.push_back(CursorMoved{"a", n, {}});
+        }
+        REQUIRE(put(*state, std::move(changes)).has_value());
+        state->stop();
+        return support::read_text(path);
+    };
+    const std::string older = add(1, 300), newer = add(301, 700);
+    REQUIRE(newer.size() > older.size());
+    std::size_t set_aside = 0, pages = older.size() / state_page_size;
+    for (std::size_t page = 0; page < pages; ++page) {
+        INFO("page " << page + 1 << " is older");
+        const support::TempDir mixed;
+        mixed.write("state.db", std::string{newer}.replace(page * state_page_size, state_page_size, older, page * state_page_size,
+                                                           state_page_size));
+        const auto opened = open_or_salvage(posix_disk, mixed.file("state.db"), wall(1));
+        REQUIRE(opened.has_value());
+        CHECK(opened->store->snapshot().has_value());
+        set_aside += opened->report.set_aside ? 1 : 0;
+    }
+    CHECK(set_aside > 0);
+}
+
 TEST_CASE("the state of another journal is set aside")
 {
     const support::TempDir dir;
