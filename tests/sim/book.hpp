@@ -84,7 +84,8 @@ public:
     void begin_life(const StateSnapshot& snapshot);
     [[nodiscard]] std::uint64_t life() const noexcept { return life_; }
     /// @param find  the event as the journal has it, or why not
-    void recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find);
+    /// @param no_space  the start met a full disk: it could not write down what of a tail is torn
+    void recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find, bool no_space);
     void end_life(bool crashed);
 
     // --- what happens -------------------------------------------------------------------------------
@@ -142,6 +143,7 @@ private:
     [[nodiscard]] const Event* known_before(const StoredEvent& stored, WallTime now) const;
     void publish(Event& event);
     void numbered(Event& event);
+    [[nodiscard]] bool behind_rot(Sequence sequence) const;
     /// Deliveries of events that rot hit and that have not ended: their envelope may be gone, and their names with it.
     [[nodiscard]] std::uint64_t unnamed(const std::string& target) const;
     [[nodiscard]] static std::string name(const Event& event, std::uint32_t route);

@@ -265,7 +265,10 @@ Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mo
     if (auto error = ask(Call::open, path)) return *error;
     auto at = names_.find(path);
     if (mode == OpenMode::create_new) {
-        if (full) return fail(Errc::no_space, "create '" + path + "': no space left on device");
+        if (full) {
+            coverage_.count("disk: no space");
+            return fail(Errc::no_space, "create '" + path + "': no space left on device");
+        }
         if (at != names_.end()) return fail(Errc::io, "create '" + path + "': it exists");
         at = names_.emplace(path, std::make_shared<Inode>()).first;
         log({{path, nullptr, at->second}});

@@ -49,12 +49,13 @@ void World::lose_state()
     (void)disk_.sync_directory(data_dir);
 }
 
-/// One bit of a file flips. Which events were hit is known; of a state that forgets, less is asked.
+/// One bit of a file flips. Which events were hit is known; of a state that forgets, less is asked. SQLite cannot tell a
+/// log that lost its end to rot from a torn one, and where that end was merged before, the file is of two ages: no log.
 void World::rot()
 {
     std::vector<std::string> paths;
     for (const std::string& path : disk_.paths())
-        if (disk_.size_of(path) > 0 && !path.ends_with(".b") && path.find("/spare-") == std::string::npos &&
+        if (disk_.size_of(path) > 0 && !path.ends_with(".b") && !path.ends_with("-wal") && path.find("/spare-") == std::string::npos &&
             path.find("quarantine") == std::string::npos)
             paths.push_back(path);
     if (paths.empty()) return;

@@ -196,6 +196,9 @@ void attach_sqlite(Disk& disk, Random& random)
     the_disk = &disk;
     the_random = &random;
     if (vfs.zName == nullptr) {
+        // One thread, and nobody asks what SQLite allocates: without its locks a run takes a tenth less.
+        sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
         vfs.iVersion = 1;
         vfs.szOsFile = sizeof(Handle);
         vfs.mxPathname = 512;

@@ -38,7 +38,7 @@ bool World::run_actor(Actor actor)
         case Actor::writer: worked = life.journal && life.journal->write(); break;
         case Actor::reader: worked = life.journal && life.journal->read(); break;
         case Actor::keeper: worked = life.journal && life.journal->keep(); break;
-        case Actor::state: worked = life.state && life.state->work(life.state->has_work() && one_in(3)); break;
+        case Actor::state: worked = life.state && life.state->work(one_in(3)); break;
         case Actor::count: break;
     }
     busy_[static_cast<std::size_t>(actor)] = false;
@@ -391,7 +391,7 @@ void World::erase_event()
     hooks.discard = [&life](const std::string& target, std::vector<PickedDelivery> picked, const std::function<void(Result<Acted>)>& done) {
         if (!life.line->engine().act(target, DeliveryAct::discard, std::move(picked), done)) done(fail(Errc::not_found, "no such target"));
     };
-    hooks.drop_copies = [&life](const Id& of, std::function<void()> done) { life.line->engine().drop_copies(of, std::move(done)); };
+    hooks.drop_copies = [&life](const Id& of, std::function<void(std::uint64_t)> done) { life.line->engine().drop_copies(of, std::move(done)); };
     hooks.read_anew = [] {};
     ArchiveDesk archives{disk_, clock_, *life.journal, data_dir};  // no bus has one
     EraseDesk desk{disk_, life.waits, *life.journal, *life.state, archives, data_dir, std::move(hooks)};

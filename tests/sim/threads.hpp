@@ -176,14 +176,15 @@ public:
         close(std::exchange(inbox_, {}));
     }
 
-    /// @param late  the interval of the batch, or of a retry, is over
-    bool work(bool late)
+    /// @param early  the interval of a batch may be over, whatever the clock says; that of a retry never is
+    bool work(bool early)
     {
-        if (stopped_ || (inbox_.empty() && !busy() && !late)) return false;
+        const bool holds_off = failing();
+        const bool late = busy() && (wait_time() == Duration{0} || (early && !holds_off));
+        if (stopped_ || (inbox_.empty() && !late && (holds_off || !busy()))) return false;
         turn(std::exchange(inbox_, {}), late);
         return true;
     }
-    [[nodiscard]] bool has_work() const noexcept { return !inbox_.empty() || busy(); }
 
 private:
     bool put(Item& item) override

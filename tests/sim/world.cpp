@@ -205,11 +205,17 @@ void World::start()
             life_->journal = journal.get();
             return std::unique_ptr<Journal>(std::move(journal));
         }};
+    const auto refused = [this] {
+        const auto found = coverage_.counts().find("disk: no space");
+        return found == coverage_.counts().end() ? 0 : found->second;
+    };
+    const std::uint64_t refused_before = refused();
     Result<void> opened = life_->line->open(limits_, makers);
     if (opened.has_value() && !disk_.frozen()) {
         check_forgotten();
         book_.begin_life(life_->state->snapshot());
-        book_.recovered([this](Sequence sequence) { return life_->journal->look_up(sequence); });
+        book_.recovered([this](Sequence sequence) { return life_->journal->look_up(sequence); },
+                        refused() > refused_before);
         auto stored = life_->line->journal().store_version(*table_.version);
         if (stored.has_value()) {
             table_.version = *stored;
@@ -288,9 +294,11 @@ void World::check()
         if (!lane.window().following() && lane.window().settled_ahead() > 0)
             coverage_.count("lane: new deliveries go before old ones (steps)");
         bound("retries in memory", lane.schedule().held(), 2 * limits.retries + 16 * batch_max);
-        bound("uncommitted", lane.uncommitted(), limits.uncommitted_max + limits.window.deliveries);
+        // Behind a target that is down all that is overdue of a window ends at once.
+        bound("uncommitted", lane.uncommitted(), limits.uncommitted_max + limits.window.deliveries + limits.window.read_items);
         bound("in flight", lane.in_flight(), 16 * batch_max);
     });
+    if (life_->state->stats().damaged && !book_.forgetful) book_.violated("state.db is damaged, and nothing hit it");
     const std::uint64_t queued = life_->journal->stats().queued_bytes;
     if (queued > limits_.journal.max_queued_bytes + (16U << 10)) book_.violated("the journal's queue exceeds its bound");
 }
@@ -331,6 +339,12 @@ void World::settle()
             const auto before = coverage_.counts();
             restart_targets(wanted);
             reloaded = table_.specs.size() == names_.size();
+        }
+        if (life_->state->stats().damaged) {
+            crash("so that the next start saves what is intact of state.db");
+            start();
+            if (!life_ || !right()) return;
+            reloaded = false;
         }
         if (round % 10 == 0) {
             for (const std::string& name : names_) (void)life_->line->engine().resume(name);
