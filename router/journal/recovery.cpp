@@ -50,6 +50,7 @@ public:
         settle_store(store_if_none);
         find_marks();
         for (std::size_t i = 0; i < found_.size(); ++i) EVENTYARD_CHECK(take(i));
+        if (removed_) EVENTYARD_CHECK(disk_.sync_directory(segments_.directory()));
         finish();
         return std::move(out_);
     }
@@ -77,6 +78,7 @@ private:
     JournalMarks marks_;
     const Depth depth_;
     std::vector<Found> found_;
+    bool removed_ = false;
     Sequence synced_ = 0;
     Sequence seen_ = 0;
     Sequence begun_ = 0;  // a segment began behind this: what is missing below was let go, or told of before
@@ -422,13 +424,17 @@ Result<void> Run::take(std::size_t place)
     } else {
         Bounds bounds = bounds_of(place);
         Verdict verdict = judge(*found.scan, bounds);
-        const auto unused = [&] {  // or nothing was ever answered from it
+        const auto unused = [&]() -> Result<void> {  // or nothing was ever answered from it
             out_.report.torn_bytes += verdict.torn_bytes;
             segment.file.reset();
-            out_.spares.push_back(segment.name);
-            segments_.numbers_above(segment.number);  // it keeps its name until it is used
+            segments_.numbers_above(segment.number);
+            // What is torn in it is told of by the header behind it, which may go before it does. The last one keeps its
+            // name until it is used: its header may be all that tells which events there were.
+            if (place + 1 == found_.size()) return out_.spares.push_back(segment.name), Result<void>{};
+            removed_ = true;
+            return disk_.unlink(segments_.path(segment.name));
         };
-        if (verdict.findings.empty()) return unused(), Result<void>{};
+        if (verdict.findings.empty()) return unused();
         std::vector<RewriteItem> items = items_of(found, verdict);
         report_damage(found, verdict, items);
         if (!found.has_header) {
@@ -472,7 +478,7 @@ Result<void> Run::take(std::size_t place)
             out_.decided = std::min(out_.decided, torn->first - 1);
             bounds.upper = torn->first - 1;
             verdict = judge(*found.scan, bounds);
-            if (verdict.findings.empty()) return unused(), Result<void>{};
+            if (verdict.findings.empty()) return unused();
             items = items_of(found, verdict);
             index = index_of(found, items);
         }

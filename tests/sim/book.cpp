@@ -526,9 +526,8 @@ std::uint64_t Book::unnamed(const std::string& target) const
         const StoredEvent& stored = *found->second->stored;
         for (std::size_t i = 0; i < stored.routes.size(); ++i) {
             const Delivery& one = found->second->deliveries[i];
-            const bool ended = one.ended_durable || (one.ended && one.ended_life == life_);
             const bool here = stored.version->routes[stored.routes[i]].target == target || one.been.contains(target);
-            if (here && !ended) ++n;
+            if (here) ++n;
         }
     }
     return n;

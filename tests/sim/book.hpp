@@ -144,7 +144,8 @@ private:
     void publish(Event& event);
     void numbered(Event& event);
     [[nodiscard]] bool behind_rot(Sequence sequence) const;
-    /// Deliveries of events that rot hit and that have not ended: their envelope may be gone, and their names with it.
+    /// Deliveries of events that rot hit: their envelope may be gone, and their names with it. A lane that has not come to
+    /// them counts those too few, and those again that ended before and are taken off what it counted.
     [[nodiscard]] std::uint64_t unnamed(const std::string& target) const;
     [[nodiscard]] static std::string name(const Event& event, std::uint32_t route);
 
