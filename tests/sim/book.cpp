@@ -136,7 +136,10 @@ void Book::recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find
             if (event->answer == Event::Answer::refused || event->answer == Event::Answer::repeated || sequence == 0) continue;
             const bool open = std::any_of(event->deliveries.begin(), event->deliveries.end(),
                                           [](const Delivery& one) { return !one.ended; });
-            if (event->published && !open) continue;
+            if (event->published && !open) {
+                if (no_space && behind_rot(sequence) && !find(sequence).has_value()) hit.insert(sequence);  // see below
+                continue;
+            }
             ++numbered;
             const auto kept = find(sequence);
             if (kept.has_value() && (*kept)->event.id == event->stored->event.id) {

@@ -317,6 +317,40 @@ TEST_CASE("a segment whose first write failed goes once the next one has begun")
     CHECK(read_all(**log, "webhook").bodies.size() == 1);
 }
 
+TEST_CASE("what a failed write left in a segment is not taken for damage once the header that told of it went")
+{
+    Bench bench;
+    bench.options.spare_segments = 0;
+    auto log = bench.open();
+    const JournalMarks marks{(*log)->recovery().store, 500, 3, 3};
+    auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE((*log)->commit({make_unit(1, 3, *version)}).has_value());
+    log->reset();
+    log = bench.open(marks);
+    const std::string second = bench.options.directory + '/' + (*log)->segments().infos().at(1).name;
+    bench.disk->fault = [&](const std::string& call, const std::string& path) -> std::optional<Error> {
+        if (call == "unlink" || (call == "sync" && path == second)) return fail(Errc::io, "EIO");
+        return std::nullopt;
+    };
+    CHECK_FALSE((*log)->commit({make_unit(4, 2, *version)}).has_value());
+    (*log)->chores(0);
+    bench.disk->fault = {};
+    REQUIRE((*log)->appender().ready(0).has_value());  // its header tells of the hole
+    log->reset();
+    std::string content = bench.disk->content(second);
+    content[content.find(R"({"n":4,)") + 10] ^= 1;  // the power took it
+    bench.disk->set_content(second, content);
+    for (int start = 0; start < 3; ++start) {
+        log = bench.open(marks);
+        REQUIRE(log.has_value());
+        CHECK((*log)->recovery().damaged.empty());
+        CHECK((*log)->recovery().lost_last == 0);
+        CHECK(read_all(**log, "webhook").bodies.size() == 3);
+        CHECK_FALSE(bench.disk->exists(second));
+        log->reset();
+    }
+}
+
 TEST_CASE("released segments are recycled unless linked, rewritten ones keep what is wanted")
 {
     Bench bench;
