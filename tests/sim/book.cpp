@@ -582,7 +582,8 @@ void Book::check_ledger(const std::vector<LedgerRow>& rows)
                      std::to_string(routed[rule]));
         std::uint64_t over = 0;
         for (const auto& [ending, n] : row.ended) over += n;
-        if (over > row.routed + row.moved_in || over + unsure[rule] < row.routed + row.moved_in)
+        // What was torn off before it was counted may have ended, by a row.
+        if (over > row.routed + row.moved_in + unsure[rule] || over + unsure[rule] < row.routed + row.moved_in)
             violated("the state's row of " + who + " does not balance");
         moved_in += row.moved_in;
         if (const auto found = row.ended.find(Ending::moved); found != row.ended.end()) moved += found->second;
