@@ -89,7 +89,8 @@ private:
     std::vector<iovec> pieces_;
 };
 
-/// As the daemon runs it: this thread commits, another one keeps spare segments ready and seals full ones.
+/// As the daemon runs it: this thread commits, another one seals full segments and keeps spare ones ready, from those that
+/// were delivered meanwhile. The bare file and SQLite's log begin again at their start as well.
 class Ours final : public Side {
 public:
     explicit Ours(const std::string& directory)
@@ -107,7 +108,10 @@ public:
         demand(stored.has_value(), "no routing version");
         version_ = *stored;
         log_->on_chores([this] { wake(); });
-        log_->chores(log_->room());  // the spare segments are written before anything is measured, as the bare file is
+        // Enough for the keeper to make files ahead, and on to one: the bare file is written before it is measured, too.
+        commit(std::vector<std::string>(10'000, std::string(1024, 'x')));
+        log_->chores(log_->room());
+        units_.clear();
         keeper_ = std::thread([this] { keep(); });
     }
     ~Ours() override
@@ -160,6 +164,10 @@ private:
             wanted_ = false;
             lock.unlock();
             log_->chores(log_->room());
+            std::vector<std::string> delivered;
+            for (const router::SegmentInfo& segment : log_->segments().infos()) delivered.push_back(segment.name);
+            if (!delivered.empty()) delivered.pop_back();
+            log_->keeper().release(delivered);
             lock.lock();
         }
     }

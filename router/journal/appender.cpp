@@ -132,6 +132,8 @@ Result<void> Appender::ready(std::uint64_t block_max)
     // A block larger than a segment gets one of its own, which grows.
     const bool empty = offset_ == segment_data_start;
     if (!empty && offset_ + block_max > segment_size_) return roll();
+    // A start, and whoever was faster than the keeper, has a file that grows: there a sync takes half as long again.
+    if (!empty && !active_->written && spares_.prepared()) return roll();
     return {};
 }
 

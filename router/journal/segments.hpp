@@ -27,6 +27,7 @@ struct Segment {
     const Id id;
     const std::string name;
     const FrameSeed seed;
+    bool written = false;                // blocks and all, when it was made: a commit changes no size. Before it is shared
 
     mutable std::mutex mutex;            // guards everything below
     SegmentHeader header;

@@ -38,6 +38,12 @@ bool Spares::wants_more() const
     return names_.size() + (next_ ? 1 : 0) < wanted_;
 }
 
+bool Spares::prepared() const
+{
+    const std::lock_guard lock{mutex_};
+    return next_ != nullptr;
+}
+
 std::uint64_t Spares::bytes() const
 {
     const std::lock_guard lock{mutex_};
@@ -142,6 +148,7 @@ Result<void> Spares::prepare(std::uint64_t room)
     }
     const std::lock_guard order{naming_};
     EVENTYARD_TRY(segment, name_file(spare));
+    segment->written = true;
     const std::lock_guard lock{mutex_};
     next_ = std::move(segment);
     return {};

@@ -34,6 +34,8 @@ public:
     /// A file for the next segment, named, open and known to the directory: a prepared one, else
     /// one made now.
     Result<SegmentPtr> take();
+    /// take() would give a file that is written from end to end.
+    [[nodiscard]] bool prepared() const;
     /// Keeper: prepares what is missing. `room`: bytes that new files may take.
     Result<void> prepare(std::uint64_t room);
     /// Keeper: whether a released segment's file is wanted.

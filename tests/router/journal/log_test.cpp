@@ -115,3 +115,34 @@ TEST_CASE("what a target must give up to keep within a limit is found by the ind
                 CHECK(excess->through == wanted.through);
             }
 }
+
+TEST_CASE("a segment whose file grows gives way to one that is written ahead, once")
+{
+    Bench bench;
+    bench.options.segment_size = 64U << 10;
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE(version.has_value());
+    std::uint64_t n = 0;
+    const auto fill = [&](std::uint64_t events) {
+        for (const std::uint64_t last = n + events; n < last;) REQUIRE((*log)->commit({make_unit(++n, 1, *version)}).has_value());
+    };
+    const auto size_of_newest = [&] {
+        return bench.disk->content(bench.options.directory + '/' + (*log)->segments().infos().back().name).size();
+    };
+    fill(5);
+    bench.chores(**log);  // as good as idle: nothing is prepared
+    fill(60);
+    CHECK((*log)->segments().infos().size() == 1);
+    CHECK(size_of_newest() < bench.options.segment_size);
+    bench.chores(**log);
+    fill(1);
+    CHECK((*log)->segments().infos().size() == 2);
+    CHECK(size_of_newest() == bench.options.segment_size);
+    bench.chores(**log);
+    fill(100);
+    CHECK((*log)->segments().infos().size() == 2);
+    CHECK(size_of_newest() == bench.options.segment_size);
+    CHECK(read_all(**log, "webhook").bodies.size() == n - n / 5 + n / 35);
+}
