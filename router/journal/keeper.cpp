@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "core/log.hpp"
 #include "router/journal/rewrite.hpp"
@@ -26,12 +27,11 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
     std::string footer;
     std::uint64_t end = 0;
     SegmentSummary summary;
-    bool used = false, begun = false;
+    bool used = false;
     {
         const std::lock_guard lock{segment->mutex};
         if (segment->sealed || segment->released || segment->replaced) return true;
         used = segment->last != 0;
-        begun = segment->begun;
         if (used) {
             file = segment->file;
             summary = segment->index->summary();
@@ -40,9 +40,8 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
         }
     }
     if (!used) {
-        // Its header may be all that tells which events there were.
-        if (begun && !any_begun(segments_.all())) return false;
-        segments_.take_back(disk_, *segment);
+        unused_.push_back(segment);
+        remove_unused();
         return true;
     }
     if (!failed) {
@@ -67,6 +66,33 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
     return saved.has_value();
 }
 
+/// The header of one may be all that tells which events there were; then it stays until another has begun.
+bool Keeper::remove_unused()
+{
+    const bool told = any_begun(segments_.all());
+    std::erase_if(unused_, [&](const SegmentPtr& one) {
+        {
+            const std::lock_guard lock{one->mutex};
+            if (one->begun && !told) return false;
+        }
+        segments_.take_back(disk_, *one);
+        return true;
+    });
+    return unused_.empty() && segments_.remove_left(disk_);
+}
+
+Result<void> Keeper::clear_spares()
+{
+    remove_unused();
+    std::set<std::string> kept;
+    for (const SegmentPtr& one : unused_) {
+        EVENTYARD_CHECK(one->file->truncate(segment_data_start));
+        EVENTYARD_CHECK(one->file->sync_all());
+        kept.insert(one->name);
+    }
+    return spares_.clear(kept);
+}
+
 void Keeper::remove_file(Segment& segment)
 {
     bool read = false;
@@ -88,6 +114,8 @@ void Keeper::remove_file(Segment& segment)
 
 void Keeper::release(const std::vector<std::string>& names)
 {
+    // What is torn in one that was never used is told of by those behind it.
+    if (!remove_unused()) return;
     for (const std::string& name : names) {
         const SegmentPtr segment = segments_.find(name);
         if (!segment) continue;

@@ -27,6 +27,8 @@ public:
     /// what is good of it goes to a new file. False: it could not be; to be tried again as failed.
     /// @param again  it was tried before: a failure is not news
     bool close(const SegmentPtr& segment, bool failed, bool again = false);
+    /// Removes segments that ended without an event, once they may go. False: one is still there.
+    bool remove_unused();
     /// Unlinks or recycles segments that nobody needs. One stays while no later one has its header on disk, or a start
     /// would find nothing that tells which events there were; and one whose former neighbour is not sealed: its header
     /// says where that one ends.
@@ -37,8 +39,8 @@ public:
     Result<std::vector<StoredEventPtr>> find(const Id& event);
     /// Whether the event is in a segment that is still written to.
     [[nodiscard]] bool in_open_segment(const Id& event) const;
-    /// No file that is no segment yet holds anything of a former life.
-    Result<void> clear_spares() { return spares_.clear(); }
+    /// No file that is no segment yet, or never became one, holds anything of a former life.
+    Result<void> clear_spares();
     /// Rewrites the sealed segments that hold the event; how many events that are. Errc::unavailable: one is not sealed.
     Result<std::uint64_t> erase(const Id& event);
     /// See Journal::copy_to. No segment is sealed, released or rewritten while this runs.
@@ -67,6 +69,7 @@ private:
     SegmentSet& segments_;
     Versions& versions_;
     Spares& spares_;
+    std::vector<SegmentPtr> unused_;  // never used, and to go
 };
 
 }  // namespace eventyard::router

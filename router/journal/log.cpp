@@ -82,6 +82,7 @@ void Log::chores(std::uint64_t room)
     }
     for (Closed& one : closed)
         if (!keeper_->close(one.segment, one.failed, one.again)) left.push_back({std::move(one.segment), true, true});
+    keeper_->remove_unused();
     if (!left.empty()) {
         const std::lock_guard guard{closed_mutex_};
         closed_.insert(closed_.end(), left.begin(), left.end());

@@ -33,10 +33,27 @@ std::uint64_t SegmentSet::take_number()
 void SegmentSet::take_back(Disk& disk, const Segment& segment)
 {
     const auto gone = disk.unlink(path(segment.name));
-    if (!gone.has_value() && gone.error().code != Errc::not_found) return;
-    if (!disk.sync_directory(directory_).has_value()) return;
+    const bool unlinked = gone.has_value() || gone.error().code == Errc::not_found;
+    const bool for_good = unlinked && disk.sync_directory(directory_).has_value();
     const std::lock_guard lock{mutex_};
-    if (next_number_ == segment.number + 1) next_number_ = segment.number;
+    if (!for_good) left_.insert(segment.name);
+    else if (next_number_ == segment.number + 1) next_number_ = segment.number;
+}
+
+bool SegmentSet::remove_left(Disk& disk)
+{
+    std::set<std::string> left;
+    {
+        const std::lock_guard lock{mutex_};
+        left = left_;
+    }
+    if (left.empty()) return true;
+    for (const std::string& name : left)
+        if (auto gone = disk.unlink(path(name)); !gone.has_value() && gone.error().code != Errc::not_found) return false;
+    if (!disk.sync_directory(directory_).has_value()) return false;
+    const std::lock_guard lock{mutex_};
+    for (const std::string& name : left) left_.erase(name);
+    return left_.empty();
 }
 
 void SegmentSet::numbers_above(std::uint64_t number)

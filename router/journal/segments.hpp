@@ -66,6 +66,8 @@ public:
     /// numbers without a gap tell recovery that two segments are neighbours. Only once the name is gone
     /// for good: two files of one number would hide each other's events after a crash.
     void take_back(Disk& disk, const Segment& segment);
+    /// Removes what take_back() could not. False: something is still there, or may be after a crash.
+    bool remove_left(Disk& disk);
     void numbers_above(std::uint64_t number);
 
     void add(SegmentPtr segment);
@@ -84,6 +86,7 @@ private:
     mutable std::mutex mutex_;
     std::map<std::uint64_t, SegmentPtr> segments_;
     std::uint64_t next_number_ = 1;
+    std::set<std::string> left_;  // files that take_back() could not remove for good
 };
 
 }  // namespace eventyard::router

@@ -165,7 +165,7 @@ Result<void> Spares::recycle(const std::string& name)
 }
 
 /// What could not be removed when it was to go is found by its name: a list of such would not outlive a restart.
-Result<void> Spares::clear()
+Result<void> Spares::clear(const std::set<std::string>& kept)
 {
     const std::lock_guard order{naming_};
     const std::lock_guard lock{mutex_};
@@ -180,7 +180,7 @@ Result<void> Spares::clear()
     EVENTYARD_TRY(names, disk_.list(segments_.directory()));
     for (const std::string& name : names) {
         const bool ours = name.ends_with(".seg.tmp") || is_spare(name) || parse_segment_name(name);
-        if (!ours || used.contains(name)) continue;
+        if (!ours || used.contains(name) || kept.contains(name)) continue;
         const auto gone = disk_.unlink(segments_.path(name));
         if (!gone.has_value() && gone.error().code != Errc::not_found) return gone;
     }

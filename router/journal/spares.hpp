@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +46,8 @@ public:
     Result<void> recycle(const std::string& name);
     /// Keeper: removes, durably, all files that are no segment in use: spares, the segment that waits for its turn, and
     /// what was released, rewritten or given up and could not be removed then. An error: something is still there.
-    Result<void> clear();
+    /// @param kept  files that stay
+    Result<void> clear(const std::set<std::string>& kept);
     /// Keeper: gives up all spares, so that others have their room.
     void drop();
     [[nodiscard]] std::uint64_t bytes() const;

@@ -317,6 +317,39 @@ TEST_CASE("a segment whose first write failed goes once the next one has begun")
     CHECK(read_all(**log, "webhook").bodies.size() == 1);
 }
 
+TEST_CASE("what tells of a segment that was never used stays as long as that one cannot be removed")
+{
+    Bench bench;
+    bench.options.spare_segments = 0;
+    auto log = bench.open();
+    const JournalMarks marks{(*log)->recovery().store, 500, 0, 0};
+    auto version = (*log)->versions().store_version(two_targets());
+    const std::string unused = bench.options.directory + '/' + (*log)->segments().infos()[0].name;
+    bench.disk->fault = [&](const std::string& call, const std::string& path) -> std::optional<Error> {
+        if (path == unused && (call == "unlink" || call == "sync")) return fail(Errc::io, "EIO");
+        return std::nullopt;
+    };
+    CHECK_FALSE((*log)->commit({make_unit(1, 3, *version)}).has_value());
+    std::uint64_t n = 3;
+    while ((*log)->segments().infos().size() < 3) REQUIRE((*log)->commit({make_unit(++n, 1, *version)}).has_value());
+    (*log)->chores(0);
+    const SegmentInfo next = (*log)->segments().infos()[0];
+    (*log)->keeper().release({next.name});
+    CHECK(bench.disk->exists(unused));
+    CHECK(bench.disk->exists(bench.options.directory + '/' + next.name));
+    const JournalMarks later{marks.store, 500, n, n};
+    log->reset();
+    log = bench.open(later);
+    REQUIRE_FALSE(log.has_value());  // it cannot be removed now either: a start that goes on would know less
+    bench.disk->fault = {};
+    log = bench.open(later);
+    REQUIRE(log.has_value());
+    CHECK((*log)->recovery().damaged.empty());
+    CHECK_FALSE(bench.disk->exists(unused));
+    (*log)->keeper().release({next.name});
+    CHECK_FALSE(bench.disk->exists(bench.options.directory + '/' + next.name));
+}
+
 TEST_CASE("what a failed write left in a segment is not taken for damage once the header that told of it went")
 {
     Bench bench;
