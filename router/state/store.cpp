@@ -16,7 +16,8 @@ constexpr std::uint64_t quick_check_max = 64ULL << 20;
 
 /// What a former process wrote and could not sync reads well and may be gone with the power; and a sync tells of a failure
 /// once, so one that succeeds now says nothing of it. Written again it can be synced, and merging starts from what is there.
-/// In its place: that takes no space, and what was on disk already stays the same.
+/// In its place: that takes no space on most file systems, and what was on disk already stays the same. Where it does, a
+/// full disk stops no start.
 Result<void> write_log_again(Disk& disk, const std::string& path)
 {
     if (!disk.exists(path)) return {};
@@ -26,7 +27,9 @@ Result<void> write_log_again(Disk& disk, const std::string& path)
     for (std::uint64_t at = 0; at < size; at += bytes.size()) {
         EVENTYARD_CHECK(log->read_at(at, 1U << 20, bytes));
         if (bytes.empty()) break;
-        EVENTYARD_CHECK(log->write_at(at, {bytes}));
+        const auto written = log->write_at(at, {bytes});
+        if (!written.has_value() && written.error().code == Errc::no_space) return {};
+        EVENTYARD_CHECK(written);
     }
     return size > 0 ? log->sync_data() : Result<void>{};
 }
