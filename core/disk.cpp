@@ -157,8 +157,9 @@ Result<void> PosixDisk::rename(const std::string& from, const std::string& to)
 
 Result<void> PosixDisk::unlink(const std::string& path)
 {
-    if (::unlink(path.c_str()) != 0) return fail_errno("unlink", path, errno);
-    return {};
+    if (::unlink(path.c_str()) == 0) return {};
+    if (errno == ENOENT) return fail(Errc::not_found, "no such file '" + path + "'");
+    return fail_errno("unlink", path, errno);
 }
 
 Result<void> PosixDisk::link(const std::string& from, const std::string& to)

@@ -52,7 +52,7 @@ public:
         return open(path, exists(path) ? OpenMode::read_write : OpenMode::create_new);
     }
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
-    virtual Result<void> unlink(const std::string& path) = 0;
+    virtual Result<void> unlink(const std::string& path) = 0;  // Errc::not_found: it is not there
     /// Gives the file a second name, which must not exist, on the same file system.
     virtual Result<void> link(const std::string& from, const std::string& to)
     {

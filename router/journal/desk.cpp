@@ -466,7 +466,7 @@ void JournalDesk::find(Id event, std::function<void(Result<std::vector<StoredEve
 void JournalDesk::erase(Id event, std::function<void(Result<std::uint64_t>)> done)
 {
     const bool posted = post_keeper([this, event, done] {
-        if (auto cleared = log_->keeper().clear_spares(); !cleared.has_value()) return done(cleared.error());
+        if (auto cleared = log_->clear_spares(); !cleared.has_value()) return done(cleared.error());
         const bool roll = log_->keeper().in_open_segment(event);
         {
             const std::lock_guard lock{mutex_};

@@ -70,27 +70,34 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
 bool Keeper::remove_unused()
 {
     const bool told = any_begun(segments_.all());
+    std::uint64_t teller = 0;
+    for (const SegmentPtr& one : unused_)
+        if (!told && any_begun({one})) teller = std::max(teller, one->number);
     std::erase_if(unused_, [&](const SegmentPtr& one) {
-        {
-            const std::lock_guard lock{one->mutex};
-            if (one->begun && !told) return false;
-        }
+        if (one->number == teller) return false;
         segments_.take_back(disk_, *one);
         return true;
     });
-    return unused_.empty() && segments_.remove_left(disk_);
+    const bool removed = segments_.remove_left(disk_);
+    if (!removed && !held_back_)
+        log::warn("journal", "a file that is no segment any more cannot be removed; until it can, no segment is let go",
+                  {{"directory", segments_.directory()}});
+    held_back_ = !removed;
+    return removed && unused_.empty();
 }
 
-Result<void> Keeper::clear_spares()
+Result<void> Keeper::clear_spares(const std::function<std::set<std::string>()>& closing)
 {
     remove_unused();
-    std::set<std::string> kept;
     for (const SegmentPtr& one : unused_) {
         EVENTYARD_CHECK(one->file->truncate(segment_data_start));
         EVENTYARD_CHECK(one->file->sync_all());
-        kept.insert(one->name);
     }
-    return spares_.clear(kept);
+    return spares_.clear([&] {
+        auto kept = closing();
+        for (const SegmentPtr& one : unused_) kept.insert(one->name);
+        return kept;
+    });
 }
 
 void Keeper::remove_file(Segment& segment)
@@ -190,7 +197,7 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
                             ? Result<ReadEvent>{fail(Errc::corrupt, "damaged")}
                             : decode_event(window.at(event.offset, event.length),
                                            segment->seed.at(event.offset), event.sequence);
-            if (window.unreadable() > 0) return fail(Errc::io, "the segment cannot be read");
+            if (window.unreadable() > 0) return fail(Errc::unavailable, "the segment cannot be read");
             RoutingVersionPtr version;
             if (read.has_value()) {
                 EVENTYARD_TRY(known, versions_.look_up(read->meta.version));

@@ -39,8 +39,11 @@ public:
     Result<std::vector<StoredEventPtr>> find(const Id& event);
     /// Whether the event is in a segment that is still written to.
     [[nodiscard]] bool in_open_segment(const Id& event) const;
+    /// Takes over segments that recovery found without an event, and whose headers may be all that tells.
+    void adopt_unused(std::vector<SegmentPtr> unused) { unused_ = std::move(unused); }
     /// No file that is no segment yet, or never became one, holds anything of a former life.
-    Result<void> clear_spares();
+    /// @param closing  names of segments on their way to close()
+    Result<void> clear_spares(const std::function<std::set<std::string>()>& closing);
     /// Rewrites the sealed segments that hold the event; how many events that are. Errc::unavailable: one is not sealed.
     Result<std::uint64_t> erase(const Id& event);
     /// See Journal::copy_to. No segment is sealed, released or rewritten while this runs.
@@ -70,6 +73,7 @@ private:
     Versions& versions_;
     Spares& spares_;
     std::vector<SegmentPtr> unused_;  // never used, and to go
+    bool held_back_ = false;          // one cannot be removed, and people know
 };
 
 }  // namespace eventyard::router

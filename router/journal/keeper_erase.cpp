@@ -2,6 +2,7 @@
 // without its body. Sequence, id, routes and times stay, so nothing that counts them meets a difference.
 #include <algorithm>
 
+#include "core/log.hpp"
 #include "router/journal/keeper.hpp"
 #include "router/journal/scan.hpp"
 
@@ -82,7 +83,11 @@ Result<void> Keeper::drop_damaged()
             file = segment->file;
             index = *segment->index;
         }
-        EVENTYARD_CHECK(replace(segment, *file, index, nullptr));
+        const auto rewritten = replace(segment, *file, index, nullptr);
+        if (rewritten.has_value()) continue;
+        if (rewritten.error().code != Errc::unavailable) return rewritten;
+        log::warn("erase", "a segment has places that cannot be read: what is damaged there may hold a body",
+                  {{"segment", segment->name}});
     }
     return {};
 }

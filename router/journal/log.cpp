@@ -37,6 +37,7 @@ Result<void> Log::start(const Clock& clock, Random& random, const JournalMarks& 
     spares_->adopt(recovered.spares);
     reader_ = std::make_unique<Reader>(disk_, segments_, *versions_);
     keeper_ = std::make_unique<Keeper>(disk_, segments_, *versions_, *spares_);
+    keeper_->adopt_unused(std::move(recovered.unused));
     appender_ = std::make_unique<Appender>(
         clock, segments_, *spares_, options_.segment_size,
         Appender::Start{report_.store, recovered.next, recovered.end},
@@ -53,6 +54,16 @@ Result<void> Log::start(const Clock& clock, Random& random, const JournalMarks& 
     // A disk that takes no writes now does not stop the start: what is kept can be delivered.
     (void)appender_->ready(0);
     return {};
+}
+
+Result<void> Log::clear_spares()
+{
+    return keeper_->clear_spares([this] {
+        const std::lock_guard guard{closed_mutex_};
+        std::set<std::string> names;
+        for (const Closed& one : closed_) names.insert(one.segment->name);
+        return names;
+    });
 }
 
 Result<void> Log::commit(const std::vector<CommitUnit>& units)

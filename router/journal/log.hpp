@@ -43,6 +43,8 @@ public:
     [[nodiscard]] std::uint64_t room();
     /// Keeper: seals what was closed and prepares what comes next.
     void chores(std::uint64_t room);
+    /// See Keeper::clear_spares().
+    Result<void> clear_spares();
     /// Called by the appender's thread when there are chores.
     void on_chores(std::function<void()> wake) { wake_ = std::move(wake); }
 

@@ -425,16 +425,27 @@ Result<void> Run::take(std::size_t place)
         Bounds bounds = bounds_of(place);
         Verdict verdict = judge(*found.scan, bounds);
         const auto unused = [&]() -> Result<void> {  // or nothing was ever answered from it
-            out_.report.torn_bytes += verdict.torn_bytes;
-            segment.file.reset();
             segments_.numbers_above(segment.number);
-            // What is torn in it is told of by the header behind it, which may go before it does. The last one keeps its
-            // name until it is used: its header may be all that tells which events there were.
-            if (place + 1 == found_.size()) return out_.spares.push_back(segment.name), Result<void>{};
-            removed_ = true;
-            return disk_.unlink(segments_.path(segment.name));
+            const bool told = std::any_of(found_.begin() + static_cast<std::ptrdiff_t>(place) + 1, found_.end(),
+                                          [](const Found& later) { return later.has_header; });
+            if (told) {  // of what is torn in it: by that header, which may go before it does
+                segment.file.reset();
+                removed_ = true;
+                return disk_.unlink(segments_.path(segment.name));
+            }
+            if (found.has_header) {  // which may be all that tells which events there were
+                segment.begun = true;
+                out_.unused.push_back(found.segment);
+            } else {
+                segment.file.reset();
+                out_.spares.push_back(segment.name);  // it keeps its name until it is used
+            }
+            return {};
         };
-        if (verdict.findings.empty()) return unused();
+        if (verdict.findings.empty()) {
+            out_.report.torn_bytes += verdict.torn_bytes;
+            return unused();
+        }
         std::vector<RewriteItem> items = items_of(found, verdict);
         report_damage(found, verdict, items);
         if (!found.has_header) {
@@ -461,8 +472,8 @@ Result<void> Run::take(std::size_t place)
                 bytes = rewritten->bytes;
                 segment.file.reset();
                 sealed = true;
-            } else if (verdict.holes && rewritten.error().code != Errc::no_space) {
-                // Rot looks like a torn unit, too, and behind that what stands was answered: a start may succeed again.
+            } else if (verdict.holes && rewritten.error().code == Errc::io) {
+                // Rot looks like a torn unit, too, and behind that what stands was answered: another start may write it down.
                 return rewritten.error();
             }
         } else if (auto size = seal_in_place(found, index); size.has_value()) {

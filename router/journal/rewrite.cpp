@@ -52,7 +52,7 @@ Result<Rewritten> fill(File& file, File& source, const SegmentHeader& header,
                 auto read = decode_event(window.at(item.offset, item.size), seed.at(item.offset),
                                          item.first);
                 // What cannot be read now is not damaged for good: the segment stays as it is.
-                if (window.unreadable() > 0) return fail(Errc::io, "the segment cannot be read");
+                if (window.unreadable() > 0) return fail(Errc::unavailable, "the segment cannot be read");
                 if (!read.has_value()) {
                     damaged(item);
                     result.damaged.push_back(item.first);

@@ -165,9 +165,10 @@ Result<void> Spares::recycle(const std::string& name)
 }
 
 /// What could not be removed when it was to go is found by its name: a list of such would not outlive a restart.
-Result<void> Spares::clear(const std::set<std::string>& kept)
+Result<void> Spares::clear(const std::function<std::set<std::string>()>& kept)
 {
     const std::lock_guard order{naming_};
+    std::set<std::string> used = kept();
     const std::lock_guard lock{mutex_};
     // Removed, not cut: whoever needs a segment just now waits here, and a sync of a file may take long.
     if (next_) {
@@ -175,12 +176,12 @@ Result<void> Spares::clear(const std::set<std::string>& kept)
         next_ = nullptr;
     }
     names_.clear();
-    std::set<std::string> used{handed_out_};
+    used.insert(handed_out_);
     for (const SegmentPtr& segment : segments_.all()) used.insert(segment->name);
     EVENTYARD_TRY(names, disk_.list(segments_.directory()));
     for (const std::string& name : names) {
         const bool ours = name.ends_with(".seg.tmp") || is_spare(name) || parse_segment_name(name);
-        if (!ours || used.contains(name) || kept.contains(name)) continue;
+        if (!ours || used.contains(name)) continue;
         const auto gone = disk_.unlink(segments_.path(name));
         if (!gone.has_value() && gone.error().code != Errc::not_found) return gone;
     }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <string>
@@ -46,8 +47,8 @@ public:
     Result<void> recycle(const std::string& name);
     /// Keeper: removes, durably, all files that are no segment in use: spares, the segment that waits for its turn, and
     /// what was released, rewritten or given up and could not be removed then. An error: something is still there.
-    /// @param kept  files that stay
-    Result<void> clear(const std::set<std::string>& kept);
+    /// @param kept  files that stay; asked while nobody is handed a file
+    Result<void> clear(const std::function<std::set<std::string>()>& kept);
     /// Keeper: gives up all spares, so that others have their room.
     void drop();
     [[nodiscard]] std::uint64_t bytes() const;

@@ -20,7 +20,7 @@ Id id_of(std::uint64_t n)
 /// What JournalDesk has keeper and writer do, one after the other.
 Result<std::uint64_t> erase(Bench& bench, Log& log, const Id& event)
 {
-    EVENTYARD_CHECK(log.keeper().clear_spares());
+    EVENTYARD_CHECK(log.clear_spares());
     EVENTYARD_CHECK(log.appender().clear_tail(log.keeper().in_open_segment(event)));
     bench.chores(log);
     return log.keeper().erase(event);

@@ -292,6 +292,43 @@ TEST_CASE("what was let go is not taken for lost when the first write to the nex
     CHECK((*log)->appender().last() >= 500);
 }
 
+TEST_CASE("the only header stays until the next one is on disk, also over starts that cannot write it")
+{
+    Bench bench;
+    bench.options.spare_segments = 0;
+    auto log = bench.open();
+    const JournalMarks marks{(*log)->recovery().store, 500, 3, 3};
+    auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE((*log)->commit({make_unit(1, 3, *version)}).has_value());
+    log->reset();
+    log = bench.open(marks);
+    const auto infos = (*log)->segments().infos();
+    REQUIRE(infos.size() == 2);
+    const std::string only = bench.options.directory + '/' + infos[1].name;
+    (*log)->keeper().release({infos[0].name});
+    log->reset();
+    bench.disk->fault = [&](const std::string& call, const std::string& path) -> std::optional<Error> {
+        if (call == "sync" && path.ends_with(".seg") && path != only) return fail(Errc::io, "EIO");
+        return std::nullopt;
+    };
+    for (int start = 0; start < 3; ++start) {
+        log = bench.open(marks);
+        REQUIRE(log.has_value());
+        (*log)->chores(0);
+        CHECK(bench.disk->exists(only));
+        CHECK((*log)->recovery().lost_last == 0);
+        log->reset();
+    }
+    bench.disk->fault = {};
+    log = bench.open(marks);
+    REQUIRE(log.has_value());
+    (*log)->chores(0);
+    CHECK_FALSE(bench.disk->exists(only));
+    log->reset();
+    log = bench.open(marks);
+    CHECK((*log)->recovery().lost_last == 0);
+}
+
 TEST_CASE("a segment whose first write failed goes once the next one has begun")
 {
     Bench bench;

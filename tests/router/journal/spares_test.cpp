@@ -61,3 +61,23 @@ TEST_CASE("segments are used in the order of their numbers, also when one is nee
     CHECK(first->number == 1);
     CHECK((*second)->number == 2);
 }
+
+// A bug once: what another disk than the test's said of a file that was gone held back every release.
+TEST_CASE("a file that is gone already is no reason to try again")
+{
+    const support::TempDir directory;
+    PosixDisk disk;
+    const auto gone = disk.unlink(directory.file("nothing"));
+    REQUIRE_FALSE(gone.has_value());
+    CHECK(gone.error().code == Errc::not_found);
+    SegmentSet segments{directory.path()};
+    RenameHook failing;
+    SeededRandom random{1};
+    Spares spares{failing, random, segments, 64U << 10, 2};
+    REQUIRE(spares.prepare(1U << 20).has_value());
+    REQUIRE(spares.take().has_value());
+    for (const std::string& name : *disk.list(directory.path()))
+        if (is_spare(name)) REQUIRE(disk.unlink(directory.file(name)).has_value());  // to make room
+    CHECK_FALSE(spares.take().has_value());
+    CHECK(segments.remove_left(failing));
+}
