@@ -334,10 +334,10 @@ TEST_CASE("a file of which each page is intact, but not of the same age, stops n
     const std::string older = add(1, 300), newer = add(301, 700);
     REQUIRE(newer.size() > older.size());
     std::size_t set_aside = 0, pages = older.size() / state_page_size;
-    for (std::size_t page = 0; page < pages; ++page) {
-        INFO("page " << page + 1 << " is older");
+    for (std::size_t n = 0; n < pages; ++n) {
+        INFO("page " << n + 1 << " is older");
         const support::TempDir mixed;
-        mixed.write("state.db", std::string{newer}.replace(page * state_page_size, state_page_size, older, page * state_page_size,
+        mixed.write("state.db", std::string{newer}.replace(n * state_page_size, state_page_size, older, n * state_page_size,
                                                            state_page_size));
         const auto opened = open_or_salvage(posix_disk, mixed.file("state.db"), wall(1));
         REQUIRE(opened.has_value());
