@@ -36,6 +36,17 @@ std::vector<std::string> holders(const MemoryDisk& disk, std::uint64_t n)
     return paths;
 }
 
+/// A journal of events 1 to 5 that was closed; the path of their segment.
+std::string five_events(Bench& bench)
+{
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const auto version = (*log)->versions().store_version(two_targets());
+    REQUIRE(version.has_value());
+    for (Sequence n = 1; n <= 5; ++n) REQUIRE((*log)->commit({make_unit(n, 1, *version)}).has_value());
+    return bench.options.directory + '/' + (*log)->segments().infos()[0].name;
+}
+
 void check_all_but(Log& log, std::uint64_t last, const std::set<std::uint64_t>& erased)
 {
     for (const char* const target : {"webhook", "archive", "pager"}) {
@@ -167,20 +178,10 @@ TEST_CASE("a released segment that could not be removed is, before an erasure is
 TEST_CASE("of an event that can no longer be read the bytes go all the same")
 {
     Bench bench;
-    auto log = bench.open();
+    const std::string path = five_events(bench);
+    auto log = bench.open();  // sealed, so its index stands in its footer
     REQUIRE(log.has_value());
-    const auto version = (*log)->versions().store_version(two_targets());
-    REQUIRE(version.has_value());
-    for (Sequence n = 1; n <= 5; ++n) REQUIRE((*log)->commit({make_unit(n, 1, *version)}).has_value());
-    const std::string path = bench.options.directory + '/' + (*log)->segments().infos()[0].name;
-    log->reset();
-    log = bench.open();  // sealed, so its index stands in its footer
-    REQUIRE(log.has_value());
-    std::string content = bench.disk->content(path);
-    const auto at = content.find(R"({"n":3,)");
-    REQUIRE(at != std::string::npos);
-    content[at + 10] ^= 1;
-    bench.disk->set_content(path, content);
+    flip_body(*bench.disk, path, 3);
     CHECK(erase(bench, **log, id_of(3)).value() == 1);
     CHECK(holders(*bench.disk, 3).empty());
     CHECK(holders(*bench.disk, 2).size() == 1);
@@ -192,21 +193,12 @@ TEST_CASE("of an event that can no longer be read the bytes go all the same")
 TEST_CASE("of what a start found damaged and could not write down the bytes go, too")
 {
     Bench bench;
-    auto log = bench.open();
-    REQUIRE(log.has_value());
-    const auto version = (*log)->versions().store_version(two_targets());
-    REQUIRE(version.has_value());
-    for (Sequence n = 1; n <= 5; ++n) REQUIRE((*log)->commit({make_unit(n, 1, *version)}).has_value());
-    const std::string path = bench.options.directory + '/' + (*log)->segments().infos()[0].name;
-    log->reset();
-    std::string content = bench.disk->content(path);
-    content[content.find(R"({"n":3,)") + 10] ^= 1;
-    bench.disk->set_content(path, content);
+    flip_body(*bench.disk, five_events(bench), 3);
     bench.disk->fault = [](const std::string& call, const std::string& at) -> std::optional<Error> {
         if (call == "open" && at.ends_with(".tmp")) return fail(Errc::no_space, "full");
         return std::nullopt;
     };
-    log = bench.open();
+    auto log = bench.open();
     REQUIRE(log.has_value());
     CHECK((*log)->recovery().damaged.size() == 1);
     REQUIRE(holders(*bench.disk, 3).size() >= 1);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,16 @@ inline CommitUnit make_unit(std::uint64_t first, std::uint32_t size, const Routi
     unit.durability = durability;
     for (std::uint32_t i = 0; i < size; ++i) unit.events.push_back(make_event(first + i, version));
     return unit;
+}
+
+/// A bit of the body of event `n` in that file flips.
+inline void flip_body(MemoryDisk& disk, const std::string& path, std::uint64_t n)
+{
+    std::string content = disk.content(path);
+    const auto at = content.find(R"({"n":)" + std::to_string(n) + ',');
+    if (at == std::string::npos) throw std::runtime_error("event " + std::to_string(n) + " is not in " + path);
+    content[at + 10] ^= 1;
+    disk.set_content(path, content);
 }
 
 struct Bench {
