@@ -40,8 +40,7 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
         }
     }
     if (!used) {
-        unused_.push_back(segment);
-        remove_unused();
+        unused_.push_back(segment);  // for remove_unused()
         return true;
     }
     if (!failed) {

@@ -50,7 +50,6 @@ public:
         settle_store(store_if_none);
         find_marks();
         for (std::size_t i = 0; i < found_.size(); ++i) EVENTYARD_CHECK(take(i));
-        if (removed_) EVENTYARD_CHECK(disk_.sync_directory(segments_.directory()));
         finish();
         return std::move(out_);
     }
@@ -78,7 +77,6 @@ private:
     JournalMarks marks_;
     const Depth depth_;
     std::vector<Found> found_;
-    bool removed_ = false;
     Sequence synced_ = 0;
     Sequence seen_ = 0;
     Sequence begun_ = 0;  // a segment began behind this: what is missing below was let go, or told of before
@@ -430,7 +428,6 @@ Result<void> Run::take(std::size_t place)
                                           [](const Found& later) { return later.has_header; });
             if (told) {  // of what is torn in it: by that header, which may go before it does
                 segment.file.reset();
-                removed_ = true;
                 return disk_.unlink(segments_.path(segment.name));
             }
             if (found.has_header) {  // which may be all that tells which events there were
