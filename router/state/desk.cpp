@@ -22,14 +22,13 @@ const Error closed = fail(Errc::unavailable, "the state file could not be replac
 
 }  // namespace
 
-StateDesk::StateDesk(Disk& disk, const Clock& clock, StateOptions options, OpenedStore opened,
-                     StateSnapshot snapshot)
+StateDesk::StateDesk(Disk& disk, const Clock& clock, StateOptions options, OpenedStore opened)
     : disk_(disk),
       clock_(clock),
       options_(std::move(options)),
       store_(std::move(opened.store)),
       report_(std::move(opened.report)),
-      snapshot_(std::move(snapshot))
+      snapshot_(std::move(opened.snapshot))
 {
 }
 

@@ -142,8 +142,7 @@ protected:
     };
     using Item = std::variant<Submission, Request>;
 
-    StateDesk(Disk& disk, const Clock& clock, StateOptions options, OpenedStore opened,
-              StateSnapshot snapshot);
+    StateDesk(Disk& disk, const Clock& clock, StateOptions options, OpenedStore opened);
 
     /// Brings the item to a later turn(), in order. Any thread. False: it stops; the item is untouched.
     virtual bool put(Item& item) = 0;

@@ -196,7 +196,8 @@ Result<OpenedStore> open_or_salvage(Disk& disk, const std::string& path, WallTim
     // Read as the start reads it: pages of which each is intact may still make no tables.
     const auto open_readable = [&]() -> Result<std::unique_ptr<Store>> {
         EVENTYARD_TRY(opened_store, Store::open(disk, path));
-        EVENTYARD_CHECK(opened_store->snapshot());
+        EVENTYARD_TRY(read, opened_store->snapshot());
+        opened.snapshot = std::move(read);
         return opened_store;
     };
     auto store = open_readable();
@@ -214,7 +215,7 @@ Result<OpenedStore> open_or_salvage(Disk& disk, const std::string& path, WallTim
         EVENTYARD_TRY(moved, move_aside(disk, path, "damaged", now));
         report.moved_to = moved;
         EVENTYARD_CHECK(adopt(disk, fresh, path));
-        store = Store::open(disk, path);
+        store = open_readable();
         if (!store.has_value()) return store.error();
     }
     opened.store = std::move(*store);

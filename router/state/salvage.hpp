@@ -14,6 +14,7 @@ namespace eventyard::router {
 struct OpenedStore {
     std::unique_ptr<Store> store;
     StateReport report;
+    StateSnapshot snapshot;  // by open_or_salvage(): of the store
 };
 
 /// Opens, creates, brings an older format to the present one (a copy; the former file stays beside it

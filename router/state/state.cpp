@@ -15,9 +15,8 @@ namespace {
 
 class SqliteState final : public StateDesk {
 public:
-    SqliteState(Disk& disk, const Clock& clock, StateOptions options, OpenedStore opened,
-                StateSnapshot snapshot)
-        : StateDesk(disk, clock, std::move(options), std::move(opened), std::move(snapshot))
+    SqliteState(Disk& disk, const Clock& clock, StateOptions options, OpenedStore opened)
+        : StateDesk(disk, clock, std::move(options), std::move(opened))
     {
         thread_ = std::thread([this] { run(); });
         pthread_setname_np(thread_.native_handle(), "state");
@@ -124,10 +123,8 @@ Result<void> SqliteState::bind_store(const Id& store)
 Result<std::unique_ptr<State>> State::open(Disk& disk, const Clock& clock, StateOptions options)
 {
     EVENTYARD_TRY(opened, open_or_salvage(disk, options.path, clock.wall()));
-    EVENTYARD_TRY(snapshot, opened.store->snapshot());
     log_report(opened.report);
-    return std::unique_ptr<State>(std::make_unique<SqliteState>(
-        disk, clock, std::move(options), std::move(opened), std::move(snapshot)));
+    return std::unique_ptr<State>(std::make_unique<SqliteState>(disk, clock, std::move(options), std::move(opened)));
 }
 
 }  // namespace eventyard::router

@@ -146,9 +146,8 @@ private:
 
 class SimState final : public StateDesk {
 public:
-    SimState(Disk& disk, const Clock& clock, StateOptions options, OpenedStore opened, StateSnapshot snapshot,
-             const Wires& wires)
-        : StateDesk(disk, clock, std::move(options), std::move(opened), std::move(snapshot)), wires_(wires)
+    SimState(Disk& disk, const Clock& clock, StateOptions options, OpenedStore opened, const Wires& wires)
+        : StateDesk(disk, clock, std::move(options), std::move(opened)), wires_(wires)
     {
     }
     void submit(std::vector<Change> changes) override { submit(std::move(changes), nullptr); }

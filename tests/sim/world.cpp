@@ -185,11 +185,9 @@ void World::start()
         [this](StateOptions options) -> Result<std::unique_ptr<State>> {
             options.batch_max = 20 + pick(200);
             EVENTYARD_TRY(opened, open_or_salvage(disk_, options.path, clock_.wall()));
-            EVENTYARD_TRY(snapshot, opened.store->snapshot());
             if (opened.report.set_aside) coverage_.count("recovery: state.db was set aside");
             if (opened.report.created && book_.life() > 0) coverage_.count("recovery: state.db was made again");
-            auto state = std::make_unique<SimState>(disk_, clock_, std::move(options), std::move(opened),
-                                                    std::move(snapshot), wires_);
+            auto state = std::make_unique<SimState>(disk_, clock_, std::move(options), std::move(opened), wires_);
             life_->state = state.get();
             return std::unique_ptr<State>(std::move(state));
         },
@@ -336,7 +334,6 @@ void World::settle()
         if (round > 20'000) return book_.violated("nothing moves any more, and not everything has ended");
         if (!reloaded && round % 50 == 0) {
             Table wanted = all;
-            const auto before = coverage_.counts();
             restart_targets(wanted);
             reloaded = table_.specs.size() == names_.size();
         }
