@@ -147,7 +147,7 @@ TEST_CASE("an orphan's deliveries are moved, also back, and what is in flight st
     Life life;
     life.start({spec("from", from), spec("to", to)});
     send(life, version(1, {"from", "to"}), {0}, 50);
-    REQUIRE(eventually([&] { return from->attempts == 8; }));
+    REQUIRE(eventually([&] { return from->attempts == 8 && life.status("from").pending.sum() == 50; }));
     REQUIRE(life.engine->pause("to", "a test"));
     REQUIRE(life.engine->pause("from", "a test"));
     Office office{life};
