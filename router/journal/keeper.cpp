@@ -53,16 +53,27 @@ bool Keeper::close(const SegmentPtr& segment, bool failed, bool again)
         log::warn("journal", "a segment cannot be sealed; its index stays in memory",
                   {{"segment", segment->name}, {"error", size.error().what}});
     }
-    SegmentIndex index;
-    {
-        const std::lock_guard lock{segment->mutex};
-        index = *segment->index;
-    }
-    const auto saved = replace(segment, *file, index, nullptr);
+    const auto saved = seal_anew(segment);
     if (!saved.has_value() && !again)
         log::warn("journal", "a segment whose writes failed stays as it is; trying again",
                   {{"segment", segment->name}, {"error", saved.error().what}});
     return saved.has_value();
+}
+
+/// Writes what its index tells of to a new file. Until that can be done it is one of unsealed_.
+Result<void> Keeper::seal_anew(const SegmentPtr& segment)
+{
+    unsealed_.insert(segment->name);
+    std::shared_ptr<File> file;
+    SegmentIndex index;
+    {
+        const std::lock_guard lock{segment->mutex};
+        file = segment->file;
+        index = *segment->index;
+    }
+    EVENTYARD_CHECK(replace(segment, *file, index, nullptr));
+    unsealed_.erase(segment->name);
+    return {};
 }
 
 /// The header of one may be all that tells which events there were; then it stays until another has begun.

@@ -66,13 +66,15 @@ private:
                          const std::function<bool(const StoredEvent&, std::uint32_t)>& keep,
                          const std::vector<Sequence>& erased = {});
     Result<std::vector<Place>> places_of(const Id& event);
-    Result<void> drop_damaged();
+    Result<void> seal_anew(const SegmentPtr& segment);
+    Result<void> rewrite_unsealed();
 
     Disk& disk_;
     SegmentSet& segments_;
     Versions& versions_;
     Spares& spares_;
     std::vector<SegmentPtr> unused_;  // never used, and to go
+    std::set<std::string> unsealed_;  // names of ended segments of which a file stands that is not as its index
     bool held_back_ = false;          // one cannot be removed, and people know
 };
 

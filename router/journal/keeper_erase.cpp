@@ -69,32 +69,28 @@ bool Keeper::in_open_segment(const Id& event) const
     return false;
 }
 
-/// What a start found damaged and had no space to write down stands in its file as it was.
-Result<void> Keeper::drop_damaged()
+/// What could not be sealed may hold what no index tells of: what a start found damaged or torn and had no space to
+/// write down, or what a failed write left.
+Result<void> Keeper::rewrite_unsealed()
 {
-    for (const SegmentPtr& segment : segments_.all()) {
-        std::shared_ptr<File> file;
-        SegmentIndex index;
-        {
-            const std::lock_guard lock{segment->mutex};
-            if (!segment->index || !segment->file || segment->released) continue;
-            const auto& events = segment->index->events();
-            if (std::none_of(events.begin(), events.end(), [](const IndexedEvent& one) { return one.offset == 0; })) continue;
-            file = segment->file;
-            index = *segment->index;
+    for (const std::string& name : std::set<std::string>{unsealed_}) {
+        const SegmentPtr segment = segments_.find(name);
+        if (!segment) {  // let go meanwhile
+            unsealed_.erase(name);
+            continue;
         }
-        const auto rewritten = replace(segment, *file, index, nullptr);
+        const auto rewritten = seal_anew(segment);
         if (rewritten.has_value()) continue;
         if (rewritten.error().code != Errc::unavailable) return rewritten;
         log::warn("erase", "a segment has places that cannot be read: what is damaged there may hold a body",
-                  {{"segment", segment->name}});
+                  {{"segment", name}});
     }
     return {};
 }
 
 Result<std::uint64_t> Keeper::erase(const Id& event)
 {
-    EVENTYARD_CHECK(drop_damaged());
+    EVENTYARD_CHECK(rewrite_unsealed());
     EVENTYARD_TRY(places, places_of(event));
     for (auto at = places.begin(); at != places.end();) {
         auto end = at;
