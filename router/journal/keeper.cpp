@@ -76,15 +76,27 @@ Result<void> Keeper::seal_anew(const SegmentPtr& segment)
     return {};
 }
 
-/// The header of one may be all that tells which events there were; then it stays until another has begun.
+/// The header of one may be all that tells which events there were, or that what stands in the segment before it was
+/// uncertain: then it stays until another has begun, or that one is sealed.
+bool Keeper::told_without(const Segment& unused) const
+{
+    bool sealed = false;
+    for (const SegmentPtr& other : segments_.all()) {
+        const std::lock_guard lock{other->mutex};
+        if (other->number < unused.number) sealed = other->sealed;
+        else if (other->begun) return true;
+    }
+    return sealed;
+}
+
 bool Keeper::remove_unused()
 {
-    const bool told = any_begun(segments_.all());
-    std::uint64_t teller = 0;
+    SegmentPtr teller;  // of those with a header the newest
     for (const SegmentPtr& one : unused_)
-        if (!told && any_begun({one})) teller = std::max(teller, one->number);
+        if (any_begun({one}) && (!teller || one->number > teller->number)) teller = one;
+    if (teller && told_without(*teller)) teller = nullptr;
     std::erase_if(unused_, [&](const SegmentPtr& one) {
-        if (one->number == teller) return false;
+        if (one == teller) return false;
         segments_.take_back(disk_, *one);
         return true;
     });
@@ -93,7 +105,7 @@ bool Keeper::remove_unused()
         log::warn("journal", "a file that is no segment any more cannot be removed; until it can, no segment is let go",
                   {{"directory", segments_.directory()}});
     held_back_ = !removed;
-    return removed && unused_.empty();
+    return removed;
 }
 
 Result<void> Keeper::clear_spares(const std::function<std::set<std::string>()>& closing)

@@ -27,7 +27,7 @@ public:
     /// what is good of it goes to a new file. False: it could not be; to be tried again as failed.
     /// @param again  it was tried before: a failure is not news
     bool close(const SegmentPtr& segment, bool failed, bool again = false);
-    /// Removes segments that ended without an event, once they may go. False: one is still there.
+    /// Removes segments that ended without an event, once they may go. False: one that should be gone is still there.
     bool remove_unused();
     /// Unlinks or recycles segments that nobody needs. One stays while no later one has its header on disk, or a start
     /// would find nothing that tells which events there were; and one whose former neighbour is not sealed: its header
@@ -60,6 +60,7 @@ private:
         std::uint64_t offset = 0;
         std::string frame;
     };
+    [[nodiscard]] bool told_without(const Segment& unused) const;
     void remove_file(Segment& segment);
     /// @param erased  ascending: sequences whose bodies are left behind
     Result<void> replace(const SegmentPtr& segment, File& source, const SegmentIndex& index,

@@ -498,6 +498,7 @@ Result<void> Run::take(std::size_t place)
         if (sealed) {
             segment.become_sealed(summary, bytes);
         } else {  // no space, or a failing disk: readable all the same
+            segment.begun = found.has_header;
             segment.index = std::move(index);
             segment.bytes = bytes;
             segment.first = summary.first;

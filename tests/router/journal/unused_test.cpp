@@ -242,3 +242,36 @@ TEST_CASE("what a commit left uncertain stays out when the segment that said so 
     CHECK((*log)->reader().read_event(2).error().code == Errc::not_found);
     CHECK((*log)->reader().read_event(4).has_value());
 }
+
+// As above, over a start: an older segment that is sealed says nothing of the hole.
+TEST_CASE("what a commit left uncertain stays out as long as the segment that holds it cannot be sealed")
+{
+    TwoSegments bench;  // the first one is sealed
+    bool sync_fails = false, full = false;
+    int writes = 0;  // the second of a start is the one that would seal in place
+    bench.disk->fault = [&](const std::string& call, const std::string& path) -> std::optional<Error> {
+        if (sync_fails && call == "sync") return fail(Errc::io, "EIO");
+        const bool new_file = call == "open" && (path.ends_with(".tmp") || path.find("/spare-") != std::string::npos);
+        if (full && (new_file || (call == "write" && ++writes == 2))) return fail(Errc::no_space, "full");
+        return std::nullopt;
+    };
+    REQUIRE(bench.log->commit({make_unit(4, 1, bench.version)}).has_value());
+    sync_fails = true;
+    REQUIRE_FALSE(bench.log->commit({make_unit(5, 1, bench.version)}).has_value());  // written, not synced: uncertain
+    sync_fails = false;
+    REQUIRE(bench.log->appender().ready(1000).has_value());  // the next segment, whose header says so
+    full = true;
+    for (int start = 0; start < 3; ++start) {
+        writes = 0;
+        bench.reopen();
+        bench.log->chores(0);
+        CHECK(bench.log->recovery().damaged.empty());
+        CHECK(bench.log->recovery().last == 501);
+    }
+    full = false;
+    bench.reopen();
+    bench.log->chores(0);
+    bench.reopen();
+    CHECK(bench.log->recovery().last == 501);
+    CHECK(read_all(*bench.log, "webhook").damaged.empty());
+}
