@@ -94,7 +94,7 @@ std::vector<std::string> RouterParts::not_ready() const
     if (!ready_) reasons.emplace_back("starting or stopping");
     if (!line_.journal().stats().accepting)
         reasons.emplace_back("the journal accepts nothing: too little free space, or a failing disk");
-    if (line_.state().stats().failing) reasons.emplace_back(why_failing(line_.state().stats()));
+    if (line_.state().stats().failing || line_.state().stats().damaged) reasons.emplace_back(why_failing(line_.state().stats()));
     return reasons;
 }
 
@@ -140,7 +140,7 @@ admin::StatusReport RouterParts::look() const
     const State::Stats& state = line_.state().stats();
     report.archives = archives_->status();
     report.state = {state.batches, state.changes, state.queued, state.wal_bytes, state.settled_unsynced,
-                    state.failing, line_.state().report()};
+                    state.failing, state.damaged, line_.state().report()};
     return report;
 }
 

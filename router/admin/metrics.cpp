@@ -129,6 +129,7 @@ void state_metrics(Exposition& page, const StateStatus& state)
     page.gauge("eventyard_state_wal_bytes", "Size of the write-ahead log.", {}, number(state.wal_bytes));
     page.gauge("eventyard_state_settled_unsynced", "Deliveries settled since the last durable transaction.", {}, number(state.settled_unsynced));
     page.gauge("eventyard_state_failing", "1 while transactions fail.", {}, state.failing ? 1 : 0);
+    page.gauge("eventyard_state_damaged", "1 once a page of state.db was met that cannot be read: restart.", {}, state.damaged ? 1 : 0);
 }
 
 void target_metrics(Exposition& page, const TargetStatus& target)

@@ -141,7 +141,8 @@ json to_json(const StateStatus& state)
 {
     json out{{"batches", state.batches},     {"changes", state.changes},
              {"queued", state.queued},       {"wal_bytes", state.wal_bytes},
-             {"settled_unsynced", state.settled_unsynced}, {"failing", state.failing}};
+             {"settled_unsynced", state.settled_unsynced}, {"failing", state.failing},
+             {"damaged", state.damaged}};
     if (state.report.set_aside || !state.report.why.empty())
         out["start"] = {{"set_aside", state.report.set_aside},
                         {"moved_to", state.report.moved_to},

@@ -48,6 +48,7 @@ struct JournalStatus {
 struct StateStatus {
     std::uint64_t batches = 0, changes = 0, queued = 0, wal_bytes = 0, settled_unsynced = 0;
     bool failing = false;
+    bool damaged = false;  // until the next start
     StateReport report;
 };
 

@@ -135,7 +135,6 @@ Result<void> StateDesk::commit()
     backoff_ = Duration{0};
     failures_ = 0;
     stats_.failing = false;
-    stats_.damaged = false;
     std::deque<Submission> done;
     done.swap(applied_);
     std::uint64_t endings = 0;
@@ -179,9 +178,15 @@ void StateDesk::failed(const Error& error)
     backoff_ = backoff_ == Duration{0} ? backoff_min : std::min(backoff_ * 2, backoff_max);
     deadline_ = now + backoff_;
     stats_.failing = true;
+    notice(error);
+}
+
+/// Damage does not go away: what needs the page waits, be it to be read or to be written.
+void StateDesk::notice(const Error& error)
+{
     if (error.code == Errc::corrupt && !stats_.damaged.exchange(true))
-        log::error("state", "state.db is damaged: restart, and the start saves what is intact; until then nothing that is "
-                            "delivered is remembered", {{"error", error.what}});
+        log::error("state", "state.db is damaged: restart, and the start saves what is intact; until then what needs the damaged "
+                            "part is not sent, or not remembered", {{"error", error.what}});
 }
 
 void StateDesk::maintain(bool idle)
@@ -199,6 +204,7 @@ void StateDesk::checkpoint()
     auto done = store_->checkpoint(false);
     if (done.has_value() && !*done && store_->wal_bytes() > options_.wal_max)
         done = store_->checkpoint(true);
+    if (!done.has_value()) notice(done.error());
     if (!done.has_value() && !checkpoint_failing_)
         log::warn("state", "the log cannot be merged into the file; trying again",
                   {{"error", done.error().what}});
@@ -228,10 +234,8 @@ void StateDesk::step_export()
     if (stepped.has_value() && !*stepped) return;
     const auto done = std::move(current.done);
     exports_.pop_front();
-    if (stepped.has_value())
-        done(Result<void>{});
-    else
-        done(stepped.error());
+    if (!stepped.has_value()) notice(stepped.error());
+    done(stepped.has_value() ? Result<void>{} : stepped.error());
 }
 
 void StateDesk::close(std::deque<Item> items)
@@ -265,9 +269,10 @@ void StateDesk::dead_letter(
                      std::vector<AttemptRecord> attempts;
                      if (dead.has_value()) {
                          auto found = store_->attempts(*dead);
-                         if (!found.has_value()) return done(found.error(), {});
-                         attempts = std::move(*found);
+                         if (found.has_value()) attempts = std::move(*found);
+                         else dead = found.error();
                      }
+                     if (!dead.has_value()) notice(dead.error());
                      done(std::move(dead), std::move(attempts));
                  }});
 }
@@ -279,8 +284,9 @@ void StateDesk::ledger(
                      if (refused != nullptr) return done(*refused, {});
                      auto rows = store_->ledger();
                      auto totals = store_->event_totals();
-                     if (!totals.has_value()) return done(totals.error(), {});
-                     done(std::move(rows), std::move(*totals));
+                     if (!totals.has_value()) rows = totals.error();
+                     if (!rows.has_value()) notice(rows.error());
+                     done(std::move(rows), totals.has_value() ? std::move(*totals) : std::vector<EventTotals>{});
                  }});
 }
 

@@ -167,10 +167,10 @@ protected:
     {
         push(Request{needs,
                      [this, done = std::move(done), work = std::move(work)](const Error* refused) {
-                         if (refused != nullptr)
-                             done(*refused);
-                         else
-                             done(work(*store_));
+                         if (refused != nullptr) return done(*refused);
+                         auto found = work(*store_);
+                         if (!found.has_value()) notice(found.error());
+                         done(std::move(found));
                      }});
     }
     void push(Request request);
@@ -189,6 +189,7 @@ private:
     Result<void> commit();
     void commit_all();
     void failed(const Error& error);
+    void notice(const Error& error);
     void maintain(bool idle);
     void checkpoint();
     void step_export();

@@ -384,7 +384,7 @@ public:
         std::atomic<std::uint64_t> batches{0}, changes{0}, queued{0}, wal_bytes{0};
         std::atomic<std::uint64_t> settled_unsynced{0};  // deliveries settled since the last durable batch
         std::atomic<bool> failing{false};      // changes cannot be made durable; retrying
-        std::atomic<bool> damaged{false};      // and a retry will not help: a start saves what is intact
+        std::atomic<bool> damaged{false};      // a page was met that cannot be read any more: a start saves what is intact
         std::atomic<bool> wal_over{false};     // WAL above wal_max: something holds a reader open
     };
     [[nodiscard]] virtual const Stats& stats() const noexcept = 0;
@@ -393,7 +393,7 @@ public:
     virtual void stop() = 0;
 };
 
-/// For people, while it is failing.
+/// For people, while it is failing or damaged.
 [[nodiscard]] inline const char* why_failing(const State::Stats& stats) noexcept
 {
     return stats.damaged ? "state.db is damaged: restart, and the start saves what is intact"

@@ -294,7 +294,7 @@ void Book::attempted(const Id& event, const std::string& rule, const std::string
     if (!place->event->published)
         return violated("delivery " + what + " is attempted, but was not promised");
     if (place->event->erased == Event::Erased::done) return violated("delivery " + what + " is attempted, though its event was erased");
-    const bool forwarded = !one.forward_to.empty() && leads_to(one.forward_to, at);
+    const bool forwarded = leads_to(one.forward_to, at);
     if (one.ended == Ending::dead_lettered && (forwarded || one.ended_durable || one.ended_life == life_) &&
         !(forgetful && !forwarded)) {  // else the delivery itself, whose end was forgotten
         if (one.forward_to.empty()) violated("dead letter " + what + " is attempted at '" + at + "' again");
@@ -316,12 +316,12 @@ void Book::attempted(const Id& event, const std::string& rule, const std::string
 }
 
 /// By the new names that reloads have given.
-bool Book::leads_to(const std::string& from, const std::string& to) const
+bool Book::leads_to(const std::set<std::string>& from, const std::string& to) const
 {
-    if (from == to) return true;
-    const auto names = renamed.find(from);
-    return names != renamed.end() &&
-           std::any_of(names->second.begin(), names->second.end(), [&](const std::string& name) { return leads_to(name, to); });
+    return std::any_of(from.begin(), from.end(), [&](const std::string& name) {
+        const auto names = renamed.find(name);
+        return name == to || (names != renamed.end() && leads_to(names->second, to));
+    });
 }
 
 std::string Book::sent_of(const StoredEvent& stored, std::uint32_t route)
@@ -451,7 +451,7 @@ void Book::handed_over(const std::vector<Change>& changes)
         if ((one.ended_durable || (one.ended && one.ended_life == life_)) && !forgetful)
             violated("delivery " + what + " ended twice");
         // A state that forgot the letter: what came was the delivery again, and looked like the letter's copy.
-        const bool as_copy = forgetful && !one.forward_to.empty() && leads_to(one.forward_to, ended->target);
+        const bool as_copy = forgetful && leads_to(one.forward_to, ended->target);
         if (ended->ending == Ending::delivered && one.taken == 0 && !as_copy)
             violated("delivery " + what + " is counted as delivered, but never arrived");
         if (ended->ending == Ending::damaged || ended->ending == Ending::lost) {
@@ -471,8 +471,10 @@ void Book::handed_over(const std::vector<Change>& changes)
                 violated("dead letter " + what + " lacks its body");
             else if (ended->dead_letter->input != place->event->stored->version->routes.at(place->event->stored->routes[place->route]).input.text())
                 violated("dead letter " + what + " lacks what its rule said of it");
-            else
-                one.forward_to = ended->dead_letter->forward_to;
+            else {
+                if (!forgetful) one.forward_to.clear();  // else an earlier letter may have been saved as well
+                if (const std::string& to = ended->dead_letter->forward_to; !to.empty()) one.forward_to.insert(to);
+            }
         }
         one.ended = ended->ending;
         one.ended_at = ended->target;

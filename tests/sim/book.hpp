@@ -33,7 +33,7 @@ public:
         std::uint64_t ended_life = 0;
         bool ended_durable = false;
         bool in_flight = false;
-        std::string forward_to;                 // of its dead letter
+        std::set<std::string> forward_to;       // of its dead letter; of several where state.db was lost
         std::string ended_at;                   // at which target
         std::string counted_at;                 // in unsettled_, of confirmed_life
         // Moved from one target to the next: the last has it. A crash may have taken back moves of its life.
@@ -135,7 +135,7 @@ private:
     [[nodiscard]] std::optional<Place> find(const std::string& target, DeliveryKey key);
     [[nodiscard]] static const std::string& own_target(const Place& place);
     [[nodiscard]] bool holds(const Place& place, const std::string& target);
-    [[nodiscard]] bool leads_to(const std::string& from, const std::string& to) const;
+    [[nodiscard]] bool leads_to(const std::set<std::string>& from, const std::string& to) const;
     void moved(const Moved& change);
     void note_order(const Place& place, const std::string& target);
     void check_order(const std::string& target, const std::vector<Change>& unflushed);

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "router/state/checksum_vfs.hpp"
@@ -280,6 +281,46 @@ TEST_CASE("after salvage the state goes on, and a second start finds nothing wro
     CHECK_FALSE(state->report().set_aside);
     CHECK(position(state->snapshot(), "a")->cursor == 1100);
     CHECK(position(state->snapshot(), "a")->trusted);
+}
+
+// A bug once, found by the simulator: a page of rows rotted while nothing else needed it, so they were read in vain for
+// ever, and nobody was told.
+TEST_CASE("a page that rots while the state runs is told of when it is read, and until a start has saved the others")
+{
+    const support::TempDir dir;
+    {
+        const auto state = open_state(dir.file("state.db"));
+        REQUIRE(state->bind_store(id_of(3)).has_value());
+        REQUIRE(put(*state, {TargetKnown{"a", "webhook", 0}, TargetKnown{"b", "file", 0}}).has_value());
+        for (Sequence n = 1; n <= 20; ++n)  // more than SQLite keeps in memory
+            REQUIRE(put(*state, {dead("a", {n, 0}, std::string(1U << 20, 'x'))}).has_value());
+    }
+    // True: each letter can be read, or is gone.
+    const auto read_letters = [](State& state) {
+        bool intact = true;
+        for (std::int64_t id = 1; id <= 20; ++id) {
+            const auto letter = wait<DeadLetter>([&](auto done) { state.dead_letter(id, [done](auto one, const auto&) { done(one); }); });
+            intact = intact && (letter.has_value() || letter.error().code != Errc::corrupt);
+        }
+        return intact;
+    };
+    {
+        const auto state = open_state(dir.file("state.db"));
+        REQUIRE(state->bind_store(id_of(3)).has_value());
+        std::string bytes = support::read_text(dir.file("state.db"));
+        for (std::size_t at = 30 * page; at < bytes.size(); at += page) bytes[at] = static_cast<char>(bytes[at] ^ 1);
+        std::fstream{dir.file("state.db"), std::ios::in | std::ios::out | std::ios::binary} << bytes;
+        CHECK_FALSE(state->stats().damaged);
+        CHECK_FALSE(read_letters(*state));
+        CHECK(state->stats().damaged);
+        CHECK_FALSE(state->stats().failing);
+        REQUIRE(put(*state, {TargetPaused{"b", "429"}}).has_value());  // of an intact page
+        CHECK(state->stats().damaged);
+    }
+    const auto state = open_state(dir.file("state.db"));
+    CHECK(state->report().set_aside);
+    CHECK_FALSE(state->stats().damaged);
+    CHECK(read_letters(*state));
 }
 
 TEST_CASE("a missing state starts empty and says that cursors may be lost")
