@@ -159,3 +159,29 @@ TEST_CASE("links between the documents lead somewhere")
         }
     }
 }
+
+TEST_CASE("each command that README names as a proof runs tests that are there")
+{
+    std::ifstream in(root / "README.md");
+    const std::string text{std::istreambuf_iterator<char>{in}, {}};
+    const std::regex command{R"(`build/release/test_(\w+)(?: -# '\[#(\w+)\]')?`)"};
+    std::size_t promises = 0, commands = 0;
+    std::istringstream lines{text};
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("| **")) continue;
+        INFO(line.substr(0, 60));
+        ++promises;
+        const auto begin = std::sregex_iterator{line.begin(), line.end(), command};
+        CHECK(begin != std::sregex_iterator{});
+        for (auto found = begin; found != std::sregex_iterator{}; ++found) {
+            ++commands;
+            std::string folder = (*found)[1];  // router_state: tests/router/state
+            if (folder.starts_with("router_")) folder[6] = '/';
+            CAPTURE(folder, (*found)[2].str());
+            CHECK(fs::is_directory(root / "tests" / folder));
+            if ((*found)[2].matched) CHECK(fs::is_regular_file(root / "tests" / folder / ((*found)[2].str() + ".cpp")));
+        }
+    }
+    CHECK(promises >= 12);
+    CHECK(commands > promises);
+}
