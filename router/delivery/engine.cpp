@@ -176,15 +176,23 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
             }
         }
         EVENTYARD_TRY(above, journal_.count_after(name, {start.window.cursor, all_routes}));
-        const auto settled = static_cast<std::uint64_t>(std::count_if(
-            start.window.settled.begin(), start.window.settled.end(),
-            [&](const DeliveryKey& key) { return key.sequence > start.window.cursor; }));
+        // Of an event that rot took nothing is above any more.
+        const auto settled_above = [&](Sequence cursor) -> Result<std::uint64_t> {
+            std::vector<DeliveryKey> keys;
+            std::copy_if(start.window.settled.begin(), start.window.settled.end(), std::back_inserter(keys),
+                         [&](const DeliveryKey& key) { return key.sequence > cursor; });
+            if (keys.empty()) return std::uint64_t{0};
+            EVENTYARD_TRY(there, journal_.tally_of(std::move(keys)));
+            std::uint64_t count = 0;
+            for (const auto& [route, n] : there)
+                if (route.second == name) count += n;
+            return count;
+        };
+        EVENTYARD_TRY(settled, settled_above(start.window.cursor));
         start.window.behind = above - std::min(above, settled);
         if (start.drain_through) {
             EVENTYARD_TRY(later, journal_.count_after(name, {*start.drain_through, all_routes}));
-            const auto ended = static_cast<std::uint64_t>(std::count_if(
-                start.window.settled.begin(), start.window.settled.end(),
-                [&](const DeliveryKey& key) { return key.sequence > *start.drain_through; }));
+            EVENTYARD_TRY(ended, settled_above(*start.drain_through));
             start.drain_later = later - std::min(later, ended);
         }
         // An edited file is no way around what a reload refuses.

@@ -438,6 +438,7 @@ void JournalDesk::read_events(EventsRead request, std::function<void(Result<Even
 void JournalDesk::release(std::vector<std::string> names)
 {
     (void)post_keeper([this, held = std::move(names)] {
+        chores();  // what failed unused is told of by those behind it
         log_->keeper().release(held);
         count_segments();
     });

@@ -76,21 +76,31 @@ Result<void> Keeper::seal_anew(const SegmentPtr& segment)
     return {};
 }
 
-/// The header of one may be all that tells which events there were, or that what stands in the segment before it was
-/// uncertain: then it stays until another has begun, or that one is sealed.
+/// The header of one may be all that tells which events were let go, or that what stands in the segment before it was
+/// uncertain: then it stays until another has begun. It says nothing new behind a sealed one that it continues.
 bool Keeper::told_without(const Segment& unused) const
 {
-    bool sealed = false;
+    Sequence begin = 0;
+    {
+        const std::lock_guard lock{unused.mutex};
+        begin = unused.header.hole_first != 0 ? unused.header.hole_first : unused.header.first;
+    }
+    bool continues = false;
     for (const SegmentPtr& other : segments_.all()) {
         const std::lock_guard lock{other->mutex};
-        if (other->number < unused.number) sealed = other->sealed;
+        if (other->number < unused.number) continues = other->sealed && other->last + 1 == begin;
         else if (other->begun) return true;
     }
-    return sealed;
+    return continues;
 }
 
 bool Keeper::remove_unused()
 {
+    // What a rewrite has replaced may come back after a crash, and need a header that would go now.
+    if (name_unsure_) {
+        if (!disk_.sync_directory(segments_.directory()).has_value()) return false;
+        name_unsure_ = false;
+    }
     SegmentPtr teller;  // of those with a header the newest
     for (const SegmentPtr& one : unused_)
         if (any_begun({one}) && (!teller || one->number > teller->number)) teller = one;
@@ -100,6 +110,7 @@ bool Keeper::remove_unused()
         segments_.take_back(disk_, *one);
         return true;
     });
+    (void)cut_unused();  // a file written ahead would keep its space
     const bool removed = segments_.remove_left(disk_);
     if (!removed && !held_back_)
         log::warn("journal", "a file that is no segment any more cannot be removed; until it can, no segment is let go",
@@ -108,13 +119,24 @@ bool Keeper::remove_unused()
     return removed;
 }
 
+/// Leaves the header of those that stay.
+Result<void> Keeper::cut_unused()
+{
+    for (const SegmentPtr& one : unused_) {
+        EVENTYARD_TRY(size, one->file->size());
+        if (size > segment_data_start) EVENTYARD_CHECK(one->file->truncate(segment_data_start));
+        if (size > segment_data_start || one->number == cut_unsure_) {
+            cut_unsure_ = one->number;
+            EVENTYARD_CHECK(one->file->sync_all());
+            cut_unsure_ = 0;
+        }
+    }
+    return {};
+}
+
 Result<void> Keeper::clear_spares(const std::function<std::set<std::string>()>& closing)
 {
     remove_unused();
-    for (const SegmentPtr& one : unused_) {
-        EVENTYARD_CHECK(one->file->truncate(segment_data_start));
-        EVENTYARD_CHECK(one->file->sync_all());
-    }
     return spares_.clear([&] {
         auto kept = closing();
         for (const SegmentPtr& one : unused_) kept.insert(one->name);
@@ -269,6 +291,7 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
     header.reserved = std::max(header.reserved, index.summary().reserved);
     EVENTYARD_TRY(rewritten, rewrite_segment(disk_, segments_.directory(), segment->name, source,
                                              header, items, versions_));
+    if (!rewritten.named) name_unsure_ = true;
     // A new object: readers that hold the old one go on with the old file.
     auto fresh = std::make_shared<Segment>(segment->number, segment->id);
     {

@@ -68,6 +68,7 @@ private:
                          const std::vector<Sequence>& erased = {});
     Result<std::vector<Place>> places_of(const Id& event);
     Result<void> seal_anew(const SegmentPtr& segment);
+    Result<void> cut_unused();
     Result<void> rewrite_unsealed();
 
     Disk& disk_;
@@ -76,6 +77,8 @@ private:
     Spares& spares_;
     std::vector<SegmentPtr> unused_;  // never used, and to go
     std::set<std::string> unsealed_;  // names of ended segments of which a file stands that is not as its index
+    bool name_unsure_ = false;        // of a rewritten file: a crash may show the former one
+    std::uint64_t cut_unsure_ = 0;    // number of one of unused_ that was cut, and not synced
     bool held_back_ = false;          // one cannot be removed, and people know
 };
 

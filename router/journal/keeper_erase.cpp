@@ -90,6 +90,10 @@ Result<void> Keeper::rewrite_unsealed()
 
 Result<std::uint64_t> Keeper::erase(const Id& event)
 {
+    // A commit that failed may have left it in a segment that was never used.
+    remove_unused();
+    EVENTYARD_CHECK(cut_unused());
+    if (!segments_.remove_left(disk_)) return fail(Errc::unavailable, "a file that may hold it cannot be removed");
     EVENTYARD_CHECK(rewrite_unsealed());
     EVENTYARD_TRY(places, places_of(event));
     for (auto at = places.begin(); at != places.end();) {

@@ -37,6 +37,30 @@ struct Found {
     }
 };
 
+struct Alive {
+    std::uint64_t end = 0;        // behind the last event that lives; behind all frames where it is not to be cut
+    bool others_between = false;  // events that do not live stand elsewhere than behind it
+};
+
+/// What does not live may have been answered all the same, when rot hit it: its body is not to stay where no index tells.
+Alive alive_of(const Scan& scan, const Verdict& verdict)
+{
+    Alive alive;
+    std::size_t living = 0;
+    for (const Finding& finding : verdict.findings)
+        if (finding.kind == Finding::Kind::event) {
+            alive.end = std::max(alive.end, finding.event->offset + finding.event->size);
+            ++living;
+        }
+    std::size_t before = 0;
+    for (const ScannedEvent& event : scan.events)
+        if (event.offset < alive.end) ++before;
+    const bool dropped = living < scan.events.size();
+    alive.others_between = before > living || (dropped && (living == 0 || !scan.gaps.empty()));
+    if (!dropped || alive.others_between) alive.end = scan.end;
+    return alive;
+}
+
 class Run {
 public:
     Run(Disk& disk, SegmentSet& segments, Versions& versions, const JournalMarks& marks, Depth depth)
@@ -49,6 +73,7 @@ public:
         EVENTYARD_CHECK(find_files());
         settle_store(store_if_none);
         find_marks();
+        sync_newest_header();
         for (std::size_t i = 0; i < found_.size(); ++i) EVENTYARD_CHECK(take(i));
         finish();
         return std::move(out_);
@@ -57,17 +82,18 @@ public:
 private:
     Result<void> find_files();
     Result<void> inspect(Found& found);
-    Result<void> sync_footer(const Segment& segment, File& file, FileWindow& window, std::uint64_t offset, std::uint64_t size);
+    Result<void> sync_footer(const Found& found, File& file, FileWindow& window, std::uint64_t offset, std::uint64_t size);
     void settle_store(const Id& store_if_none);
     void find_marks();
+    void sync_newest_header();
     Result<void> take(std::size_t place);
     [[nodiscard]] Bounds bounds_of(std::size_t place) const;
     std::vector<RewriteItem> items_of(const Found& found, const Verdict& verdict);
     void report_damage(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items);
     void quarantine(const Found& found, const Verdict& verdict);
-    SegmentIndex index_of(const Found& found, const std::vector<RewriteItem>& items);
-    Result<void> sync_in_place(Found& found);
-    Result<std::uint64_t> seal_in_place(Found& found, const SegmentIndex& index);
+    SegmentIndex index_of(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items);
+    Result<void> sync_in_place(Found& found, std::uint64_t end);
+    Result<std::uint64_t> seal_in_place(Found& found, const SegmentIndex& index, std::uint64_t end);
     void set_aside(const Found& found);
     void finish();
 
@@ -79,6 +105,7 @@ private:
     std::vector<Found> found_;
     Sequence synced_ = 0;
     Sequence seen_ = 0;
+    bool newest_header_sure_ = true;  // it is on disk, not in the page cache only
     Sequence begun_ = 0;  // a segment began behind this: what is missing below was let go, or told of before
     std::uint64_t last_number_ = 0;  // of the last segment taken
     Recovery out_;
@@ -126,7 +153,7 @@ Result<void> Run::inspect(Found& found)
             auto summary = decode_summary(tail.at(trailer->summary_offset, trailer->summary_size),
                                           *trailer, segment.seed);
             if (summary.has_value()) {
-                if (!trailer->synced) EVENTYARD_CHECK(sync_footer(segment, *file, tail, trailer->index_offset, size));
+                if (!trailer->synced) EVENTYARD_CHECK(sync_footer(found, *file, tail, trailer->index_offset, size));
                 found.summary = std::move(*summary);
             }
         } else if (trailer.error().code == Errc::unsupported) {
@@ -154,10 +181,12 @@ Result<void> Run::inspect(Found& found)
 
 /// The footer may be in the page cache only, after a sync that failed, and what it was written over may be on disk
 /// still: written again, it is dirty again, and this sync tells the truth.
-Result<void> Run::sync_footer(const Segment& segment, File& file, FileWindow& window, std::uint64_t offset, std::uint64_t size)
+Result<void> Run::sync_footer(const Found& found, File& file, FileWindow& window, std::uint64_t offset, std::uint64_t size)
 {
+    const Segment& segment = *found.segment;
     const std::string footer{window.at(offset, size - offset)};
     if (window.unreadable() > 0) return fail(Errc::io, segments_.path(segment.name) + " cannot be read");
+    if (found.has_header) EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(segment.header)}));
     EVENTYARD_CHECK(write_footer(file, footer, offset));
     return {};
 }
@@ -217,6 +246,16 @@ void Run::find_marks()
             seen_ = std::max(seen_, found.scan->last);
         }
     }
+}
+
+/// It tells where what stands before it ends, and nobody syncs it again when its segment was never used: written once
+/// more, it is dirty again, and this sync tells the truth.
+void Run::sync_newest_header()
+{
+    const auto newest = std::find_if(found_.rbegin(), found_.rend(), [](const Found& one) { return one.has_header; });
+    if (newest == found_.rend() || newest->summary) return;
+    File& file = *newest->segment->file;
+    newest_header_sure_ = file.write_at(0, {encode_segment_header(newest->segment->header)}).has_value() && file.sync_all().has_value();
 }
 
 Bounds Run::bounds_of(std::size_t place) const
@@ -351,11 +390,11 @@ void Run::quarantine(const Found& found, const Verdict& verdict)
     if (replace_file(disk_, path, content).has_value()) out_.report.quarantined.push_back(path);
 }
 
-SegmentIndex Run::index_of(const Found& found, const std::vector<RewriteItem>& items)
+SegmentIndex Run::index_of(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items)
 {
     SegmentIndex index;
     index.set_reserved(std::max(found.scan->reserved, found.segment->header.reserved));
-    index.set_data_end(found.scan->end);
+    index.set_data_end(alive_of(*found.scan, verdict).end);
     RoutingVersionPtr version;
     auto event = found.scan->events.begin();
     for (const RewriteItem& item : items) {
@@ -374,31 +413,33 @@ SegmentIndex Run::index_of(const Found& found, const std::vector<RewriteItem>& i
     return index;
 }
 
-/// The frames are good where they stand. Those above every mark may be in the page cache only, after
+/// The frames before `end` are good where they stand. Those above every mark may be in the page cache only, after
 /// a sync that failed: written again, they are dirty again, and this sync tells the truth.
-Result<void> Run::sync_in_place(Found& found)
+Result<void> Run::sync_in_place(Found& found, std::uint64_t end)
 {
     File& file = *found.segment->file;
     FileWindow window{file, found.size};
-    std::uint64_t from = found.scan->end;
+    std::uint64_t from = end;
     for (const ScannedEvent& event : found.scan->events)
         if (event.sequence > synced_) from = std::min(from, event.offset);
     constexpr std::uint64_t piece = 1U << 20;
-    for (std::uint64_t at = from; at < found.scan->end; at += piece) {
-        const std::string bytes{window.at(at, std::min(piece, found.scan->end - at))};
+    for (std::uint64_t at = from; at < end; at += piece) {
+        const std::string bytes{window.at(at, std::min(piece, end - at))};
         if (window.unreadable() > 0) return fail(Errc::io, segments_.path(found.segment->name) + " cannot be read");
         EVENTYARD_CHECK(file.write_at(at, {bytes}));
     }
-    return from < found.scan->end ? file.sync_data() : Result<void>{};
+    return from < end ? file.sync_data() : Result<void>{};
 }
 
-Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index)
+/// What stands from `end` on does not live, and goes.
+Result<std::uint64_t> Run::seal_in_place(Found& found, const SegmentIndex& index, std::uint64_t end)
 {
     Segment& segment = *found.segment;
     File& file = *segment.file;
-    EVENTYARD_CHECK(sync_in_place(found));
+    EVENTYARD_CHECK(sync_in_place(found, end));
     EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(segment.header)}));
-    const std::uint64_t end = (found.scan->end + 7) & ~std::uint64_t{7};
+    if (end < found.scan->end) EVENTYARD_CHECK(file.sync_data());  // the marks that stand there are in the header, too
+    end = (end + 7) & ~std::uint64_t{7};
     return write_footer(file, encode_footer(index, segment.seed, end), end);
 }
 
@@ -425,7 +466,7 @@ Result<void> Run::take(std::size_t place)
         const auto unused = [&]() -> Result<void> {  // or nothing was ever answered from it
             segments_.numbers_above(segment.number);
             const bool told = std::any_of(found_.begin() + static_cast<std::ptrdiff_t>(place) + 1, found_.end(),
-                                          [](const Found& later) { return later.has_header; });
+                                          [this](const Found& later) { return later.has_header && (newest_header_sure_ || later.summary); });
             if (told) {  // of what is torn in it: by that header, which may go before it does
                 segment.file.reset();
                 return disk_.unlink(segments_.path(segment.name));
@@ -459,9 +500,10 @@ Result<void> Run::take(std::size_t place)
         if (found.had_trailer || place + 1 < found_.size()) ++out_.report.rebuilt_indexes;
 
         bool sealed = false;
-        SegmentIndex index = index_of(found, items);
+        SegmentIndex index = index_of(found, verdict, items);
         std::uint64_t bytes = found.size;
-        if (verdict.new_damage || verdict.holes) {
+        Alive alive = alive_of(*found.scan, verdict);
+        if (verdict.new_damage || verdict.holes || alive.others_between) {
             auto rewritten = rewrite_segment(disk_, segments_.directory(), segment.name,
                                              *segment.file, segment.header, items, versions_);
             if (rewritten.has_value()) {
@@ -473,7 +515,7 @@ Result<void> Run::take(std::size_t place)
                 // Rot looks like a torn unit, too, and behind that what stands was answered: another start may write it down.
                 return rewritten.error();
             }
-        } else if (auto size = seal_in_place(found, index); size.has_value()) {
+        } else if (auto size = seal_in_place(found, index, alive.end); size.has_value()) {
             bytes = *size;
             sealed = true;
         }
@@ -488,11 +530,15 @@ Result<void> Run::take(std::size_t place)
             verdict = judge(*found.scan, bounds);
             if (verdict.findings.empty()) return unused();
             items = items_of(found, verdict);
-            index = index_of(found, items);
+            index = index_of(found, verdict, items);
+            alive = alive_of(*found.scan, verdict);
         }
         // Nothing is given out that a power cut could still take back: without space for a footer that
         // can be told, on a disk that fails it cannot, and somebody may have been answered.
-        if (!sealed) EVENTYARD_CHECK(sync_in_place(found));
+        if (!sealed) EVENTYARD_CHECK(sync_in_place(found, alive.end));
+        // A power cut may take the header that says that the rest does not live.
+        if (!sealed && !newest_header_sure_ && alive.end < found.scan->end)
+            out_.decided = std::min(out_.decided, index.summary().last);
         const std::lock_guard lock{segment.mutex};
         const SegmentSummary summary = index.summary();
         if (sealed) {

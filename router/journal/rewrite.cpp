@@ -114,9 +114,7 @@ Result<Rewritten> rewrite_segment(Disk& disk, const std::string& directory, cons
         (void)disk.unlink(temp);
         return made;
     }
-    // The rename is done: an error here only leaves open which file a crash would show, and both
-    // are good.
-    (void)disk.sync_directory(directory);
+    made->named = disk.sync_directory(directory).has_value();
     return made;
 }
 

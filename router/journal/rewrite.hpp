@@ -31,6 +31,7 @@ struct Rewritten {
     SegmentIndex index;
     std::uint64_t bytes = 0;                 // of the new file
     std::vector<Sequence> damaged;           // events that turned out unreadable on the way
+    bool named = false;                      // its name is on disk; else a crash may show the old file, which is as good
 };
 
 /// Writes `path`.tmp from `source` (frames of the same segment id), syncs it and renames it to

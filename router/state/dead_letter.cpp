@@ -80,7 +80,7 @@ Result<RedriveJob> decode_redrive(std::string_view text)
         const std::string state = in.at("state");
         const auto found = std::find_if(std::begin(states), std::end(states),
                                         [&](const auto& one) { return state == one.second; });
-        if (found == std::end(states)) return fail(Errc::corrupt, "state: a redrive is in no known state");
+        if (found == std::end(states)) return fail(Errc::unsupported, "state: a redrive is in no known state");
         job.state = found->first;
         DeadLetterFilter& f = job.filter;
         f.target = in.at("target");
@@ -107,7 +107,7 @@ Result<RedriveJob> decode_redrive(std::string_view text)
         job.changed = time_of(in.at("changed"));
         return job;
     } catch (const json::exception& error) {
-        return fail(Errc::corrupt, std::string("state: a redrive cannot be read: ") + error.what());
+        return fail(Errc::unsupported, std::string("state: a redrive cannot be read: ") + error.what());
     }
 }
 

@@ -234,7 +234,6 @@ void StateDesk::step_export()
     if (stepped.has_value() && !*stepped) return;
     const auto done = std::move(current.done);
     exports_.pop_front();
-    if (!stepped.has_value()) notice(stepped.error());
     done(stepped.has_value() ? Result<void>{} : stepped.error());
 }
 

@@ -159,7 +159,12 @@ protected:
     /// The last turn: applies what was put, merges the log, closes the file.
     void close(std::deque<Item> items);
     Result<void> bind(const Id& store);
-    Result<std::vector<KnownEvent>> read_known() { return store_->known_events(); }
+    Result<std::vector<KnownEvent>> read_known()
+    {
+        auto known = store_->known_events();
+        if (!known.has_value()) notice(known.error());
+        return known;
+    }
 
     /// Queues `work` on the store and hands its result to `done`.
     template <class Done, class Work>

@@ -33,6 +33,7 @@ inline std::shared_ptr<StoredEvent> make_event(const RoutingVersionPtr& version,
 struct EventLog {
     std::vector<StoredEventPtr> events;  // of sequence i + 1
     std::set<Sequence> damaged;
+    std::set<Sequence> lost;  // what rot took without a word: no longer there
 
     [[nodiscard]] static bool routed(const StoredEvent& event, std::uint32_t route, const std::string& target)
     {
@@ -44,6 +45,7 @@ struct EventLog {
         std::size_t bytes = 0;
         for (Sequence at = std::max<Sequence>(1, request.after.sequence); at <= request.through; ++at) {
             const StoredEventPtr& event = events[at - 1];
+            if (lost.contains(at)) continue;
             for (std::uint32_t route = 0; route < event->routes.size(); ++route) {
                 const DeliveryKey key{at, route};
                 if (key <= request.after || !routed(*event, route, request.target)) continue;
@@ -68,7 +70,7 @@ struct EventLog {
         std::uint64_t count = 0;
         for (const StoredEventPtr& event : events)
             for (std::uint32_t route = 0; route < event->routes.size(); ++route)
-                if (DeliveryKey{event->sequence, route} > after && routed(*event, route, target)) ++count;
+                if (DeliveryKey{event->sequence, route} > after && routed(*event, route, target) && !lost.contains(event->sequence)) ++count;
         return count;
     }
 };
@@ -191,6 +193,7 @@ public:
         std::map<std::pair<std::string, std::string>, std::uint64_t> counts;
         const EventLog log = contents();
         for (const DeliveryKey& key : keys) {
+            if (log.lost.contains(key.sequence)) continue;
             const StoredEvent& event = *log.events.at(key.sequence - 1);
             const auto route = event.version->routes[event.routes.at(key.route)];
             ++counts[{std::string{route.rule}, route.target}];

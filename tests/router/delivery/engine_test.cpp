@@ -147,6 +147,28 @@ TEST_CASE("retries of a dead target that are too old end together, not one a pro
     }
 }
 
+// A bug once, found by the simulator: what was settled and lost counted against what waits, and the target went idle
+// before its last deliveries.
+TEST_CASE("a start delivers what waits, also where events of settled deliveries above the position were lost to rot")
+{
+    const auto a = std::make_shared<Receiver>();
+    const auto routing = version(1, {"a"});
+    SystemRandom random;
+    EventLog log;
+    for (Sequence n = 1; n <= 6; ++n) {
+        log.events.push_back(make_event(routing, {0}, random, SystemClock{}.wall()));
+        std::const_pointer_cast<StoredEvent>(log.events.back())->sequence = n;
+    }
+    log.lost = {5, 6};
+    StateModel model;
+    model.targets["a"].kind = "fake";
+    model.targets["a"].cursor = 2;
+    model.targets["a"].settled = {{5, 0}, {6, 0}};
+    Life life{log, model};
+    life.start({spec("a", a)});
+    CHECK(eventually([&] { return a->distinct() == 2 && life.settled(); }, 10s));
+}
+
 TEST_CASE("a flapping target gets everything")
 {
     const auto a = std::make_shared<Receiver>();

@@ -220,6 +220,40 @@ TEST_CASE("of what a start found damaged or torn and could not write down the by
     }
 }
 
+TEST_CASE("of an event whose commit failed nothing is left in a segment that was never used")
+{
+    Bench bench;
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const auto version = (*log)->versions().store_version(two_targets());
+    bench.disk->fault = [](const std::string& call, const std::string&) -> std::optional<Error> {
+        if (call == "sync") return fail(Errc::io, "EIO");
+        return std::nullopt;
+    };
+    REQUIRE_FALSE((*log)->commit({make_unit(1, 1, *version)}).has_value());
+    REQUIRE(holders(*bench.disk, 1).size() == 1);
+    CHECK_FALSE(erase(bench, **log, id_of(1)).has_value());
+    bench.disk->fault = {};
+    CHECK(erase(bench, **log, id_of(1)).value() == 0);
+    CHECK(holders(*bench.disk, 1).empty());
+}
+
+TEST_CASE("of what rot made look like the torn end of the last write nothing is left by a start")
+{
+    Bench bench;
+    const bool at_once = GENERATE(false, true);
+    flip_body(*bench.disk, five_events(bench, at_once), 5);
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    CHECK(holders(*bench.disk, 5).empty());
+    CHECK(erase(bench, **log, id_of(5)).value() == 0);
+    CHECK(read_all(**log, "webhook").bodies.size() == 4);
+    log->reset();
+    const auto check = check_journal(*bench.disk, bench.options.directory, {});
+    REQUIRE(check.has_value());
+    CHECK(check->good());
+}
+
 TEST_CASE("power that goes at any step of erasing costs no event anything but the body that was to go")
 {
     constexpr std::uint64_t last = 40;
