@@ -186,11 +186,7 @@ public:
         Sequence after, Sequence through) = 0;
     /// The same of these deliveries alone, as far as they are kept.
     virtual Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally_of(
-        std::vector<DeliveryKey> keys)
-    {
-        (void)keys;
-        return fail(Errc::unsupported, "this journal has no index of deliveries");
-    }
+        std::vector<DeliveryKey> keys) = 0;
     /// Deliveries of a target above its position, counted from footers and one segment. Blocks; for start.
     virtual Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after) = 0;
 

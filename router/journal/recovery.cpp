@@ -105,7 +105,7 @@ private:
     std::vector<Found> found_;
     Sequence synced_ = 0;
     Sequence seen_ = 0;
-    bool newest_header_sure_ = true;  // it is on disk, not in the page cache only
+    Id unsure_header_;   // of the newest segment with one, when it may be in the page cache only
     Sequence begun_ = 0;  // a segment began behind this: what is missing below was let go, or told of before
     std::uint64_t last_number_ = 0;  // of the last segment taken
     Recovery out_;
@@ -254,8 +254,13 @@ void Run::sync_newest_header()
 {
     const auto newest = std::find_if(found_.rbegin(), found_.rend(), [](const Found& one) { return one.has_header; });
     if (newest == found_.rend() || newest->summary) return;
+    const auto& events = newest->scan->events;
+    // A sync of the first events was one of the header, too.
+    if (std::any_of(events.begin(), events.end(), [this](const ScannedEvent& one) { return one.sequence <= synced_; })) return;
     File& file = *newest->segment->file;
-    newest_header_sure_ = file.write_at(0, {encode_segment_header(newest->segment->header)}).has_value() && file.sync_all().has_value();
+    auto sure = file.write_at(0, {encode_segment_header(newest->segment->header)});
+    if (sure.has_value()) sure = file.sync_all();
+    if (!sure.has_value()) unsure_header_ = newest->segment->id;
 }
 
 Bounds Run::bounds_of(std::size_t place) const
@@ -428,7 +433,9 @@ Result<void> Run::sync_in_place(Found& found, std::uint64_t end)
         if (window.unreadable() > 0) return fail(Errc::io, segments_.path(found.segment->name) + " cannot be read");
         EVENTYARD_CHECK(file.write_at(at, {bytes}));
     }
-    return from < end ? file.sync_data() : Result<void>{};
+    if (from == end) return {};
+    if (found.has_header) EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(found.segment->header)}));
+    return file.sync_data();
 }
 
 /// What stands from `end` on does not live, and goes.
@@ -466,7 +473,7 @@ Result<void> Run::take(std::size_t place)
         const auto unused = [&]() -> Result<void> {  // or nothing was ever answered from it
             segments_.numbers_above(segment.number);
             const bool told = std::any_of(found_.begin() + static_cast<std::ptrdiff_t>(place) + 1, found_.end(),
-                                          [this](const Found& later) { return later.has_header && (newest_header_sure_ || later.summary); });
+                                          [this](const Found& later) { return later.has_header && (unsure_header_.is_nil() || later.summary); });
             if (told) {  // of what is torn in it: by that header, which may go before it does
                 segment.file.reset();
                 return disk_.unlink(segments_.path(segment.name));
@@ -537,7 +544,9 @@ Result<void> Run::take(std::size_t place)
         // can be told, on a disk that fails it cannot, and somebody may have been answered.
         if (!sealed) EVENTYARD_CHECK(sync_in_place(found, alive.end));
         // A power cut may take the header that says that the rest does not live.
-        if (!sealed && !newest_header_sure_ && alive.end < found.scan->end)
+        const auto next = std::find_if(found_.begin() + static_cast<std::ptrdiff_t>(place) + 1, found_.end(),
+                                       [](const Found& later) { return later.has_header || later.summary; });
+        if (!sealed && alive.end < found.scan->end && next != found_.end() && next->segment->id == unsure_header_)
             out_.decided = std::min(out_.decided, index.summary().last);
         const std::lock_guard lock{segment.mutex};
         const SegmentSummary summary = index.summary();

@@ -73,6 +73,10 @@ public:
     {
         return log().reader().tally(after, through);
     }
+    Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally_of(std::vector<DeliveryKey> keys) override
+    {
+        return log().reader().tally_of(keys);
+    }
     Result<void> visit_events(Sequence after, Sequence through, const std::function<void(const StoredEvent&)>& visit) override
     {
         return log().reader().visit_events(after, through, visit);

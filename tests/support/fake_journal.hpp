@@ -117,6 +117,17 @@ public:
                     ++counts[{std::string{event->version->routes[route].rule}, event->version->routes[route].target}];
         return counts;
     }
+    Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally_of(std::vector<router::DeliveryKey> keys) override
+    {
+        std::map<std::pair<std::string, std::string>, std::uint64_t> counts;
+        for (const auto& event : events())
+            for (const router::DeliveryKey& key : keys)
+                if (key.sequence == event->sequence) {
+                    const auto route = event->version->routes[event->routes.at(key.route)];
+                    ++counts[{std::string{route.rule}, route.target}];
+                }
+        return counts;
+    }
     Result<std::uint64_t> count_after(const std::string& target, router::DeliveryKey after) override
     {
         std::uint64_t count = 0;

@@ -65,6 +65,10 @@ public:
     {
         return log().reader().tally(after, through);
     }
+    Result<std::map<std::pair<std::string, std::string>, std::uint64_t>> tally_of(std::vector<DeliveryKey> keys) override
+    {
+        return log().reader().tally_of(keys);
+    }
     Result<std::uint64_t> count_after(const std::string& target, DeliveryKey after) override
     {
         return log().reader().count_after(target, after);
