@@ -434,7 +434,9 @@ Result<void> Run::sync_in_place(Found& found, std::uint64_t end)
         EVENTYARD_CHECK(file.write_at(at, {bytes}));
     }
     if (from == end) return {};
-    if (found.has_header) EVENTYARD_CHECK(file.write_at(0, {encode_segment_header(found.segment->header)}));
+    // As it was found: ours vouches for these frames already.
+    const std::string header{window.at(0, segment_data_start)};
+    if (window.unreadable() == 0) EVENTYARD_CHECK(file.write_at(0, {header}));
     return file.sync_data();
 }
 

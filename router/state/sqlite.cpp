@@ -87,10 +87,25 @@ Statement& Statement::operator=(Statement&& other) noexcept
 {
     if (this != &other) {
         sqlite3_finalize(handle_);
-        handle_ = other.handle_;
-        other.handle_ = nullptr;
+        handle_ = std::exchange(other.handle_, nullptr);
+        database_ = other.database_;
+        later_ = std::move(other.later_);
     }
     return *this;
+}
+
+Statement Statement::later(const Database& database, std::string sql)
+{
+    Statement statement;
+    statement.database_ = &database;
+    statement.later_ = std::move(sql);
+    return statement;
+}
+
+int Statement::prepare_now() noexcept
+{
+    if (database_ == nullptr) return SQLITE_MISUSE;
+    return sqlite3_prepare_v3(database_->handle(), later_.c_str(), -1, SQLITE_PREPARE_PERSISTENT, &handle_, nullptr);
 }
 
 Result<Statement> Statement::prepare(const Database& database, const char* sql)
@@ -104,6 +119,10 @@ Result<Statement> Statement::prepare(const Database& database, const char* sql)
 
 Result<bool> Statement::step()
 {
+    if (handle_ == nullptr) {
+        const int tried = std::exchange(failed_, SQLITE_OK);  // what bind() bound then is bound to nothing
+        if (const int code = tried != SQLITE_OK ? tried : prepare_now(); code != SQLITE_OK) return database_->error(code, later_.c_str());
+    }
     const int code = sqlite3_step(handle_);
     if (code == SQLITE_ROW) return true;
     if (code == SQLITE_DONE) {

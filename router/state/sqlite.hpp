@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/result.hpp"
 #include "core/time.hpp"
@@ -51,16 +52,23 @@ private:
 class Statement {
 public:
     Statement() = default;
-    Statement(Statement&& other) noexcept : handle_(other.handle_) { other.handle_ = nullptr; }
+    Statement(Statement&& other) noexcept
+        : handle_(std::exchange(other.handle_, nullptr)), database_(other.database_), later_(std::move(other.later_))
+    {
+    }
     Statement& operator=(Statement&& other) noexcept;
     ~Statement() { sqlite3_finalize(handle_); }
 
     static Result<Statement> prepare(const Database& database, const char* sql);
+    /// Prepared when it is first used: of a store's statements most lives need few. `database` must outlive it and stay
+    /// where it is. An error shows in step().
+    static Statement later(const Database& database, std::string sql);
 
     /// Resets and binds all parameters in order.
     template <class... Values>
     Statement& bind(const Values&... values) noexcept
     {
+        if (handle_ == nullptr) failed_ = prepare_now();
         sqlite3_reset(handle_);
         next_ = 1;
         (put(values), ...);
@@ -95,6 +103,7 @@ public:
     [[nodiscard]] std::string text(int column) const { return std::string(view(column)); }
 
 private:
+    int prepare_now() noexcept;
     void put(std::int64_t value) noexcept { sqlite3_bind_int64(handle_, next_++, value); }
     void put(std::uint64_t value) noexcept { put(static_cast<std::int64_t>(value)); }
     void put(std::uint32_t value) noexcept { put(static_cast<std::int64_t>(value)); }
@@ -118,6 +127,9 @@ private:
     }
 
     sqlite3_stmt* handle_ = nullptr;
+    const Database* database_ = nullptr;  // of later()
+    std::string later_;                   // its text
+    int failed_ = SQLITE_OK;              // bind() could not prepare it
     int next_ = 1;
 };
 

@@ -6,7 +6,7 @@
 
 namespace eventyard::router {
 
-Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Database& database)
+std::shared_ptr<Store::Statements> Store::Statements::of(const Database& database)
 {
     auto made = std::make_shared<Statements>();
     Statements& s = *made;
@@ -115,10 +115,7 @@ Result<std::shared_ptr<Store::Statements>> Store::Statements::prepare(const Data
         {&s.row_of, std::string("SELECT ") + retry_columns + " FROM retry WHERE seq=? AND route=? AND target=?"},
         {&s.get_retry, "SELECT attempts FROM retry WHERE seq=? AND route=? AND target=?"},
     };
-    for (const auto& [statement, text] : all) {
-        EVENTYARD_TRY(prepared, Statement::prepare(database, text.c_str()));
-        *statement = std::move(prepared);
-    }
+    for (const auto& [statement, text] : all) *statement = Statement::later(database, text);
     return made;
 }
 

@@ -1,4 +1,4 @@
-// router/state/statements.hpp — the prepared statements of the store.
+// router/state/statements.hpp — the statements of the store, each prepared when it is first used.
 #pragma once
 
 #include "router/state/store.hpp"
@@ -17,7 +17,8 @@ struct Store::Statements {
     Statement due, next, count_range, keys_in_range;
     Statement get_dead_letter, get_attempts, forwards, groups, get_redrives, letter_by_key, get_retry, row_of, ledger_of;
 
-    static Result<std::shared_ptr<Statements>> prepare(const Database& database);
+    /// `database` stays where it is as long as they live.
+    static std::shared_ptr<Statements> of(const Database& database);
 };
 
 }  // namespace eventyard::router

@@ -69,8 +69,7 @@ Result<std::unique_ptr<Store>> Store::open(Disk& disk, const std::string& path)
             if (answer != "ok") return fail(Errc::corrupt, "quick_check: " + answer);
         }
     }
-    EVENTYARD_TRY(statements, Statements::prepare(store->database_));
-    store->sql_ = std::move(statements);
+    store->sql_ = Statements::of(store->database_);
     EVENTYARD_CHECK(store->load());
     return store;
 }
