@@ -106,6 +106,7 @@ private:
     Sequence synced_ = 0;
     Sequence seen_ = 0;
     Id unsure_header_;   // of the newest segment with one, when it may be in the page cache only
+    Sequence cut_by_unsure_ = no_limit;  // what stands above it in the segment before does not live, as that header says
     Sequence begun_ = 0;  // a segment began behind this: what is missing below was let go, or told of before
     std::uint64_t last_number_ = 0;  // of the last segment taken
     Recovery out_;
@@ -545,11 +546,11 @@ Result<void> Run::take(std::size_t place)
         // Nothing is given out that a power cut could still take back: without space for a footer that
         // can be told, on a disk that fails it cannot, and somebody may have been answered.
         if (!sealed) EVENTYARD_CHECK(sync_in_place(found, alive.end));
-        // A power cut may take the header that says that the rest does not live.
+        // A power cut may take the header that says that the rest does not live, see finish().
         const auto next = std::find_if(found_.begin() + static_cast<std::ptrdiff_t>(place) + 1, found_.end(),
                                        [](const Found& later) { return later.has_header || later.summary; });
         if (!sealed && alive.end < found.scan->end && next != found_.end() && next->segment->id == unsure_header_)
-            out_.decided = std::min(out_.decided, index.summary().last);
+            cut_by_unsure_ = index.summary().last;
         const std::lock_guard lock{segment.mutex};
         const SegmentSummary summary = index.summary();
         if (sealed) {
@@ -579,6 +580,9 @@ Result<void> Run::take(std::size_t place)
 void Run::finish()
 {
     RecoveryReport& report = out_.report;
+    // A header with events behind it was synced with them.
+    if (std::any_of(out_.unused.begin(), out_.unused.end(), [this](const SegmentPtr& one) { return one->id == unsure_header_; }))
+        out_.decided = std::min(out_.decided, cut_by_unsure_);
     const Sequence told = std::max(out_.end, begun_);
     if (synced_ > told) {  // no segment is left that could account for these
         if (report.lost_first == 0) report.lost_first = told + 1;
