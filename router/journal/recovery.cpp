@@ -39,7 +39,8 @@ struct Found {
 
 struct Alive {
     std::uint64_t end = 0;        // behind the last event that lives; behind all frames where it is not to be cut
-    bool others_between = false;  // events that do not live stand elsewhere than behind it
+    bool dropped = false;         // there are events that do not live
+    bool others_between = false;  // they stand elsewhere than behind it
 };
 
 /// What does not live may have been answered all the same, when rot hit it: its body is not to stay where no index tells.
@@ -55,10 +56,20 @@ Alive alive_of(const Scan& scan, const Verdict& verdict)
     std::size_t before = 0;
     for (const ScannedEvent& event : scan.events)
         if (event.offset < alive.end) ++before;
-    const bool dropped = living < scan.events.size();
-    alive.others_between = before > living || (dropped && (living == 0 || !scan.gaps.empty()));
-    if (!dropped || alive.others_between) alive.end = scan.end;
+    alive.dropped = living < scan.events.size();
+    const bool cut = living > 0 && before == living && scan.gaps.empty();
+    alive.others_between = alive.dropped && !cut;
+    if (!cut) alive.end = scan.end;
     return alive;
+}
+
+/// What a start keeps or declares: a gap that is not written down yet is no reason for a mark.
+Sequence vouched_for(const Verdict& verdict)
+{
+    const auto last = std::find_if(verdict.findings.rbegin(), verdict.findings.rend(), [](const Finding& one) {
+        return one.kind != Finding::Kind::gap || one.declared != nullptr;
+    });
+    return last == verdict.findings.rend() ? 0 : last->last;
 }
 
 class Run {
@@ -434,6 +445,9 @@ Result<void> Run::sync_in_place(Found& found, std::uint64_t end)
         if (window.unreadable() > 0) return fail(Errc::io, segments_.path(found.segment->name) + " cannot be read");
         EVENTYARD_CHECK(file.write_at(at, {bytes}));
     }
+    // What cannot be read behind them looks torn as well, and another start may find it whole.
+    for (std::uint64_t at = end; at < found.scan->end; at += piece) (void)window.at(at, std::min(piece, found.scan->end - at));
+    if (window.unreadable() > 0) return fail(Errc::io, segments_.path(found.segment->name) + " cannot be read");
     if (from == end) return {};
     // As it was found: ours vouches for these frames already.
     const std::string header{window.at(0, segment_data_start)};
@@ -482,7 +496,7 @@ Result<void> Run::take(std::size_t place)
                 return disk_.unlink(segments_.path(segment.name));
             }
             if (found.has_header) {  // which may be all that tells which events there were
-                segment.begun = true;
+                segment.begun = segment.id != unsure_header_ || out_.unused.empty();  // else one that is sure stays
                 out_.unused.push_back(found.segment);
             } else {
                 segment.file.reset();
@@ -504,8 +518,8 @@ Result<void> Run::take(std::size_t place)
             segment.header.first = verdict.findings.front().first;
         }
         // Whatever is kept is synced before anything is given out.
-        segment.header.synced_before =
-            std::max(segment.header.synced_before, verdict.findings.back().last);
+        const Sequence before = segment.header.synced_before;
+        segment.header.synced_before = std::max(before, vouched_for(verdict));
         segment.header.reserved = std::max(segment.header.reserved, found.scan->reserved);
         if (found.had_trailer || place + 1 < found_.size()) ++out_.report.rebuilt_indexes;
 
@@ -513,7 +527,8 @@ Result<void> Run::take(std::size_t place)
         SegmentIndex index = index_of(found, verdict, items);
         std::uint64_t bytes = found.size;
         Alive alive = alive_of(*found.scan, verdict);
-        if (verdict.new_damage || verdict.holes || alive.others_between) {
+        const bool gap_behind = verdict.findings.back().kind == Finding::Kind::gap && verdict.findings.back().declared == nullptr;
+        if (verdict.new_damage || verdict.holes || gap_behind || alive.others_between) {  // a rewrite declares what is missing
             auto rewritten = rewrite_segment(disk_, segments_.directory(), segment.name,
                                              *segment.file, segment.header, items, versions_);
             if (rewritten.has_value()) {
@@ -530,7 +545,7 @@ Result<void> Run::take(std::size_t place)
             sealed = true;
         }
         // A torn unit that cannot be declared would count as damage once a mark is above it. What stands
-        // behind it was never answered after a sync, unless rot hit the last block: without space it is left to a later start.
+        // behind it was never answered after a sync, unless rot hit the last block: without space it is given up.
         if (!sealed && verdict.holes) {
             const auto torn = std::find_if(verdict.findings.begin(), verdict.findings.end(), [](const Finding& one) {
                 return one.kind == Finding::Kind::gap && one.declared == nullptr && one.reason == GapReason::torn;
@@ -542,6 +557,7 @@ Result<void> Run::take(std::size_t place)
             items = items_of(found, verdict);
             index = index_of(found, verdict, items);
             alive = alive_of(*found.scan, verdict);
+            segment.header.synced_before = std::max(before, vouched_for(verdict));
         }
         // Nothing is given out that a power cut could still take back: without space for a footer that
         // can be told, on a disk that fails it cannot, and somebody may have been answered.
@@ -549,7 +565,7 @@ Result<void> Run::take(std::size_t place)
         // A power cut may take the header that says that the rest does not live, see finish().
         const auto next = std::find_if(found_.begin() + static_cast<std::ptrdiff_t>(place) + 1, found_.end(),
                                        [](const Found& later) { return later.has_header || later.summary; });
-        if (!sealed && alive.end < found.scan->end && next != found_.end() && next->segment->id == unsure_header_)
+        if (!sealed && alive.dropped && next != found_.end() && next->segment->id == unsure_header_)
             cut_by_unsure_ = index.summary().last;
         const std::lock_guard lock{segment.mutex};
         const SegmentSummary summary = index.summary();

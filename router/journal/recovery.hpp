@@ -20,7 +20,7 @@ struct Recovery {
     Sequence next = 1;                // first sequence to be given
     Sequence end = 0;                 // last one the segments account for
     Sequence reserved = 0;            // highest reservation the journal itself knows
-    Sequence decided = UINT64_MAX;    // above it stand events that were never answered; a later start may keep them
+    Sequence decided = UINT64_MAX;    // above it stand events that were never answered; until a hole is declared, a later start may keep them
     std::vector<SegmentPtr> unused;   // without an event, and with the newest header
     std::vector<std::string> spares;  // file names that can be used again
 };

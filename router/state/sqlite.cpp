@@ -121,7 +121,8 @@ Result<bool> Statement::step()
 {
     if (handle_ == nullptr) {
         const int tried = std::exchange(failed_, SQLITE_OK);  // what bind() bound then is bound to nothing
-        if (const int code = tried != SQLITE_OK ? tried : prepare_now(); code != SQLITE_OK) return database_->error(code, later_.c_str());
+        if (const int code = tried != SQLITE_OK ? tried : prepare_now(); code != SQLITE_OK)
+            return database_ != nullptr ? database_->error(code, later_.c_str()) : fail(Errc::invalid, "a statement without a text");
     }
     const int code = sqlite3_step(handle_);
     if (code == SQLITE_ROW) return true;

@@ -1,6 +1,7 @@
 // Disks that fail, fill up, tear and forget.
 #include <catch2/catch.hpp>
 
+#include "router/journal/check.hpp"
 #include "tests/router/journal/helpers.hpp"
 
 using namespace eventyard;
@@ -235,5 +236,48 @@ TEST_CASE("released segments are recycled unless linked, rewritten ones keep wha
         log->reset();
         log = bench.open();
         REQUIRE(log.has_value());
+    }
+}
+
+TEST_CASE("what the power took of events that nobody had synced is declared, also where a later segment tells of them")
+{
+    Bench bench;
+    bool failing = false;
+    bench.disk->fault = [&](const std::string& call, const std::string& path) -> std::optional<Error> {
+        if (failing && (call == "sync" || path.ends_with(".tmp"))) return fail(Errc::io, "EIO");
+        return std::nullopt;
+    };
+    std::string path;
+    {
+        auto log = bench.open();
+        const auto version = (*log)->versions().store_version(two_targets());
+        path = bench.options.directory + '/' + (*log)->segments().infos()[0].name;
+        std::vector<CommitUnit> units;
+        for (Sequence n = 1; n <= 5; ++n) {
+            units.clear();
+            units.push_back(make_unit(n, 1, *version));
+            if (n > 3) units.front().durability = Durability::os;
+            REQUIRE((*log)->commit(units).has_value());
+        }
+        units.clear();
+        units.push_back(make_unit(6, 1, *version));
+        failing = true;
+        REQUIRE_FALSE((*log)->commit(units).has_value());
+        bench.chores(**log);
+        failing = false;
+        REQUIRE((*log)->appender().ready(0).has_value());  // its header begins behind 5
+    }
+    const std::size_t lost = GENERATE(1U, 2U);
+    for (Sequence n = 5; n > 5 - lost; --n) flip_body(*bench.disk, path, n);
+    for (int start = 0; start < 3; ++start) {
+        auto log = bench.open();
+        REQUIRE(log.has_value());
+        CHECK((*log)->recovery().damaged.empty());
+        CHECK((*log)->recovery().lost_last == 0);
+        CHECK((*log)->recovery().events == 5 - lost);
+        log->reset();
+        const auto check = check_journal(*bench.disk, bench.options.directory, {});
+        REQUIRE(check.has_value());
+        CHECK(check->good());
     }
 }
