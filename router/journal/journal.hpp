@@ -198,7 +198,8 @@ public:
                          std::function<bool(const StoredEvent&, std::uint32_t route)> keep,
                          std::function<void(Result<void>)> done) = 0;
 
-    /// Every event with this id that is kept: the accepted one, and those that replays made of it.
+    /// Every event with this id that is kept: the accepted one, and those that replays made of it. Of one that cannot be
+    /// read any more, and may be it, without a body and with no more of its routes than their rules and targets.
     virtual void find(Id event, std::function<void(Result<std::vector<StoredEventPtr>>)> done)
     {
         (void)event;

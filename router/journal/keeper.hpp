@@ -58,6 +58,7 @@ private:
         LoadedSegment loaded;  // the index: of a sealed segment only
         Sequence sequence = 0;
         std::uint64_t offset = 0;
+        std::vector<std::pair<std::string, std::string>> names;  // (rule, target) by place among its routes
         std::string frame;
     };
     [[nodiscard]] bool told_without(const Segment& unused) const;
@@ -67,6 +68,7 @@ private:
                          const std::function<bool(const StoredEvent&, std::uint32_t)>& keep,
                          const std::vector<Sequence>& erased = {});
     Result<std::vector<Place>> places_of(const Id& event);
+    static StoredEventPtr by_names(const Place& place, const Id& event);
     Result<void> seal_anew(const SegmentPtr& segment);
     Result<void> cut_unused();
     Result<void> rewrite_unsealed();

@@ -7,6 +7,19 @@
 #include "router/journal/scan.hpp"
 
 namespace eventyard::router {
+namespace {
+
+/// Empty where nobody needs the route any more.
+std::vector<std::pair<std::string, std::string>> names_of(const SegmentIndex& index, const IndexedEvent& event)
+{
+    std::vector<std::pair<std::string, std::string>> names(event.routes_count);
+    for (std::uint32_t i = 0; i < event.routes_count; ++i)
+        if (const std::uint32_t pair = index.routes()[event.routes_first + i]; pair != route_dropped)
+            names[i] = {index.summary().routes[pair].rule, index.summary().routes[pair].target};
+    return names;
+}
+
+}  // namespace
 
 /// With those that cannot be read for good and whose id has the same hash: which event they are of cannot be told any
 /// more, its body may be there all the same, and a rewrite leaves nothing of them but that they are damaged.
@@ -16,10 +29,10 @@ Result<std::vector<Keeper::Place>> Keeper::places_of(const Id& event)
     const std::uint32_t hash = hash_of(event);
     for (const SegmentPtr& segment : segments_.all()) {
         LoadedSegment loaded;
-        std::vector<IndexedEvent> found;
+        std::vector<std::pair<IndexedEvent, std::vector<std::pair<std::string, std::string>>>> found;
         const auto look = [&](const SegmentIndex& index) {
             for (const IndexedEvent& one : index.events())
-                if (one.id_hash == hash && one.offset != 0) found.push_back(one);
+                if (one.id_hash == hash && one.offset != 0) found.emplace_back(one, names_of(index, one));
         };
         {
             const std::lock_guard lock{segment->mutex};
@@ -34,14 +47,32 @@ Result<std::vector<Keeper::Place>> Keeper::places_of(const Id& event)
             loaded = std::move(opened);
             look(*loaded.index);
         }
-        for (const IndexedEvent& one : found) {
-            Place place{segment, loaded, one.sequence, one.offset, {}};
+        for (auto& [one, names] : found) {
+            Place place{segment, loaded, one.sequence, one.offset, std::move(names), {}};
             EVENTYARD_CHECK(read_patiently(*loaded.file, one.offset, one.length, place.frame));
             const auto read = decode_event(place.frame, segment->seed.at(one.offset), one.sequence);
             if (!read.has_value() || read->meta.id == event) places.push_back(std::move(place));
         }
     }
     return places;
+}
+
+/// Of what rot took: its targets may have read it before, and would send it.
+StoredEventPtr Keeper::by_names(const Place& place, const Id& event)
+{
+    auto version = std::make_shared<RoutingVersion>();
+    auto stored = std::make_shared<StoredEvent>();
+    for (const auto& [rule, target] : place.names) {
+        Route route;
+        route.rule = rule;
+        route.target = target;
+        stored->routes.push_back(static_cast<std::uint32_t>(stored->routes.size()));
+        version->routes.push_back(std::move(route));
+    }
+    stored->sequence = place.sequence;
+    stored->event.id = event;
+    stored->version = std::move(version);
+    return stored;
 }
 
 Result<std::vector<StoredEventPtr>> Keeper::find(const Id& event)
@@ -52,7 +83,8 @@ Result<std::vector<StoredEventPtr>> Keeper::find(const Id& event)
     for (const Place& place : places) {
         auto stored = decode_stored(place.frame, place.segment->seed.at(place.offset), place.sequence, versions);
         if (stored.has_value()) events.push_back(std::move(*stored));
-        else if (stored.error().code != Errc::corrupt) return stored.error();
+        else if (stored.error().code == Errc::corrupt) events.push_back(by_names(place, event));
+        else return stored.error();
     }
     return events;
 }

@@ -188,6 +188,17 @@ TEST_CASE("of an event that can no longer be read the bytes go all the same")
     auto log = bench.open();  // sealed, so its index stands in its footer
     REQUIRE(log.has_value());
     flip_body(*bench.disk, path, 3);
+    // A target may have read it before: whoever erases learns whose deliveries it had.
+    const auto found = (*log)->keeper().find(id_of(3));
+    REQUIRE(found.has_value());
+    REQUIRE(found->size() == 1);
+    CHECK(found->front()->sequence == 3);
+    CHECK(found->front()->event.body.empty());
+    std::vector<std::string> targets, wanted;
+    for (const std::uint32_t route : found->front()->routes)
+        targets.push_back(found->front()->version->routes[route].target);
+    for (const std::uint32_t route : routes_of(3)) wanted.push_back(two_targets().routes[route].target);
+    CHECK(targets == wanted);
     CHECK(erase(bench, **log, id_of(3)).value() == 1);
     CHECK(holders(*bench.disk, 3).empty());
     CHECK(holders(*bench.disk, 2).size() == 1);
