@@ -109,6 +109,8 @@ void StateDesk::serve(Request& request)
         if (!done.has_value()) failed(done.error());
     }
     request.run(nullptr);
+    if (store_ != nullptr && store_->in_transaction())
+        if (const auto open = store_->check_open(); !open.has_value()) failed(open.error());
 }
 
 Result<void> StateDesk::apply_gathered()

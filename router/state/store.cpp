@@ -164,7 +164,8 @@ Result<void> Store::begin()
 Result<void> Store::commit()
 {
     EVENTYARD_ASSERT(open_, "commit ends a transaction");
-    auto done = flush();
+    auto done = check_open();
+    if (done.has_value()) done = flush();
     if (done.has_value()) done = sql_->commit.bind().run();
     if (!done.has_value()) {
         rollback();
@@ -176,6 +177,13 @@ Result<void> Store::commit()
     new_sources_.clear();
     resolve_first_ = false;
     resolved_.clear();
+    return {};
+}
+
+/// What came then would be stored on its own, and once more when the transaction is tried again.
+Result<void> Store::check_open() const
+{
+    if (!database_.in_transaction()) return fail(Errc::io, "state: a read failed, and SQLite has taken the transaction back");
     return {};
 }
 

@@ -38,6 +38,8 @@ public:
     Result<void> commit();
     void rollback() noexcept;
     [[nodiscard]] bool in_transaction() const noexcept { return open_; }
+    /// In a transaction: an error when SQLite has taken it back, as it does when the disk fails a read.
+    [[nodiscard]] Result<void> check_open() const;
 
     /// Moves the WAL into the file. Not in a transaction. True: all of it, so it starts over.
     Result<bool> checkpoint(bool truncate);

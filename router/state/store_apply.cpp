@@ -22,6 +22,7 @@ constexpr std::string_view erased_detail = "erased";  // instead of what a recei
 Result<void> Store::apply(const Change& change)
 {
     EVENTYARD_ASSERT(open_, "changes belong to a transaction");
+    EVENTYARD_CHECK(check_open());
     return std::visit([this](const auto& one) { return on(one); }, change);
 }
 

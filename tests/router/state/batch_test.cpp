@@ -67,6 +67,36 @@ TEST_CASE("a read sees what its thread submitted before, and does not end the ba
     CHECK(state->stats().batches == 1);
 }
 
+// A bug once, found by the simulator: SQLite takes a transaction back when the disk fails a read in the middle of it.
+// What was applied then was stored at once, each on its own, and again when the batch was tried again.
+TEST_CASE("of a transaction that SQLite has taken back nothing is stored, until it is tried again")
+{
+    const support::TempDir dir;
+    auto opened = open_or_salvage(posix_disk, dir.file("state.db"), wall(0));
+    REQUIRE(opened.has_value());
+    Store& store = *opened->store;
+    const auto counted = [&store] {
+        std::uint64_t n = 0;
+        for (const LedgerRow& row : store.ledger().value())
+            for (const auto& [ending, count] : row.ended) n += count;
+        return n;
+    };
+    REQUIRE(store.begin().has_value());
+    REQUIRE(store.apply(ended("a", {1, 0})).has_value());
+    REQUIRE(store.check_open().has_value());
+    REQUIRE(store.database().run("ROLLBACK").has_value());  // as SQLite does
+    CHECK_FALSE(store.check_open().has_value());
+    SECTION("at the next change") { CHECK_FALSE(store.apply(retrying("a", {2, 0}, 5)).has_value()); }
+    SECTION("at the end") { CHECK_FALSE(store.commit().has_value()); }
+    store.rollback();
+    CHECK(counted() == 0);
+    CHECK(store.next_retries("a", WallTime::min(), {}, 10).value().empty());
+    REQUIRE(store.begin().has_value());
+    REQUIRE(store.apply(ended("a", {1, 0})).has_value());
+    REQUIRE(store.commit().has_value());
+    CHECK(counted() == 1);
+}
+
 TEST_CASE("changes of one thread keep their order whatever the others do")
 {
     const support::TempDir dir;
