@@ -104,11 +104,28 @@ private:
     Verdict& out_;
 };
 
-}  // namespace
-
-Verdict judge(const Scan& scan, const Bounds& bounds)
+/// What does not live may have been answered all the same, when rot hit it: its body is not to stay where no index tells.
+void measure(const Scan& scan, Verdict& verdict)
 {
-    Verdict verdict;
+    std::size_t living = 0;
+    for (const Finding& finding : verdict.findings) {
+        const bool undeclared = finding.kind == Finding::Kind::gap && finding.declared == nullptr;
+        if (!undeclared) verdict.vouched = finding.last;
+        verdict.gap_behind = undeclared;
+        if (finding.kind != Finding::Kind::event) continue;
+        verdict.end = std::max(verdict.end, finding.event->offset + finding.event->size);
+        ++living;
+    }
+    const auto before = std::count_if(scan.events.begin(), scan.events.end(),
+                                      [&](const ScannedEvent& event) { return event.offset < verdict.end; });
+    const bool can_cut = living > 0 && static_cast<std::size_t>(before) == living && scan.gaps.empty();
+    verdict.dropped = living < scan.events.size();
+    verdict.dropped_between = verdict.dropped && !can_cut;
+    if (!can_cut) verdict.end = scan.end;
+}
+
+void find(const Scan& scan, const Bounds& bounds, Verdict& verdict)
+{
     std::vector<Finding> known;
     for (const std::size_t place : living(scan, bounds, verdict.torn_bytes)) {
         Finding finding;
@@ -139,13 +156,22 @@ Verdict judge(const Scan& scan, const Bounds& bounds)
         expected = finding.last + 1;
     }
     // Behind the last living frame. Without a later segment only a mark tells what is missing.
-    if (expected == 0) return verdict;
+    if (expected == 0) return;
     const Sequence end = bounds.upper != no_limit ? bounds.upper : bounds.synced;
     if (expected <= end) {
         const bool holes_before = verdict.holes;
         teller.missing(expected, end);
         verdict.holes = holes_before;
     }
+}
+
+}  // namespace
+
+Verdict judge(const Scan& scan, const Bounds& bounds)
+{
+    Verdict verdict;
+    find(scan, bounds, verdict);
+    measure(scan, verdict);
     return verdict;
 }
 

@@ -40,6 +40,14 @@ struct Verdict {
     std::uint64_t torn_bytes = 0;           // of frames that were cut
     bool new_damage = false;
     bool holes = false;                     // torn frames stand between living ones
+    bool gap_behind = false;                // the last finding is a gap that nothing declares yet
+    bool dropped = false;                   // there are events that do not live
+    bool dropped_between = false;           // and they cannot be cut off behind the living ones
+    std::uint64_t end = 0;                  // offset behind the last event that lives; behind all frames where nothing can be cut
+    Sequence vouched = 0;                   // last one that is there or declared; a gap that is not written down yet is neither
+
+    /// Where it stands it can only be sealed as it is, or cut behind the living; a new file declares what is missing.
+    [[nodiscard]] bool wants_rewrite() const noexcept { return new_damage || holes || gap_behind || dropped_between; }
 };
 
 /// @param scan  must outlive the verdict

@@ -4,16 +4,14 @@
 #include <optional>
 #include <utility>
 
-#include "core/bytes.hpp"
 #include "router/journal/check.hpp"
 #include "router/journal/judge.hpp"
+#include "router/journal/quarantine.hpp"
 #include "router/journal/rewrite.hpp"
 #include "router/journal/spares.hpp"
 
 namespace eventyard::router {
 namespace {
-
-constexpr std::uint64_t quarantine_max = 64ULL << 20;  // bytes kept of one damaged segment
 
 /// A segment file as it was found.
 struct Found {
@@ -36,41 +34,6 @@ struct Found {
         return scan ? scan->first : 0;
     }
 };
-
-struct Alive {
-    std::uint64_t end = 0;        // behind the last event that lives; behind all frames where it is not to be cut
-    bool dropped = false;         // there are events that do not live
-    bool others_between = false;  // they stand elsewhere than behind it
-};
-
-/// What does not live may have been answered all the same, when rot hit it: its body is not to stay where no index tells.
-Alive alive_of(const Scan& scan, const Verdict& verdict)
-{
-    Alive alive;
-    std::size_t living = 0;
-    for (const Finding& finding : verdict.findings)
-        if (finding.kind == Finding::Kind::event) {
-            alive.end = std::max(alive.end, finding.event->offset + finding.event->size);
-            ++living;
-        }
-    std::size_t before = 0;
-    for (const ScannedEvent& event : scan.events)
-        if (event.offset < alive.end) ++before;
-    alive.dropped = living < scan.events.size();
-    const bool cut = living > 0 && before == living && scan.gaps.empty();
-    alive.others_between = alive.dropped && !cut;
-    if (!cut) alive.end = scan.end;
-    return alive;
-}
-
-/// What a start keeps or declares: a gap that is not written down yet is no reason for a mark.
-Sequence vouched_for(const Verdict& verdict)
-{
-    const auto last = std::find_if(verdict.findings.rbegin(), verdict.findings.rend(), [](const Finding& one) {
-        return one.kind != Finding::Kind::gap || one.declared != nullptr;
-    });
-    return last == verdict.findings.rend() ? 0 : last->last;
-}
 
 class Run {
 public:
@@ -99,13 +62,11 @@ private:
     void sync_newest_header();
     Result<void> take(std::size_t place);
     [[nodiscard]] Bounds bounds_of(std::size_t place) const;
-    std::vector<RewriteItem> items_of(const Found& found, const Verdict& verdict);
+    std::vector<RewriteItem> items_of(const Verdict& verdict);
     void report_damage(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items);
-    void quarantine(const Found& found, const Verdict& verdict);
     SegmentIndex index_of(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items);
     Result<void> sync_in_place(Found& found, std::uint64_t end);
     Result<std::uint64_t> seal_in_place(Found& found, const SegmentIndex& index, std::uint64_t end);
-    void set_aside(const Found& found);
     void finish();
 
     Disk& disk_;
@@ -221,18 +182,10 @@ void Run::settle_store(const Id& store_if_none)
         return found.has_header && found.segment->header.store != store;
     };
     for (const Found& found : found_)
-        if (foreign(found)) set_aside(found);
+        if (foreign(found))
+            if (auto to = set_aside(disk_, segments_.directory(), found.segment->name))
+                out_.report.quarantined.push_back(std::move(*to));
     std::erase_if(found_, foreign);
-}
-
-/// Moves a segment of another store out of the way.
-void Run::set_aside(const Found& found)
-{
-    const std::string directory = segments_.path("quarantine");
-    const std::string to = directory + '/' + found.segment->name;
-    if (disk_.make_directory(directory).has_value() &&
-        disk_.rename(segments_.path(found.segment->name), to).has_value())
-        out_.report.quarantined.push_back(to);
 }
 
 void Run::find_marks()
@@ -319,7 +272,7 @@ Bounds Run::bounds_of(std::size_t place) const
     return bounds;
 }
 
-std::vector<RewriteItem> Run::items_of(const Found& found, const Verdict& verdict)
+std::vector<RewriteItem> Run::items_of(const Verdict& verdict)
 {
     std::vector<RewriteItem> items;
     RoutingVersionPtr version;
@@ -332,7 +285,6 @@ std::vector<RewriteItem> Run::items_of(const Found& found, const Verdict& verdic
                     names.emplace_back(version->routes[route].rule, version->routes[route].target);
         return names;
     };
-    (void)found;
     for (const Finding& finding : verdict.findings) {
         RewriteItem item;
         item.first = finding.first;
@@ -377,41 +329,16 @@ void Run::report_damage(const Found& found, const Verdict& verdict,
         out_.report.lost_last = verdict.lost_last;
     }
     out_.report.torn_bytes += verdict.torn_bytes;
-    if (verdict.new_damage) quarantine(found, verdict);
-}
-
-void Run::quarantine(const Found& found, const Verdict& verdict)
-{
-    std::vector<Extent> bad = found.scan->garbage;
-    for (const Finding& finding : verdict.findings)
-        if (finding.kind == Finding::Kind::damaged && finding.event != nullptr)
-            bad.push_back({finding.event->offset, finding.event->size});
-    FileWindow window{*found.segment->file, found.size};
-    std::string content;
-    ByteWriter writer{content};
-    for (const Extent& extent : bad) {
-        const std::string_view bytes = window.at(extent.offset, extent.size);
-        if (content.size() + bytes.size() > quarantine_max) break;
-        writer.fixed(extent.offset);
-        writer.fixed<std::uint64_t>(bytes.size());
-        writer.raw(bytes);
-    }
-    if (content.empty()) return;
-    const std::string directory = segments_.path("quarantine");
-    if (!disk_.make_directory(directory).has_value()) return;
-    std::string path;
-    unsigned attempt = 0;
-    do path = directory + '/' + found.segment->name + '.' + std::to_string(++attempt);
-    while (disk_.exists(path));
-    // For people to look at; a full disk must not stop the start.
-    if (replace_file(disk_, path, content).has_value()) out_.report.quarantined.push_back(path);
+    if (!verdict.new_damage) return;
+    if (auto kept = keep_bad_bytes(disk_, segments_.directory(), found.segment->name, *found.segment->file, *found.scan, verdict))
+        out_.report.quarantined.push_back(std::move(*kept));
 }
 
 SegmentIndex Run::index_of(const Found& found, const Verdict& verdict, const std::vector<RewriteItem>& items)
 {
     SegmentIndex index;
     index.set_reserved(std::max(found.scan->reserved, found.segment->header.reserved));
-    index.set_data_end(alive_of(*found.scan, verdict).end);
+    index.set_data_end(verdict.end);
     RoutingVersionPtr version;
     auto event = found.scan->events.begin();
     for (const RewriteItem& item : items) {
@@ -508,7 +435,7 @@ Result<void> Run::take(std::size_t place)
             out_.report.torn_bytes += verdict.torn_bytes;
             return unused();
         }
-        std::vector<RewriteItem> items = items_of(found, verdict);
+        std::vector<RewriteItem> items = items_of(verdict);
         report_damage(found, verdict, items);
         if (!found.has_header) {
             segment.header = {};
@@ -519,16 +446,14 @@ Result<void> Run::take(std::size_t place)
         }
         // Whatever is kept is synced before anything is given out.
         const Sequence before = segment.header.synced_before;
-        segment.header.synced_before = std::max(before, vouched_for(verdict));
+        segment.header.synced_before = std::max(before, verdict.vouched);
         segment.header.reserved = std::max(segment.header.reserved, found.scan->reserved);
         if (found.had_trailer || place + 1 < found_.size()) ++out_.report.rebuilt_indexes;
 
         bool sealed = false;
         SegmentIndex index = index_of(found, verdict, items);
         std::uint64_t bytes = found.size;
-        Alive alive = alive_of(*found.scan, verdict);
-        const bool gap_behind = verdict.findings.back().kind == Finding::Kind::gap && verdict.findings.back().declared == nullptr;
-        if (verdict.new_damage || verdict.holes || gap_behind || alive.others_between) {  // a rewrite declares what is missing
+        if (verdict.wants_rewrite()) {
             auto rewritten = rewrite_segment(disk_, segments_.directory(), segment.name,
                                              *segment.file, segment.header, items, versions_);
             if (rewritten.has_value()) {
@@ -540,7 +465,7 @@ Result<void> Run::take(std::size_t place)
                 // Rot looks like a torn unit, too, and behind that what stands was answered: another start may write it down.
                 return rewritten.error();
             }
-        } else if (auto size = seal_in_place(found, index, alive.end); size.has_value()) {
+        } else if (auto size = seal_in_place(found, index, verdict.end); size.has_value()) {
             bytes = *size;
             sealed = true;
         }
@@ -554,18 +479,17 @@ Result<void> Run::take(std::size_t place)
             bounds.upper = torn->first - 1;
             verdict = judge(*found.scan, bounds);
             if (verdict.findings.empty()) return unused();
-            items = items_of(found, verdict);
+            items = items_of(verdict);
             index = index_of(found, verdict, items);
-            alive = alive_of(*found.scan, verdict);
-            segment.header.synced_before = std::max(before, vouched_for(verdict));
+            segment.header.synced_before = std::max(before, verdict.vouched);
         }
         // Nothing is given out that a power cut could still take back: without space for a footer that
         // can be told, on a disk that fails it cannot, and somebody may have been answered.
-        if (!sealed) EVENTYARD_CHECK(sync_in_place(found, alive.end));
+        if (!sealed) EVENTYARD_CHECK(sync_in_place(found, verdict.end));
         // A power cut may take the header that says that the rest does not live, see finish().
         const auto next = std::find_if(found_.begin() + static_cast<std::ptrdiff_t>(place) + 1, found_.end(),
                                        [](const Found& later) { return later.has_header || later.summary; });
-        if (!sealed && alive.dropped && next != found_.end() && next->segment->id == unsure_header_)
+        if (!sealed && verdict.dropped && next != found_.end() && next->segment->id == unsure_header_)
             cut_by_unsure_ = index.summary().last;
         const std::lock_guard lock{segment.mutex};
         const SegmentSummary summary = index.summary();

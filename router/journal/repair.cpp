@@ -1,27 +1,9 @@
 #include "router/journal/repair.hpp"
 
+#include "router/journal/quarantine.hpp"
 #include "router/journal/recovery.hpp"
 
 namespace eventyard::router {
-namespace {
-
-Result<std::string> keep_original(Disk& disk, const std::string& directory, const std::string& name)
-{
-    const std::string aside = directory + "/quarantine";
-    EVENTYARD_CHECK(disk.make_directory(aside));
-    std::string path;
-    unsigned attempt = 0;
-    do path = aside + '/' + name + ".original." + std::to_string(++attempt);
-    while (disk.exists(path));
-    // Never a second name: a segment may be sealed in place, and the original would change with it.
-    EVENTYARD_TRY(file, disk.open(directory + '/' + name, OpenMode::read));
-    EVENTYARD_TRY(size, file->size());
-    EVENTYARD_CHECK(copy_file(disk, directory + '/' + name, path, size));
-    EVENTYARD_CHECK(disk.sync_directory(aside));
-    return path;
-}
-
-}  // namespace
 
 Result<Repair> repair_journal(Disk& disk, Random& random, const std::string& directory, const JournalMarks& marks)
 {
