@@ -110,7 +110,7 @@ bool Keeper::remove_unused()
         segments_.take_back(disk_, *one);
         return true;
     });
-    (void)cut_unused();  // a file written ahead would keep its space
+    (void)cut_unused(false);  // a file written ahead would keep its space
     const bool removed = segments_.remove_left(disk_);
     if (!removed && !held_back_)
         log::warn("journal", "a file that is no segment any more cannot be removed; until it can, no segment is let go",
@@ -119,24 +119,18 @@ bool Keeper::remove_unused()
     return removed;
 }
 
-/// Leaves the header of those that stay.
-Result<void> Keeper::cut_unused()
+Result<void> Keeper::cut_unused(bool sure)
 {
     for (const SegmentPtr& one : unused_) {
         EVENTYARD_TRY(size, one->file->size());
         if (size > segment_data_start) EVENTYARD_CHECK(one->file->truncate(segment_data_start));
-        if (size > segment_data_start || one->number == cut_unsure_) {
-            cut_unsure_ = one->number;
-            EVENTYARD_CHECK(one->file->sync_all());
-            cut_unsure_ = 0;
-        }
+        if (size > segment_data_start || sure) EVENTYARD_CHECK(one->file->sync_all());
     }
     return {};
 }
 
 Result<void> Keeper::clear_spares(const std::function<std::set<std::string>()>& closing)
 {
-    remove_unused();
     return spares_.clear([&] {
         auto kept = closing();
         for (const SegmentPtr& one : unused_) kept.insert(one->name);
@@ -182,6 +176,22 @@ void Keeper::release(const std::vector<std::string>& names)
         remove_file(*segment);
     }
     versions_.remove_unused(segments_.versions_used());
+}
+
+StoredEvent Keeper::by_names(Sequence sequence, const std::vector<std::pair<std::string, std::string>>& names)
+{
+    auto version = std::make_shared<RoutingVersion>();
+    StoredEvent stored;
+    stored.sequence = sequence;
+    for (const auto& [rule, target] : names) {
+        Route route;
+        route.rule = rule;
+        route.target = target;
+        stored.routes.push_back(static_cast<std::uint32_t>(stored.routes.size()));
+        version->routes.push_back(std::move(route));
+    }
+    stored.version = std::move(version);
+    return stored;
 }
 
 Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const SegmentIndex& index,
@@ -257,18 +267,7 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
                 stored.routes = std::move(read->meta.routes);
             } else {
                 // Unreadable, but its deliveries still have to be settled as damaged: ask by names.
-                auto named = std::make_shared<RoutingVersion>();
-                for (std::uint32_t i = 0; i < event.routes_count; ++i) {
-                    const std::uint32_t pair = index.routes()[event.routes_first + i];
-                    Route route;
-                    if (pair != route_dropped) {
-                        route.rule = pairs[pair].rule;
-                        route.target = pairs[pair].target;
-                    }
-                    named->routes.push_back(std::move(route));
-                    stored.routes.push_back(i);
-                }
-                stored.version = std::move(named);
+                stored = by_names(event.sequence, index.names_of(event));
             }
             if (version) stored.version = version;
             item.dropped.clear();

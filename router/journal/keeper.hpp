@@ -68,9 +68,11 @@ private:
                          const std::function<bool(const StoredEvent&, std::uint32_t)>& keep,
                          const std::vector<Sequence>& erased = {});
     Result<std::vector<Place>> places_of(const Id& event);
-    static StoredEventPtr by_names(const Place& place, const Id& event);
+    /// An event that cannot be read: its deliveries, by the names that its index has.
+    static StoredEvent by_names(Sequence sequence, const std::vector<std::pair<std::string, std::string>>& names);
     Result<void> seal_anew(const SegmentPtr& segment);
-    Result<void> cut_unused();
+    /// Leaves the header of those that stay. @param sure  synced, also when it was cut before
+    Result<void> cut_unused(bool sure);
     Result<void> rewrite_unsealed();
 
     Disk& disk_;
@@ -80,7 +82,6 @@ private:
     std::vector<SegmentPtr> unused_;  // never used, and to go
     std::set<std::string> unsealed_;  // names of ended segments of which a file stands that is not as its index
     bool name_unsure_ = false;        // of a rewritten file: a crash may show the former one
-    std::uint64_t cut_unsure_ = 0;    // number of one of unused_ that was cut, and not synced
     bool held_back_ = false;          // one cannot be removed, and people know
 };
 

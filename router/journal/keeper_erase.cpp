@@ -7,19 +7,6 @@
 #include "router/journal/scan.hpp"
 
 namespace eventyard::router {
-namespace {
-
-/// Empty where nobody needs the route any more.
-std::vector<std::pair<std::string, std::string>> names_of(const SegmentIndex& index, const IndexedEvent& event)
-{
-    std::vector<std::pair<std::string, std::string>> names(event.routes_count);
-    for (std::uint32_t i = 0; i < event.routes_count; ++i)
-        if (const std::uint32_t pair = index.routes()[event.routes_first + i]; pair != route_dropped)
-            names[i] = {index.summary().routes[pair].rule, index.summary().routes[pair].target};
-    return names;
-}
-
-}  // namespace
 
 /// With those that cannot be read for good and whose id has the same hash: which event they are of cannot be told any
 /// more, its body may be there all the same, and a rewrite leaves nothing of them but that they are damaged.
@@ -32,7 +19,7 @@ Result<std::vector<Keeper::Place>> Keeper::places_of(const Id& event)
         std::vector<std::pair<IndexedEvent, std::vector<std::pair<std::string, std::string>>>> found;
         const auto look = [&](const SegmentIndex& index) {
             for (const IndexedEvent& one : index.events())
-                if (one.id_hash == hash && one.offset != 0) found.emplace_back(one, names_of(index, one));
+                if (one.id_hash == hash && one.offset != 0) found.emplace_back(one, index.names_of(one));
         };
         {
             const std::lock_guard lock{segment->mutex};
@@ -57,24 +44,6 @@ Result<std::vector<Keeper::Place>> Keeper::places_of(const Id& event)
     return places;
 }
 
-/// Of what rot took: its targets may have read it before, and would send it.
-StoredEventPtr Keeper::by_names(const Place& place, const Id& event)
-{
-    auto version = std::make_shared<RoutingVersion>();
-    auto stored = std::make_shared<StoredEvent>();
-    for (const auto& [rule, target] : place.names) {
-        Route route;
-        route.rule = rule;
-        route.target = target;
-        stored->routes.push_back(static_cast<std::uint32_t>(stored->routes.size()));
-        version->routes.push_back(std::move(route));
-    }
-    stored->sequence = place.sequence;
-    stored->event.id = event;
-    stored->version = std::move(version);
-    return stored;
-}
-
 Result<std::vector<StoredEventPtr>> Keeper::find(const Id& event)
 {
     EVENTYARD_TRY(places, places_of(event));
@@ -83,8 +52,12 @@ Result<std::vector<StoredEventPtr>> Keeper::find(const Id& event)
     for (const Place& place : places) {
         auto stored = decode_stored(place.frame, place.segment->seed.at(place.offset), place.sequence, versions);
         if (stored.has_value()) events.push_back(std::move(*stored));
-        else if (stored.error().code == Errc::corrupt) events.push_back(by_names(place, event));
-        else return stored.error();
+        else if (stored.error().code != Errc::corrupt) return stored.error();
+        else {  // its targets may have read it before rot took it
+            auto named = std::make_shared<StoredEvent>(by_names(place.sequence, place.names));
+            named->event.id = event;
+            events.push_back(std::move(named));
+        }
     }
     return events;
 }
@@ -123,9 +96,8 @@ Result<void> Keeper::rewrite_unsealed()
 Result<std::uint64_t> Keeper::erase(const Id& event)
 {
     // A commit that failed may have left it in a segment that was never used.
-    remove_unused();
-    EVENTYARD_CHECK(cut_unused());
-    if (!segments_.remove_left(disk_)) return fail(Errc::unavailable, "a file that may hold it cannot be removed");
+    if (!remove_unused()) return fail(Errc::unavailable, "a file that may hold it cannot be removed");
+    EVENTYARD_CHECK(cut_unused(true));
     EVENTYARD_CHECK(rewrite_unsealed());
     EVENTYARD_TRY(places, places_of(event));
     for (auto at = places.begin(); at != places.end();) {

@@ -132,6 +132,15 @@ const IndexedEvent* SegmentIndex::find(Sequence sequence) const noexcept
     return at < events_.size() && events_[at].sequence == sequence ? &events_[at] : nullptr;
 }
 
+std::vector<std::pair<std::string, std::string>> SegmentIndex::names_of(const IndexedEvent& event) const
+{
+    std::vector<std::pair<std::string, std::string>> names(event.routes_count);
+    for (std::uint32_t i = 0; i < event.routes_count; ++i)
+        if (const std::uint32_t pair = routes_[event.routes_first + i]; pair != route_dropped)
+            names[i] = {summary_.routes[pair].rule, summary_.routes[pair].target};
+    return names;
+}
+
 std::optional<Gap> SegmentIndex::gap_of(Sequence sequence) const noexcept
 {
     for (const Gap& gap : gaps_)

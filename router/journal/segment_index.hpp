@@ -83,6 +83,8 @@ public:
     /// First event at or above `sequence`, as a place in events().
     [[nodiscard]] std::size_t lower_bound(Sequence sequence) const noexcept;
     [[nodiscard]] const IndexedEvent* find(Sequence sequence) const noexcept;
+    /// (rule, target) by place among the event's routes; both empty where nobody needs the route any more.
+    [[nodiscard]] std::vector<std::pair<std::string, std::string>> names_of(const IndexedEvent& event) const;
     [[nodiscard]] std::optional<Gap> gap_of(Sequence sequence) const noexcept;
     [[nodiscard]] std::size_t memory() const noexcept;
     [[nodiscard]] bool empty() const noexcept { return events_.empty() && gaps_.empty(); }
