@@ -360,8 +360,14 @@ Attempt Lane::attempt_of(std::uint32_t ticket) const
     attempt.replay_of = replayed_delivery_id(flight.event->event.id, rule, attempt.target);
     attempt.event = flight.sent ? flight.sent : std::shared_ptr<const Event>(flight.event, &flight.event->event);
     attempt.sequence = flight.event->sequence;
-    attempt.number = flight.work == Work::retry ? flight.row.earlier + flight.row.attempts + 1 : 1;
+    attempt.number = number_of(flight);
     return attempt;
+}
+
+/// Of its attempt, over redrives. A row of one that was delayed, held or moved may have had none.
+std::uint32_t Lane::number_of(const Flight& flight)
+{
+    return flight.work == Work::retry ? flight.row.earlier + flight.row.attempts + 1 : 1;
 }
 
 std::string_view Lane::rule_of(const Flight& flight) const

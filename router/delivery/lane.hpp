@@ -386,6 +386,7 @@ private:
     [[nodiscard]] std::string_view rule_of(const Flight& flight) const;
     [[nodiscard]] const std::string& addressee_of(const Flight& flight) const;
     [[nodiscard]] DeliveryKey key_of(const Flight& flight) const;
+    [[nodiscard]] static std::uint32_t number_of(const Flight& flight);
     void give_back(const Now& now, Flight& flight, Duration wait, Todo& todo);
     void end(const Now& now, Flight& flight, Ending ending, std::optional<DeadLetter> letter,
              std::optional<AttemptRecord> attempt, Todo& todo);

@@ -199,7 +199,7 @@ void Lane::on_outcome(const Now& now, std::uint32_t ticket, Outcome& outcome, do
     }
     ++counters_.attempts;
     counters_.latency.add(outcome.latency);
-    if (flight.work == Work::retry) ++counters_.retried;
+    if (number_of(flight) > 1) ++counters_.retried;
     if (delivered) {
         if (std::exchange(failing_noted_, false)) todo.notes.push_back({Note::What::recovered, 0, {}});
         if (flight.work == Work::forward) ++counters_.forwarded;

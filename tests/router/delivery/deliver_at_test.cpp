@@ -1,5 +1,5 @@
 // Deliveries whose events say when they are to be sent.
-#include "tests/router/delivery/engine_fixture.hpp"
+#include "tests/router/delivery/lane_bench.hpp"
 
 using namespace eventyard;
 using namespace eventyard::router;
@@ -47,4 +47,24 @@ TEST_CASE("an event is sent when it says, or after its rule's delay, whichever i
         CHECK(lane.pending().delayed == 1);
         CHECK(lane.wake_at(now) == now.steady + one.wait);
     }
+}
+
+TEST_CASE("the first attempt of what was delayed is not counted as a retry")
+{
+    Bench bench;
+    RoutingVersion routing;
+    routing.number = 1;
+    routing.routes = {{"r", "t", {}, {}, 10s, {}, {}}};
+    bench.routing = std::make_shared<const RoutingVersion>(routing);
+    bench.offer(1);
+    CHECK(bench.pump().empty());
+    bench.pass(10s);
+    REQUIRE(bench.pump() == Sent{{1}});
+    CHECK(bench.flying.front().attempts[0].number == 1);
+    bench.answer({failed});
+    CHECK(bench.lane.counters().retried == 0);
+    bench.pass(1h);
+    REQUIRE(bench.pump() == Sent{{1}});
+    bench.answer({taken});
+    CHECK(bench.lane.counters().retried == 1);
 }
