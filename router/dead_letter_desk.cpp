@@ -71,6 +71,7 @@ struct DeadLetterDesk::Desk : std::enable_shared_from_this<Desk> {
         double tokens = 0;
         SteadyTime refilled{};
         SteadyTime not_before{};
+        std::vector<std::function<void(Result<RedriveJob>)>> cancelled_by;  // to be answered when it is not busy
     };
 
     State& state;
@@ -94,7 +95,7 @@ struct DeadLetterDesk::Desk : std::enable_shared_from_this<Desk> {
 
     /// Walks over everything that matches. `visit` gets a page and calls the function it is given for the next.
     using Budgets = std::map<std::string, std::uint64_t>;
-using Page = Result<DeadLetterPage>;
+    using Page = Result<DeadLetterPage>;
     void walk(DeadLetterFilter filter, std::function<void(const Page&, std::function<void()> next)> visit)
     {
         state.dead_letters(filter, here<Page>([this, filter, visit](Page page) mutable {
@@ -150,9 +151,16 @@ using Page = Result<DeadLetterPage>;
 
     void later(Running& one, const std::string& why)
     {
-        one.busy = false;
         one.not_before = clock.steady() + patience;
-        one.job.message = "waits: " + why;
+        if (one.job.active()) one.job.message = "waits: " + why;
+        rest(one);
+    }
+
+    /// After all that is done for it at a time.
+    static void rest(Running& one)
+    {
+        one.busy = false;
+        for (const auto& done : std::exchange(one.cancelled_by, {})) done(one.job);
     }
 
     void hand_over(Running& one, DeadLetterPage page)
@@ -180,6 +188,7 @@ using Page = Result<DeadLetterPage>;
                 job.job.skipped += skipped;
                 job.job.erased += erased;
                 advance(job, std::move(all->keys), through, more);
+                rest(job);
             });
         for (auto& [target, of] : rows) {
             for (const RetryRow& row : of) all->keys.push_back({target, row.key});
@@ -192,12 +201,11 @@ using Page = Result<DeadLetterPage>;
     void advance(Running& one, std::vector<TrialKey> keys, std::int64_t through, bool more)
     {
         RedriveJob& job = one.job;
-        one.busy = false;
         one.tokens -= static_cast<double>(keys.size());
         job.redriven += keys.size();
         job.filter.after_id = through;
-        job.message.clear();
         if (!job.active()) return note(one);  // cancelled meanwhile
+        job.message.clear();
         if (job.state == Stage::trial && !keys.empty()) {
             job.message = "waits for its first deliveries";
             job.trial = std::move(keys);
@@ -210,9 +218,12 @@ using Page = Result<DeadLetterPage>;
     static std::string skipped_text(const RedriveJob& job)
     {
         std::string text;
-        if (job.skipped > 0) text = std::to_string(job.skipped) + " stay dead: their targets are not configured any more";
+        if (job.skipped > 0)
+            text = std::to_string(job.skipped) +
+                   (job.skipped == 1 ? " stays dead: its target is" : " stay dead: their targets are") + " not configured any more";
         if (job.erased > 0)
-            text += (text.empty() ? "" : "; ") + std::to_string(job.erased) + " stay dead: their events were erased";
+            text += (text.empty() ? "" : "; ") + std::to_string(job.erased) +
+                    (job.erased == 1 ? " stays dead: its event was erased" : " stay dead: their events were erased");
         return text;
     }
 
@@ -224,31 +235,43 @@ using Page = Result<DeadLetterPage>;
                                            Running& job = jobs.at(id);
                                            if (!results.has_value()) return later(job, results.error().what);
                                            judge(job, *results);
+                                           rest(job);
                                        }));
     }
 
     void judge(Running& one, const std::vector<TrialResult>& results)
     {
-        one.busy = false;
         one.not_before = clock.steady() + trial_look;
         if (one.job.state != Stage::trial) return;
         std::size_t failed = 0, waiting = 0;
-        std::string error;
-        for (const TrialResult& result : results) {
-            waiting += result.state == TrialResult::State::waiting ? 1 : 0;
+        std::string error, target;
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            const TrialResult& result = results[i];
+            if (result.state == TrialResult::State::waiting && waiting++ == 0) target = one.job.trial[i].target;
             if (result.state != TrialResult::State::failed) continue;
             if (failed++ == 0) error = result.error;
         }
         if (failed > 0)
-            return finish(one, Stage::stopped, std::to_string(failed) + " of the first " + std::to_string(results.size()) +
-                                                    " deliveries failed: " + error);
-        if (waiting > 0) return;
+            return finish(one, Stage::stopped,
+                          (results.size() == 1 ? std::string("the first delivery")
+                                               : std::to_string(failed) + " of the first " + std::to_string(results.size()) + " deliveries") +
+                              " failed: " + error);
+        if (waiting > 0) return wait_for(one, target);
         one.job.state = Stage::running;
         one.job.trial.clear();
         one.job.message.clear();
         one.tokens = 0;
         one.refilled = clock.steady();
         note(one);
+    }
+
+    void wait_for(Running& one, const std::string& target)
+    {
+        hooks.standstill(target, here<std::string>([this, id = one.job.id](const std::string& why) {
+            Running& job = jobs.at(id);
+            if (job.job.state == Stage::trial)
+                job.job.message = "waits for its first deliveries" + (why.empty() ? "" : ": " + why);
+        }));
     }
 
     void create(DeadLetterFilter filter, double per_second, const Act& act, std::uint64_t total,
@@ -269,7 +292,7 @@ using Page = Result<DeadLetterPage>;
                   {{"redrive", one.job.id}, {"letters", total}, {"of", text_of(one.job.filter)}, {"who", act.who}, {"why", act.why}});
         note(one, here<Result<void>>([this, id = one.job.id, done = std::move(done)](const Result<void>& durable) {
                  Running& made = jobs.at(id);
-                 made.busy = false;
+                 rest(made);
                  if (durable.has_value()) return done(made.job);
                  jobs.erase(id);
                  done(durable.error());
@@ -446,7 +469,8 @@ void DeadLetterDesk::cancel(std::int64_t id, const Act& act, std::function<void(
     if (!one.job.active())
         return done(fail(Errc::conflict, "redrive " + std::to_string(id) + " is " + text_of(one.job.state) + " already"));
     desk_->finish(one, RedriveJob::State::cancelled, "by " + act.who + (act.why.empty() ? "" : ": " + act.why));
-    done(one.job);
+    if (one.busy) one.cancelled_by.push_back(std::move(done));
+    else done(one.job);
 }
 
 std::vector<RedriveJob> DeadLetterDesk::redrives() const

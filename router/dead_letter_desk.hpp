@@ -35,6 +35,8 @@ public:
         std::function<bool(const std::string& target)> served;
         /// Engine::redrive; `done` on any thread. Errc::unavailable: not now, try again.
         std::function<void(std::string target, std::vector<RetryRow> rows, std::function<void(Result<void>)> done)> redrive;
+        /// Brings, on any thread, why the target is sent nothing now; empty: it is, or that cannot be told now.
+        std::function<void(std::string target, std::function<void(std::string)> done)> standstill;
     };
 
     static constexpr std::size_t trial_size = 10;
@@ -54,7 +56,7 @@ public:
 
     /// Answers when the redrive is durable. Errc::not_found: no letter matches.
     void redrive(DeadLetterFilter filter, double per_second, Act act, std::function<void(Result<RedriveJob>)> done);
-    /// What it has handed over stays handed over.
+    /// What it has handed over stays handed over. Answers when that is known to the last letter.
     void cancel(std::int64_t id, const Act& act, std::function<void(Result<RedriveJob>)> done);
     [[nodiscard]] std::vector<RedriveJob> redrives() const;
     /// Answers with the number of letters when all of it is durable.

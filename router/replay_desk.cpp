@@ -112,6 +112,10 @@ Result<ReplayJob> ReplayDesk::replay(const RouteTable& table, ReplayRequest requ
     job.through = request.last == 0 ? now : std::min(request.last, now);
     Sequence oldest = journal_.oldest();
     if (const auto files = archives_.files(request.bus); !files.empty()) oldest = std::min(oldest, files.front()->footer.first);
+    if (request.first > now)
+        return fail(Errc::not_found, fmt::format("no event has a sequence from {} on: the last is {}", request.first, now));
+    if (request.last != 0 && request.last < oldest)
+        return fail(Errc::not_found, fmt::format("no event up to {} is kept: the oldest is {}", request.last, oldest));
     job.begin = std::max({request.first, oldest, Sequence{1}});
     job.cursor = job.begin - 1;
     job.request = std::move(request);
@@ -132,19 +136,20 @@ Result<ReplayJob> ReplayDesk::replay(const RouteTable& table, ReplayRequest requ
     return job;
 }
 
-Result<ReplayJob> ReplayDesk::cancel(std::int64_t id)
+Result<ReplayJob> ReplayDesk::cancel(std::int64_t id, const Act& act)
 {
     const std::lock_guard lock{mutex_};
     const auto found = jobs_.find(id);
     if (found == jobs_.end()) return fail(Errc::not_found, "no replay has id " + std::to_string(id));
-    ReplayJob& job = found->second;
+    ReplayJob job = found->second;
     if (job.state != ReplayState::running)
         return fail(Errc::conflict, "replay " + std::to_string(id) + " has ended: it is " + text_of(job.state));
     job.state = ReplayState::cancelled;
-    job.message.clear();
+    job.message = "by " + act.who + (act.why.empty() ? "" : ": " + act.why);
     job.changed = clock_.wall();
-    EVENTYARD_CHECK(save(job));
-    log::info("replay", "a replay was cancelled", {{"replay", id}, {"events", job.events}});
+    EVENTYARD_CHECK(save(job));  // else it goes on, as a start would have it
+    found->second = job;
+    log::info("replay", "a replay was cancelled", {{"replay", id}, {"events", job.events}, {"who", act.who}, {"why", act.why}});
     return job;
 }
 
@@ -187,10 +192,11 @@ void ReplayDesk::publish(const ReplayJob& job)
     const auto found = jobs_.find(job.id);
     if (found == jobs_.end()) return;
     const bool cancelled = found->second.state == ReplayState::cancelled;
+    const std::string by = found->second.message;
     found->second = job;
     if (!cancelled) return;
     found->second.state = ReplayState::cancelled;
-    found->second.message.clear();
+    found->second.message = by;
     (void)save(found->second);  // its cancelling is durable; only its figures are of before
 }
 
@@ -218,10 +224,12 @@ bool ReplayDesk::tick(const RouteTablePtr& table)
     std::vector<ReplayJob> due;
     {
         const std::lock_guard lock{mutex_};
-        bool running = false;
-        for (const auto& [id, job] : jobs_) {
+        std::int64_t running = 0;
+        for (auto& [id, job] : jobs_) {
             if (job.state != ReplayState::running) continue;
-            if (job.request.dry_run || !std::exchange(running, true)) due.push_back(job);
+            if (job.request.dry_run || running == 0) due.push_back(job);
+            else job.message = "waits for the end of replay " + std::to_string(running);
+            if (!job.request.dry_run && running == 0) running = id;
         }
     }
     std::erase_if(runs_, [&](const auto& run) {
@@ -325,7 +333,7 @@ Result<void> ReplayDesk::map_routes(const ReplayJob& job, Run& run, const RouteT
             run.mapped[at] = static_cast<std::int64_t>(version->routes.size());
             version->routes.push_back(route);
         }
-    if (version->routes.empty()) return fail(Errc::not_found, "no rule that is asked for goes to a target that is");
+    if (version->routes.empty()) return fail(Errc::not_found, "no rule of the bus goes to what is asked for");
     if (job.request.dry_run) return {};
     EVENTYARD_TRY(stored, journal_.store_version(*version));
     run.version = std::move(stored);

@@ -49,7 +49,7 @@ public:
     /// Answers when the replay is durable. Errc::not_found: no such bus, rule or target.
     Result<ReplayJob> replay(const RouteTable& table, ReplayRequest request, const Act& act);
     /// What is in the journal by then is delivered.
-    Result<ReplayJob> cancel(std::int64_t id);
+    Result<ReplayJob> cancel(std::int64_t id, const Act& act);
     [[nodiscard]] std::vector<ReplayJob> replays() const;
     /// What the replays under way have still to read: until then it has to stay in the journal.
     [[nodiscard]] std::vector<SequenceRange> kept() const;

@@ -98,7 +98,8 @@ Result<std::uint64_t> RouterParts::replace(std::shared_ptr<RouteTable> table)
         line_.abandon();
         return moved.error();
     }
-    warn_of_restart(old->process, table->process);
+    for (const std::string& key : changed_for_next_start(old->process, table->process))
+        log::warn("config", "this change takes effect at the next start only", {{"key", key}});
     line_.commit();
     put_in_effect(std::move(table));
     return table_.get()->generation;
@@ -178,15 +179,14 @@ Result<void> RouterParts::move_listeners(const ProcessOptions& old, const Proces
     return result;
 }
 
-void RouterParts::warn_of_restart(const ProcessOptions& old, const ProcessOptions& wanted)
+std::vector<std::string> changed_for_next_start(const ProcessOptions& old, const ProcessOptions& wanted)
 {
-    const auto warn = [](const char* key) {
-        log::warn("config", "this change takes effect at the next start only", {{"key", key}});
-    };
-    if (old.data_dir != wanted.data_dir) warn("data_dir");
-    if (old.threads != wanted.threads) warn("threads");
-    if (old.segment_size != wanted.segment_size) warn("journal.segment_size");
-    if (old.min_free != wanted.min_free) warn("journal.min_free");
+    std::vector<std::string> keys;
+    if (old.data_dir != wanted.data_dir) keys.emplace_back("data_dir");
+    if (old.threads != wanted.threads) keys.emplace_back("threads");
+    if (old.segment_size != wanted.segment_size) keys.emplace_back("journal.segment_size");
+    if (old.min_free != wanted.min_free) keys.emplace_back("journal.min_free");
+    return keys;
 }
 
 /// Lanes hand over what they settled, so that positions are as new as they can be; then `done`, on the control thread.
@@ -269,6 +269,18 @@ DeadLetterDesk::Hooks RouterParts::desk_hooks()
         const std::unique_lock lock{engine_mutex_, std::try_to_lock};
         if (!lock) return done(reloading());
         if (!line_.engine().redrive(target, std::move(rows), done)) done(known(target, false));
+    };
+    hooks.standstill = [this](std::string target, std::function<void(std::string)> done) {
+        const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+        if (!lock) return done({});
+        line_.engine().status([target = std::move(target), done = std::move(done)](const std::vector<TargetStatus>& targets) {
+            for (const TargetStatus& one : targets) {
+                if (one.name != target) continue;
+                if (one.state == TargetState::paused) return done("target '" + target + "' is paused: " + one.paused_reason);
+                if (one.state == TargetState::failing) return done("target '" + target + "' looks down");
+            }
+            done({});
+        });
     };
     return hooks;
 }

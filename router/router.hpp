@@ -27,6 +27,9 @@ struct RouterHooks {
     std::function<void(std::function<void(ReloadResult)> done)> request_reload;
 };
 
+/// The keys of what only a start takes from the configuration, where `wanted` has something else.
+[[nodiscard]] std::vector<std::string> changed_for_next_start(const ProcessOptions& old, const ProcessOptions& wanted);
+
 class Router {
 public:
     /// Recovers, then opens the listeners. Disk, clock and random must outlive the router.

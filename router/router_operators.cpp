@@ -68,12 +68,14 @@ void RouterParts::release_keys(std::string target, std::string order_key, Act ac
 void RouterParts::deliveries(DeliveryFilter filter, std::string after, std::size_t limit,
                              std::function<void(Result<DeliveryPage>)> done)
 {
+    if (unknown(filter.target)) return done(known(filter.target, false).error());
     deliveries_->list(std::move(filter), std::move(after), limit, std::move(done));
 }
 
 void RouterParts::act_on_deliveries(DeliveryAct what, DeliveryFilter filter, std::string after, std::size_t limit, Act act,
                                     std::function<void(Result<DeliveriesActed>)> done)
 {
+    if (unknown(filter.target)) return done(known(filter.target, false).error());
     deliveries_->act(what, std::move(filter), std::move(after), limit, std::move(act), std::move(done));
 }
 
@@ -108,6 +110,7 @@ void RouterParts::move_deliveries(DeliveryFilter filter, std::string to, bool dr
 
 void RouterParts::dead_letters(DeadLetterFilter filter, std::function<void(Result<DeadLetterPage>)> done)
 {
+    if (unknown(filter.target)) return done(known(filter.target, false).error());
     line_.state().dead_letters(std::move(filter), std::move(done));
 }
 
@@ -140,12 +143,14 @@ void RouterParts::audit(std::function<void(Result<AuditReport>)> done)
 void RouterParts::dead_letter_groups(DeadLetterFilter filter,
                                      std::function<void(Result<std::vector<DeadLetterGroup>>)> done)
 {
+    if (unknown(filter.target)) return done(known(filter.target, false).error());
     desk_->groups(std::move(filter), std::move(done));
 }
 
 void RouterParts::redrive(DeadLetterFilter filter, double per_second, Act act,
                           std::function<void(Result<RedriveJob>)> done)
 {
+    if (unknown(filter.target)) return done(known(filter.target, false).error());
     desk_->redrive(std::move(filter), per_second, std::move(act), std::move(done));
 }
 
@@ -157,6 +162,7 @@ void RouterParts::cancel_redrive(std::int64_t id, Act act, std::function<void(Re
 void RouterParts::discard(DeadLetterFilter filter, bool dry_run, Act act,
                           std::function<void(Result<std::uint64_t>)> done)
 {
+    if (unknown(filter.target)) return done(known(filter.target, false).error());
     desk_->discard(std::move(filter), dry_run, std::move(act), std::move(done));
 }
 
@@ -199,6 +205,14 @@ bool RouterParts::served(const std::string& target) const
     return std::any_of(table->targets.begin(), table->targets.end(), [&](const auto& one) {
         return one.first == target || one.second.renamed_from == target;
     });
+}
+
+/// A filter's target of which nothing is known: that nothing is found for it would look like good news.
+bool RouterParts::unknown(const std::string& target)
+{
+    if (target.empty()) return false;
+    const std::unique_lock lock{engine_mutex_, std::try_to_lock};
+    return lock && !line_.engine().knows(target) && !served(target);
 }
 
 Result<void> RouterParts::known(const std::string& target, bool found) const

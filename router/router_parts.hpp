@@ -77,7 +77,7 @@ public:
     void discard(DeadLetterFilter filter, bool dry_run, Act act,
                  std::function<void(Result<std::uint64_t>)> done) override;
     Result<ReplayJob> replay(ReplayRequest request, const Act& act) override;
-    Result<ReplayJob> cancel_replay(std::int64_t id) override { return replays_->cancel(id); }
+    Result<ReplayJob> cancel_replay(std::int64_t id, const Act& act) override { return replays_->cancel(id, act); }
     [[nodiscard]] std::vector<ReplayJob> replays() override { return replays_->replays(); }
     void erase(Id event, Act act, std::function<void(Result<Erased>)> done) override;
     void backup(std::function<void(Result<BackupMade>)> done) override { backup_->start(std::move(done)); }
@@ -86,7 +86,6 @@ public:
 private:
     void put_in_effect(std::shared_ptr<RouteTable> table);
     Result<void> move_listeners(const ProcessOptions& old, const ProcessOptions& wanted);
-    static void warn_of_restart(const ProcessOptions& old, const ProcessOptions& wanted);
     void gather(std::function<void()> done);
     BackupDesk::Hooks backup_hooks();
     DeliveryDesk::Hooks delivery_hooks();
@@ -99,6 +98,7 @@ private:
     void stop_control();
     static Result<void> reloading();
     [[nodiscard]] bool served(const std::string& target) const;
+    [[nodiscard]] bool unknown(const std::string& target);
     [[nodiscard]] Result<void> known(const std::string& target, bool found) const;
     [[nodiscard]] admin::StatusReport look() const;
 

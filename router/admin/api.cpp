@@ -14,12 +14,24 @@ namespace {
 
 using nlohmann::json;
 
+/// Lets a request of a path without parameters pass.
+bool plain(const Request& request, const Respond& respond, bool act)
+{
+    const std::string why = act ? refused_parameters_of_act(request) : refused_parameters(request, {});
+    if (!why.empty()) respond(error_answer(400, why));
+    return why.empty();
+}
+
 void act_on_target(Backend& backend, const Request& request, const std::string& name,
                    const std::string& verb, const Respond& respond)
 {
     const auto done = [respond](Result<void> result) {
         respond(result.has_value() ? Answer{200, dump({{"ok", true}})} : failure(result.error()));
     };
+    if (verb == "move") return move_deliveries(backend, request, name, respond);
+    std::vector<std::string_view> known{"reason"};
+    if (verb == "release") known.insert(known.begin(), "key");
+    if (const std::string why = refused_parameters_of_act(request, known); !why.empty()) return respond(error_answer(400, why));
     Act act = act_of(request);
     if (act.why.empty()) act.why = query(request, "reason");
     if (verb == "pause") {
@@ -34,12 +46,15 @@ void act_on_target(Backend& backend, const Request& request, const std::string& 
     }
     if (verb == "resume") return backend.resume(name, std::move(act), done);
     if (verb == "retry-now") return backend.retry_now(name, std::move(act), done);
-    if (verb == "release")
-        return backend.release_keys(name, query(request, "key"), std::move(act), [respond](const Result<std::size_t>& released) {
+    if (verb == "release") {
+        const std::string key = query(request, "key");
+        if (!key.empty() && !json::accept(key))
+            return respond(error_answer(400, "key must be the key's JSON text: a string has its quotes, as in key=\"o-17\""));
+        return backend.release_keys(name, key, std::move(act), [respond](const Result<std::size_t>& released) {
             respond(released.has_value() ? Answer{200, dump({{"ok", true}, {"released", *released}})}
                                          : failure(released.error()));
         });
-    if (verb == "move") return move_deliveries(backend, request, name, respond);
+    }
     respond(error_answer(404, "no such action '" + verb + "'; a target has pause, drain, resume, retry-now, release and move"));
 }
 
@@ -66,6 +81,7 @@ void get(Backend& backend, const Request& request, const Respond& respond)
         return backend.status([respond](StatusReport report) {
             respond({200, metrics_text(report), "text/plain; version=0.0.4; charset=utf-8"});
         });
+    if ((path == "/v1/status" || path == "/v1/audit") && !plain(request, respond, false)) return;
     if (path == "/v1/status")
         return backend.status([respond](StatusReport report) { respond({200, status_json(report)}); });
     if (path == "/v1/audit")
@@ -81,6 +97,7 @@ void get(Backend& backend, const Request& request, const Respond& respond)
 void post(Backend& backend, const Request& request, const Respond& respond)
 {
     const std::string& path = request.path;
+    if ((path == "/v1/reload" || path == "/v1/state/export" || path == "/v1/backup") && !plain(request, respond, true)) return;
     if (path == "/v1/reload") return reload(backend, respond);
     if (path == "/v1/state/export")
         return backend.export_state([respond](Result<std::string> written) {

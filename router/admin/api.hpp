@@ -70,7 +70,7 @@ public:
                              std::function<void(Result<DeadLetter>, std::vector<AttemptRecord>)> done) = 0;
     // See ReplayDesk.
     virtual Result<ReplayJob> replay(ReplayRequest request, const Act& act) = 0;
-    virtual Result<ReplayJob> cancel_replay(std::int64_t id) = 0;
+    virtual Result<ReplayJob> cancel_replay(std::int64_t id, const Act& act) = 0;
     [[nodiscard]] virtual std::vector<ReplayJob> replays() = 0;
     /// See EraseDesk.
     virtual void erase(Id event, Act act, std::function<void(Result<Erased>)> done) = 0;

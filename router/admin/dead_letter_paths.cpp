@@ -7,6 +7,7 @@
 
 #include "core/units.hpp"
 #include "router/admin/paths.hpp"
+#include "targets/outcome.hpp"
 
 namespace eventyard::router::admin {
 namespace {
@@ -117,9 +118,34 @@ json to_json(const RedriveJob& job)
             {"changed", to_rfc3339(job.changed)}};
 }
 
+/// A word that nothing is kept under finds nothing, which would look like good news.
+std::string unknown_word(const char* key, const std::string& word, const std::vector<std::string>& known)
+{
+    if (word.empty() || std::find(known.begin(), known.end(), word) != known.end()) return {};
+    std::string text;
+    for (const std::string& one : known) text += (text.empty() ? "" : ", ") + one;
+    return std::string("no dead letter has the ") + key + " '" + word + "'; there are " + text;
+}
+
+const std::vector<std::string>& causes()
+{
+    static const std::vector<std::string> all = [] {
+        std::vector<std::string> words;
+        for (int cause = 0; cause <= static_cast<int>(targets::Cause::internal); ++cause)
+            words.emplace_back(targets::text_of(static_cast<targets::Cause>(cause)));
+        return words;
+    }();
+    return all;
+}
+
 /// Reads the filter's parameters; the sentence to refuse them with, or nothing.
 std::string read_filter(const Request& request, WallTime now, DeadLetterFilter& filter)
 {
+    if (std::string why = unknown_word("reason", query(request, "reason"),
+                                       {"max_attempts", "max_age", "final_status", "too_large", "rejected", "overflow"});
+        !why.empty())
+        return why;
+    if (std::string why = unknown_word("cause", query(request, "cause"), causes()); !why.empty()) return why;
     filter.target = query(request, "target");
     filter.rule = query(request, "rule");
     filter.reason = query(request, "reason");
@@ -152,8 +178,6 @@ bool narrow(const DeadLetterFilter& f)
            f.dead_from != WallTime{} || f.dead_before != WallTime{} || !f.ids.empty();
 }
 
-bool flag(const Request& request, const char* key) { return query(request, key) == "true"; }
-
 void list(Backend& backend, const Request& request, DeadLetterFilter filter, const Respond& respond)
 {
     std::int64_t limit = 100;
@@ -162,7 +186,9 @@ void list(Backend& backend, const Request& request, DeadLetterFilter filter, con
     if (const std::string text = query(request, "after"); !text.empty() && !number(text, filter.after_id))
         return respond(error_answer(400, "after must be the id of a dead letter"));
     filter.limit = static_cast<std::size_t>(limit);
-    const bool whole = filter.bodies = filter.trails = flag(request, "whole");
+    bool whole = false;
+    if (const std::string why = read_flag(request, "whole", whole); !why.empty()) return respond(error_answer(400, why));
+    filter.bodies = filter.trails = whole;
     backend.dead_letters(std::move(filter), [respond, whole](const Result<DeadLetterPage>& page) {
         if (!page.has_value()) return respond(failure(page.error()));
         json all = json::array();
@@ -220,7 +246,8 @@ void redrive(Backend& backend, const Request& request, DeadLetterFilter filter, 
 
 void discard(Backend& backend, const Request& request, DeadLetterFilter filter, const Respond& respond)
 {
-    const bool dry_run = flag(request, "dry_run");
+    bool dry_run = false;
+    if (const std::string why = read_flag(request, "dry_run", dry_run); !why.empty()) return respond(error_answer(400, why));
     backend.discard(std::move(filter), dry_run, act_of(request), [respond, dry_run](const Result<std::uint64_t>& letters) {
         respond(letters.has_value() ? Answer{200, dump({{dry_run ? "would_discard" : "discarded", *letters}})}
                                     : failure(letters.error()));
@@ -241,6 +268,13 @@ void get_redrives(Backend& backend, const std::string& id_text, const Respond& r
                             : error_answer(404, "no redrive has id " + id_text));
 }
 
+/// The parameters that a filter has, and those of what is done with it; the sentence to refuse others with, or nothing.
+std::string refused(const Request& request, std::vector<std::string_view> more, bool act)
+{
+    more.insert(more.begin(), {"ids", "target", "rule", "reason", "cause", "group", "older_than", "newer_than", "all"});
+    return act ? refused_parameters_of_act(request, std::move(more)) : refused_parameters(request, more);
+}
+
 bool is_cancel(const std::string& path)
 {
     const std::string verb = "/cancel";
@@ -259,13 +293,18 @@ bool get_dead_letters(Backend& backend, const Request& request, const Respond& r
 {
     const std::string& path = request.path;
     if (path == redrives_path || path.rfind(redrives_path + "/", 0) == 0) {
-        get_redrives(backend, path == redrives_path ? "" : path.substr(redrives_path.size() + 1), respond);
+        if (const std::string why = refused_parameters(request, {}); !why.empty()) respond(error_answer(400, why));
+        else get_redrives(backend, path == redrives_path ? "" : path.substr(redrives_path.size() + 1), respond);
         return true;
     }
     if (path != letters_path && path.rfind(letters_path + "/", 0) != 0) return false;
     DeadLetterFilter filter;
     const bool by_filter = path == letters_path || path == letters_path + "/groups";
-    if (const std::string why = by_filter ? read_filter(request, backend.now(), filter) : ""; !why.empty())
+    std::string why = path == letters_path ? refused(request, {"limit", "after", "whole"}, false)
+                      : by_filter          ? refused(request, {}, false)
+                                           : refused_parameters(request, {});
+    if (why.empty() && by_filter) why = read_filter(request, backend.now(), filter);
+    if (!why.empty())
         respond(error_answer(400, why));
     else if (path == letters_path)
         list(backend, request, std::move(filter), respond);
@@ -283,7 +322,9 @@ bool act_on_dead_letters(Backend& backend, const Request& request, const Respond
         std::int64_t id = 0;
         const std::size_t from = redrives_path.size() + 1;
         const std::string text = path.substr(from, path.rfind('/') - from);
-        if (number(text, id))
+        if (const std::string why = refused_parameters_of_act(request); !why.empty())
+            respond(error_answer(400, why));
+        else if (number(text, id))
             backend.cancel_redrive(id, act_of(request), [respond](const Result<RedriveJob>& job) { respond(answer(job)); });
         else
             respond(error_answer(400, "'" + text + "' is not the id of a redrive"));
@@ -291,11 +332,16 @@ bool act_on_dead_letters(Backend& backend, const Request& request, const Respond
     }
     if (!acts_on_dead_letters(path)) return false;
     DeadLetterFilter filter;
-    if (const std::string why = read_filter(request, backend.now(), filter); !why.empty())
+    bool all = false;
+    const bool redrives = path == letters_path + "/redrive";
+    std::string why = refused(request, {redrives ? "per_second" : "dry_run"}, true);
+    if (why.empty()) why = read_filter(request, backend.now(), filter);
+    if (why.empty()) why = read_flag(request, "all", all);
+    if (!why.empty())
         respond(error_answer(400, why));
-    else if (!narrow(filter) && !flag(request, "all"))
+    else if (!narrow(filter) && !all)
         respond(error_answer(400, "which dead letters? give a filter, or all=true"));
-    else if (path == letters_path + "/redrive")
+    else if (redrives)
         redrive(backend, request, std::move(filter), respond);
     else
         discard(backend, request, std::move(filter), respond);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/units.hpp"
 #include "router/admin/paths.hpp"
@@ -40,19 +39,10 @@ json next_of(const std::string& next) { return next.empty() ? json() : json(next
 
 /// The sentence to refuse the request with, or nothing.
 std::string read_filter(const Request& request, WallTime now, DeliveryFilter& filter,
-                        const std::vector<std::string>& more = {"target", "all"})
+                        std::vector<std::string_view> more = {"target", "all"})
 {
-    // A misspelt filter would widen an act that cannot be undone.
-    static const std::set<std::string> known{"rule", "id", "older_than", "after", "limit", "who", "why"};
-    for (const auto& [key, value] : request.query) {
-        if (known.count(key) == 0 && std::find(more.begin(), more.end(), key) == more.end()) {
-            std::string text = "there is no parameter '" + key + "'; there are ";
-            for (const std::string& one : more) text += one + ", ";
-            return text + "rule, id, older_than, after, limit, who and why";
-        }
-        if (value.empty() && (key == "target" || key == "rule" || key == "id" || key == "older_than"))
-            return "'" + key + "' is empty; leave it out to ask for any";
-    }
+    more.insert(more.end(), {"rule", "id", "older_than", "after", "limit"});
+    if (std::string why = refused_parameters_of_act(request, std::move(more)); !why.empty()) return why;
     filter.target = query(request, "target");
     filter.rule = query(request, "rule");
     if (const std::string id = query(request, "id"); id.rfind("dlv_", 0) == 0) {
@@ -123,9 +113,12 @@ bool act_on_deliveries(Backend& backend, const Request& request, const Respond& 
     DeliveryFilter filter;
     const Act act = act_of(request);
     const std::size_t limit = read_limit(request, act_default, act_max);
+    bool all = false;
     if (const std::string why = read_filter(request, backend.now(), filter); !why.empty()) {
         respond(error_answer(400, why));
-    } else if (!narrow(filter) && query(request, "all") != "true") {
+    } else if (const std::string bad = read_flag(request, "all", all); !bad.empty()) {
+        respond(error_answer(400, bad));
+    } else if (!narrow(filter) && !all) {
         respond(error_answer(400, "which deliveries? give target, rule, id or older_than, or all=true"));
     } else if (what == DeliveryAct::discard && act.why.empty()) {
         respond(error_answer(400, "why are they discarded? give why=..., for the log"));
@@ -154,12 +147,12 @@ void move_deliveries(Backend& backend, const Request& request, const std::string
     DeliveryFilter filter;
     const Act act = act_of(request);
     const std::size_t limit = read_limit(request, act_default, act_max);
-    const std::string to = query(request, "to"), dry = query(request, "dry_run");
-    const bool dry_run = dry == "true";
+    const std::string to = query(request, "to");
+    bool dry_run = false;
     if (const std::string why = read_filter(request, backend.now(), filter, {"to", "dry_run"}); !why.empty())
         return respond(error_answer(400, why));
     if (to.empty()) return respond(error_answer(400, "where to? give to=TARGET"));
-    if (!dry.empty() && !dry_run && dry != "false") return respond(error_answer(400, "dry_run must be true or false"));
+    if (const std::string why = read_flag(request, "dry_run", dry_run); !why.empty()) return respond(error_answer(400, why));
     if (!dry_run && act.why.empty()) return respond(error_answer(400, "why are they moved? give why=..., for the log"));
     if (limit == 0) return respond(bad_limit(act_max));
     filter.target = from;

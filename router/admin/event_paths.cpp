@@ -23,7 +23,9 @@ bool act_on_events(Backend& backend, const Request& request, const Respond& resp
         request.path.substr(events_path.size(), request.path.size() - events_path.size() - erase_verb.size());
     const auto event = parse_id(text);
     const Act act = act_of(request);
-    if (text.rfind("dlv_", 0) == 0) {
+    if (const std::string why = refused_parameters_of_act(request); !why.empty()) {
+        respond(error_answer(400, why));
+    } else if (text.rfind("dlv_", 0) == 0) {
         respond(error_answer(400, "'" + text + "' is the id of a delivery; lists of deliveries and dead letters tell its event's"));
     } else if (!event || event->is_nil()) {
         respond(error_answer(400, "'" + text + "' is not the id of an event"));

@@ -1,5 +1,6 @@
 #include "router/admin/paths.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -33,6 +34,38 @@ std::string query(const Request& request, const char* key)
 {
     const auto found = request.query.find(key);
     return found == request.query.end() ? std::string() : found->second;
+}
+
+std::string refused_parameters(const Request& request, const std::vector<std::string_view>& known)
+{
+    for (const auto& [key, value] : request.query) {
+        if (key.empty() && value.empty()) continue;  // "?" with nothing behind it
+        if (std::find(known.begin(), known.end(), key) == known.end()) {
+            std::string text = "there is no parameter '" + key + "'";
+            if (known.empty()) return text + " here";
+            text += known.size() == 1 ? "; there is " : "; there are ";
+            for (std::size_t i = 0; i < known.size(); ++i)
+                text += std::string(i == 0 ? "" : i + 1 == known.size() ? " and " : ", ") + std::string(known[i]);
+            return text;
+        }
+        if (value.empty() && key != "after" && key != "who" && key != "why") return "'" + key + "' is empty; leave it out";
+    }
+    return {};
+}
+
+std::string refused_parameters_of_act(const Request& request, std::vector<std::string_view> known)
+{
+    known.insert(known.end(), {"who", "why"});
+    return refused_parameters(request, known);
+}
+
+std::string read_flag(const Request& request, const char* key, bool& value)
+{
+    const std::string text = query(request, key);
+    if (text.empty()) return {};
+    if (text != "true" && text != "false") return std::string(key) + " must be true or false";
+    value = text == "true";
+    return {};
 }
 
 bool number(const std::string& text, std::int64_t& value)

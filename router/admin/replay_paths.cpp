@@ -64,9 +64,14 @@ bool sequence(const Request& request, const char* key, Sequence& value)
 /// The sentence to refuse it with, or nothing.
 std::string read_request(const Request& request, ReplayRequest& replay)
 {
+    if (std::string why = refused_parameters_of_act(request, {"bus", "first", "last", "from", "before", "rule", "target",
+                                                              "per_second", "dry_run", "same_ids"});
+        !why.empty())
+        return why;
     if (const std::string bus = query(request, "bus"); !bus.empty()) replay.bus = bus;
     if (!sequence(request, "first", replay.first) || !sequence(request, "last", replay.last))
         return "first and last must be sequences, from 1";
+    if (replay.last != 0 && replay.first > replay.last) return "last is before first: there is no event between them";
     for (const char* const key : {"from", "before"}) {
         const std::string text = query(request, key);
         if (text.empty()) continue;
@@ -74,10 +79,12 @@ std::string read_request(const Request& request, ReplayRequest& replay)
         if (!time) return std::string(key) + " must be a time such as 2026-11-25T08:00:00Z";
         (key[0] == 'f' ? replay.from : replay.before) = *time;
     }
+    if (replay.before != WallTime{} && replay.from >= replay.before)
+        return "before is not later than from: there is no event between them";
     replay.rule = query(request, "rule");
     replay.target = query(request, "target");
-    replay.dry_run = query(request, "dry_run") == "true";
-    replay.same_ids = query(request, "same_ids") == "true";
+    if (std::string why = read_flag(request, "dry_run", replay.dry_run); !why.empty()) return why;
+    if (std::string why = read_flag(request, "same_ids", replay.same_ids); !why.empty()) return why;
     replay.per_second = per_second_default;
     if (const std::string text = query(request, "per_second"); !text.empty()) {
         const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), replay.per_second);
@@ -107,6 +114,10 @@ bool get_replays(Backend& backend, const Request& request, const Respond& respon
 {
     const std::string& path = request.path;
     if (path != replays_path && path.rfind(replays_path + "/", 0) != 0) return false;
+    if (const std::string why = refused_parameters(request, {}); !why.empty()) {
+        respond(error_answer(400, why));
+        return true;
+    }
     std::int64_t id = 0;
     const bool one = path != replays_path;
     const std::string text = one ? path.substr(replays_path.size() + 1) : "";
@@ -133,7 +144,11 @@ bool act_on_replays(Backend& backend, const Request& request, const Respond& res
         std::int64_t id = 0;
         const std::size_t from = replays_path.size() + 1;
         const std::string text = request.path.substr(from, request.path.rfind('/') - from);
-        respond(number(text, id) ? answer(backend.cancel_replay(id)) : error_answer(400, "'" + text + "' is not the id of a replay"));
+        if (const std::string why = refused_parameters_of_act(request); !why.empty())
+            respond(error_answer(400, why));
+        else
+            respond(number(text, id) ? answer(backend.cancel_replay(id, act_of(request)))
+                                     : error_answer(400, "'" + text + "' is not the id of a replay"));
         return true;
     }
     ReplayRequest replay;

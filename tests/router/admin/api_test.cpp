@@ -155,8 +155,9 @@ public:
         made.routes = {{{"paid", "hook"}, 5}};
         return made;
     }
-    Result<ReplayJob> cancel_replay(std::int64_t id) override
+    Result<ReplayJob> cancel_replay(std::int64_t id, const Act& act) override
     {
+        asked = "cancel " + act.who + " " + act.why;
         if (id != 4) return fail(Errc::conflict, "has ended");
         ReplayJob ended;
         ended.id = 4;
@@ -256,7 +257,8 @@ TEST_CASE("replays are begun, shown and ended over the admin listener")
     CHECK(support::http_get(f.port, "/v1/replays/4").status == 200);
     CHECK(support::http_get(f.port, "/v1/replays/5").status == 404);
     CHECK(support::http_get(f.port, "/v1/replays/x").status == 400);
-    CHECK(Json::parse(support::http_post(f.port, "/v1/replays/4/cancel", "").body).at("state") == "cancelled");
+    CHECK(Json::parse(support::http_post(f.port, "/v1/replays/4/cancel?who=me&why=wrong", "").body).at("state") == "cancelled");
+    CHECK(f.backend.asked == "cancel me wrong");
     CHECK(support::http_post(f.port, "/v1/replays/5/cancel", "").status == 409);
     CHECK(support::http_request(f.port, "DELETE", "/v1/replays", "").header("allow") == "GET, HEAD, POST");
 }
@@ -280,6 +282,49 @@ TEST_CASE("an event is erased by its id, with a reason")
     CHECK(support::http_get(f.port, "/v1/events/" + id + "/erase?why=x").status == 405);
     CHECK(f.backend.asked.empty());
     CHECK(support::http_post(f.port, "/v1/events/ff" + id.substr(2) + "/erase?why=x", "").status == 404);
+}
+
+TEST_CASE("a misspelt, empty or senseless parameter is refused before anything is done")
+{
+    Fixture f;
+    f.backend.asked.clear();
+    const std::string event = "/v1/events/019ab1f2-6c1e-7d33-9a51-0f9e8c1b2a3d/erase?why=x";
+    const std::pair<std::string, std::string> acts[] = {
+        {"/v1/dead-letters/discard?all=true&dryrun=true", "no parameter 'dryrun'; there are ids, "},
+        {"/v1/dead-letters/discard?all=true&dry_run=1", "dry_run must be true or false"},
+        {"/v1/dead-letters/discard?all=yes", "all must be true or false"},
+        {"/v1/dead-letters/discard?rule=a&target=", "'target' is empty; leave it out"},
+        {"/v1/dead-letters/discard?reason=bored", "no dead letter has the reason 'bored'; there are max_attempts, "},
+        {"/v1/dead-letters/redrive?cause=luck", "no dead letter has the cause 'luck'; there are none, status, "},
+        {"/v1/dead-letters/redrive?target=a&dry_run=true", "no parameter 'dry_run'"},
+        {"/v1/redrives/4/cancel?way=x", "no parameter 'way'; there are who and why"},
+        {"/v1/replays?dryrun=true", "no parameter 'dryrun'"},
+        {"/v1/replays?dry_run=1", "dry_run must be true or false"},
+        {"/v1/replays?same_ids=", "'same_ids' is empty"},
+        {"/v1/replays?first=5&last=2", "last is before first"},
+        {"/v1/replays?from=2026-11-25T00:00:00Z&before=2026-11-25T00:00:00Z", "before is not later than from"},
+        {"/v1/replays/4/cancel?wy=x", "no parameter 'wy'"},
+        {"/v1/targets/a%2Fb/pause?dry_run=true", "no parameter 'dry_run'; there are reason, who and why"},
+        {"/v1/targets/x/release?ky=1", "no parameter 'ky'; there are key, "},
+        {"/v1/targets/x/release?key=o-1", "key must be the key's JSON text"},
+        {"/v1/targets/x/resume?all=true", "no parameter 'all'"},
+        {"/v1/targets/x/move?to=y&dry_run=1", "dry_run must be true or false"},
+        {"/v1/deliveries/discard?all=1&why=x", "all must be true or false"},
+        {"/v1/reload?force=true", "no parameter 'force'"},
+        {"/v1/backup?to=x", "no parameter 'to'"},
+        {event + "&all=true", "no parameter 'all'"},
+    };
+    for (const auto& [path, why] : acts) {
+        INFO(path);
+        const auto answer = support::http_post(f.port, path, "");
+        CHECK(answer.status == 400);
+        CHECK(Json::parse(answer.body).at("error").get<std::string>().find(why) != std::string::npos);
+        CHECK(f.backend.asked.empty());
+    }
+    for (const char* path : {"/v1/status?target=a", "/v1/audit?x", "/v1/dead-letters?frob=1", "/v1/dead-letters/groups?limit=3",
+                             "/v1/dead-letters/7?whole=true", "/v1/redrives?id=4", "/v1/replays?id=4", "/v1/dead-letters?whole=1"})
+        CHECK(support::http_get(f.port, path).status == 400);
+    CHECK(support::http_get(f.port, "/metrics?module=x").status == 200);  // what scrapes it may add something
 }
 
 TEST_CASE("what is no request is refused with a sentence, then the connection ends")

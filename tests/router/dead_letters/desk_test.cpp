@@ -108,6 +108,9 @@ private:
             total += rows.size();
             state_.submit(std::move(changes), std::move(done));
         };
+        made.standstill = [this](const std::string& target, const std::function<void(std::string)>& done) {
+            done(paused ? "target '" + target + "' is paused" : "");
+        };
         return made;
     }
 
@@ -117,7 +120,7 @@ private:
 
 public:
     std::set<std::string> orphans;
-    bool reloading = false;
+    bool reloading = false, paused = false;
     std::vector<RetryRow> handed;
     std::size_t total = 0;
     DeadLetterDesk desk;
@@ -297,6 +300,39 @@ TEST_CASE("a redrive that is cancelled hands over no more")
     office.desk.cancel(99, {}, [&](Result<RedriveJob> done) { answer = std::move(done); });
     CHECK(answer->error().code == Errc::not_found);
     CHECK(office.redrive({.target = "nobody"}).error().code == Errc::not_found);
+}
+
+TEST_CASE("a redrive that is cancelled while a page is handed over counts that page, and says by whom")
+{
+    Fixture f;
+    fill(*f.state, 50);
+    Office office(*f.state, f.clock);
+    const auto job = office.redrive({});
+    office.desk.tick({}, {});  // asks for the first page
+    std::optional<Result<RedriveJob>> answer;
+    office.desk.cancel(job->id, {"bob", "wrong one"}, [&](Result<RedriveJob> done) { answer = std::move(done); });
+    CHECK_FALSE(answer);
+    office.settle();
+    REQUIRE((answer && answer->has_value()));
+    CHECK((*answer)->redriven == office.total);
+    CHECK((*answer)->message == "by bob: wrong one");
+    CHECK(office.job().redriven == office.total);
+    CHECK(office.job().message == "by bob: wrong one");
+    CHECK(office.job().state == RedriveJob::State::cancelled);
+}
+
+TEST_CASE("a redrive whose first deliveries wait for a paused target says so")
+{
+    Fixture f;
+    fill(*f.state, 3);
+    Office office(*f.state, f.clock);
+    (void)office.redrive({});
+    office.tick();
+    CHECK(office.job().message == "waits for its first deliveries");
+    office.paused = true;
+    f.clock.pass(1s);
+    office.tick();
+    CHECK(office.job().message == "waits for its first deliveries: target 'a' is paused");
 }
 
 TEST_CASE("discarding by filter counts, then removes, page by page")

@@ -143,7 +143,7 @@ TEST_CASE("a replay that is cancelled at work neither waits nor ends otherwise")
         bench.post(3, body);
         REQUIRE(bench.replays->replay(*bench.table, {}, {}).has_value());
         (committing ? bench.journal->before_submit : bench.journal->before_read) = [&] {
-            CHECK(bench.replays->cancel(1).has_value());
+            CHECK(bench.replays->cancel(1, {"ann", "a test"}).has_value());
             bench.journal->before_read = bench.journal->before_submit = nullptr;
         };
         const Heard log;
@@ -153,7 +153,7 @@ TEST_CASE("a replay that is cancelled at work neither waits nor ends otherwise")
         CHECK_FALSE(log.says("a replay waits"));
         CHECK_FALSE(log.says("a replay ended"));
         CHECK(bench.job(1).state == ReplayState::cancelled);
-        CHECK(bench.job(1).message.empty());
+        CHECK(bench.job(1).message == "by ann: a test");
         CHECK(bench.job(1).events == (committing ? 3 : 0));
         CHECK(bench.replayed().size() == (committing ? 3 : 0));
         bench.reopen();
@@ -162,7 +162,7 @@ TEST_CASE("a replay that is cancelled at work neither waits nor ends otherwise")
     }
 }
 
-TEST_CASE("a replay that is cancelled while it waits says no longer what for")
+TEST_CASE("a replay that is cancelled while it waits says by whom, and no longer what for")
 {
     Bench bench;
     bench.post(3, body);
@@ -170,9 +170,9 @@ TEST_CASE("a replay that is cancelled while it waits says no longer what for")
     REQUIRE(bench.replays->replay(*bench.table, {}, {}).has_value());
     bench.tick();
     CHECK_FALSE(bench.job(1).message.empty());
-    REQUIRE(bench.replays->cancel(1).has_value());
+    REQUIRE(bench.replays->cancel(1, {"ann", "a test"}).has_value());
     bench.tick();
-    CHECK(bench.job(1).message.empty());
+    CHECK(bench.job(1).message == "by ann: a test");
 }
 
 TEST_CASE("a replay keeps in the journal what it has still to read, and the batch that a start would look for")
@@ -228,6 +228,6 @@ TEST_CASE("a replay keeps nothing that it reads from the archive, and nothing on
     REQUIRE(kept.size() == 1);
     CHECK(kept.front().after == archived);
     CHECK(kept.front().through == 100);
-    REQUIRE(bench.replays->cancel(1).has_value());
+    REQUIRE(bench.replays->cancel(1, {"ann", "a test"}).has_value());
     CHECK(bench.replays->kept().empty());
 }
