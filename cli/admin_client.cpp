@@ -20,6 +20,19 @@ nlohmann::json AdminAnswer::json() const
     return parsed.is_discarded() ? nlohmann::json() : parsed;
 }
 
+bool AdminAnswer::of_admin() const
+{
+    const auto told = json();
+    const auto text = [&](const char* key) { return told.contains(key) && told[key].is_string(); };
+    return told.is_object() && (status == 200 || text("error") || text("report"));
+}
+
+std::string not_admin(const AdminOptions& options, const AdminAnswer& answer)
+{
+    return options.admin + " is no admin listener of Eventyard: it answered HTTP " + std::to_string(answer.status) +
+           " in another form\n--admin or EVENTYARD_ADMIN must be the daemon's listen.admin, not listen.http";
+}
+
 std::shared_ptr<AdminOptions> add_admin_options(CLI::App& app)
 {
     auto options = std::make_shared<AdminOptions>();
@@ -86,12 +99,16 @@ std::optional<AdminAnswer> ask_or_complain(const AdminOptions& options, const st
         exit_code = 2;
         return std::nullopt;
     }
+    if (!answer->of_admin()) {
+        std::cerr << "eventyard: " << not_admin(options, *answer) << "\n";
+        exit_code = 2;
+        return std::nullopt;
+    }
     if (answer->status == 200) return std::move(*answer);
-    const auto json = answer->json();
-    std::string why = json.is_object() ? json.value("error", answer->body) : answer->body;
+    std::string why = answer->json().value("error", answer->body);
     while (!why.empty() && why.back() == '\n') why.pop_back();
     std::cerr << "eventyard: " << why << "\n";
-    exit_code = 1;
+    exit_code = answer->status == 400 ? 2 : 1;
     return std::nullopt;
 }
 

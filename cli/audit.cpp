@@ -25,7 +25,7 @@ std::string count(const json& row, const char* key) { return grouped(row.value(k
 
 void print(const json& report)
 {
-    Table table({"RULE", "TARGET", "RECOUNTED", "ROUTED", "REPLAYED", "MOVED IN", "DELIVERED", "DEAD-LETTERED", "OTHER ENDINGS",
+    Table table({"RULE", "TARGET", "RECOUNTED", "ROUTED", "MOVED IN", "DELIVERED", "DEAD-LETTERED", "OTHER ENDINGS",
                  "PENDING", "DIFFERENCE"});
     std::size_t bad = 0, rows = 0;
     for (const json& row : report.value("rows", json::array())) {
@@ -39,7 +39,7 @@ void print(const json& report)
         bad += difference.empty() ? 0 : 1;
         ++rows;
         table.add({row.value("rule", ""), row.value("target", ""), count(row, "recounted"), count(row, "routed"),
-                   count(row, "replayed"), count(row, "moved_in"), count(row, "delivered"), count(row, "dead_lettered"), grouped(others),
+                   count(row, "moved_in"), count(row, "delivered"), count(row, "dead_lettered"), grouped(others),
                    signed_count(row, "pending"), difference.empty() ? "-" : difference});
     }
     if (!table.empty()) std::cout << table.text() << "\n";

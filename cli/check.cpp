@@ -1,4 +1,5 @@
-// cli/check.cpp — `eventyard check`: every mistake in a configuration, or what it holds.
+// cli/check.cpp — `eventyard check`: every mistake for which a start or a reload would refuse a configuration, or what
+// it holds.
 #include <algorithm>
 #include <iostream>
 #include <map>
@@ -9,6 +10,7 @@
 #include "cli/table.hpp"
 #include "cli/verdict.hpp"
 #include "config/load.hpp"
+#include "config/rule_tests.hpp"
 #include "rules/portable.hpp"
 
 namespace eventyard::cli {
@@ -61,10 +63,11 @@ const char* word_of(router::Unmatched unmatched)
     return "refuse";
 }
 
-void print_table(const router::RouteTable& table, std::size_t warnings)
+void print_table(const router::RouteTable& table, std::size_t tests, std::size_t warnings)
 {
     std::cout << "ok: " << counted(table.rules.size(), "rule") << ", "
               << counted(table.targets.size(), "target") << ", " << counted(table.buses.size(), "bus");
+    if (tests > 0) std::cout << ", " << counted(tests, "test") << " passed";
     if (warnings > 0) std::cout << "; " << counted(warnings, "warning");
     std::cout << "\n\n";
     std::map<std::string, std::size_t> off;
@@ -156,33 +159,41 @@ int check(const Options& options)
 {
     Report report;
     const auto table = config::load(options.config, report);
+    config::TestSummary tests;
+    if (table) tests = config::run_rule_tests(table->rules, report);
+    const bool good = table && tests.failures.empty();
     const std::size_t warnings = report.diagnostics().size() - report.errors();
     std::vector<RuleNote> notes;
-    if (table && options.portable) notes = notes_of(*table);
+    if (good && options.portable) notes = notes_of(*table);
     if (options.json) {
-        nlohmann::ordered_json out{{"ok", table != nullptr},
+        nlohmann::ordered_json out{{"ok", good},
                                    {"errors", report.errors()},
                                    {"warnings", warnings}};
         if (table) {
             out["rules"] = table->rules.size();
             out["targets"] = table->targets.size();
             out["buses"] = table->buses.size();
+            out["tests"] = {{"passed", tests.passed}, {"failed", tests.failures.size()}};
             out["rule_sets"] = rule_sets_json(*table);
         }
         out["diagnostics"] = nlohmann::ordered_json::parse(report.json());
-        if (table && options.portable) {
+        if (good && options.portable) {
             out["portability"] = notes_json(notes);
             out["compare_numbers"] = rules_that_compare_numbers(*table);
         }
         std::cout << one_line(out) << "\n";
     } else {
         std::cerr << report.text();
-        if (table) {
-            print_table(*table, warnings);
+        if (good) {
+            print_table(*table, tests.passed, warnings);
             if (options.portable) {
                 print_notes(notes);
                 print_number_note(rules_that_compare_numbers(*table));
             }
+        } else if (table) {
+            std::cerr << "\nfailed: " << grouped(tests.failures.size()) << " of "
+                      << counted(tests.passed + tests.failures.size(), "test")
+                      << " of the rules; neither a start nor a reload takes this configuration\n";
         } else {
             std::cerr << "\n" << counted(report.errors(), "error");
             if (warnings > 0) std::cerr << ", " << counted(warnings, "warning");
@@ -190,7 +201,7 @@ int check(const Options& options)
         }
     }
     if (!table) return 2;
-    return notes.empty() ? 0 : 1;
+    return good && notes.empty() ? 0 : 1;
 }
 
 }  // namespace

@@ -37,11 +37,6 @@ std::string content_of(const std::string& path)
     return out.str();
 }
 
-std::string in_microseconds(Duration time)
-{
-    return fmt::format("{:.0f} us", static_cast<double>(time.count()) * 1e-3);
-}
-
 class Examiner {
 public:
     Examiner(Disk& disk, const Clock& clock, const CheckupPlace& place) : disk_(disk), clock_(clock), place_(place) {}

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "cli/admin_client.hpp"
+#include "cli/validators.hpp"
 
 namespace eventyard::cli {
 
@@ -38,11 +39,12 @@ void add_filter_options(CLI::App& app, DeadLetterOptions& options)
     app.add_option("--group", options.group, "only of this group; 'dead-letters list' numbers them")
         ->check(CLI::PositiveNumber);
     app.add_option("--reason", options.reason,
-                   "only given up for this: max_attempts, max_age, final_status, too_large or rejected");
+                   "only given up for this: max_attempts, max_age, final_status, too_large, rejected or overflow");
     app.add_option("--cause", options.cause, "only whose last attempt failed like this: status, timeout, connect, ...");
     app.add_option("--older-than", options.older_than, "only dead for longer than this, such as 90m or 7d")
-        ->type_name("DURATION");
-    app.add_option("--newer-than", options.newer_than, "only dead for less than this")->type_name("DURATION");
+        ->type_name("DURATION")
+        ->check(a_duration());
+    app.add_option("--newer-than", options.newer_than, "only dead for less than this")->type_name("DURATION")->check(a_duration());
 }
 
 void add_act_options(CLI::App& app, std::string& who, std::string& why, const char* why_name)

@@ -10,6 +10,7 @@
 #include "cli/admin_client.hpp"
 #include "cli/command.hpp"
 #include "cli/dead_letter_options.hpp"
+#include "cli/pieces.hpp"
 #include "cli/redrives.hpp"
 #include "cli/table.hpp"
 #include "core/units.hpp"
@@ -26,7 +27,7 @@ struct Options {
     bool singles = false;
     std::size_t limit = 100;
     std::int64_t after = 0;
-    bool dry_run = false;
+    bool dry_run = false, yes = false;
     std::string output = "-";
     RedriveOptions redrive;
     int (*run)(const Options&) = nullptr;
@@ -105,7 +106,7 @@ int list_groups(const Options& options)
         return 0;
     }
     std::cout << table.text() << "\n" << counted(letters, "dead letter") << ", bodies of " << format_size(bytes)
-              << ". --all lists them one by one; 'eventyard dead-letters show SAMPLE' shows one whole.\n";
+              << ". 'eventyard dead-letters list --all' lists them one by one, 'eventyard dead-letters show SAMPLE' shows one whole.\n";
     return 0;
 }
 
@@ -198,11 +199,21 @@ int discard(const Options& options)
 {
     if (const int usage = which(options, "discard"); usage != 0) return usage;
     int exit_code = 0;
-    const auto answer = ask_or_complain(
-        *options.admin, "POST",
-        "/v1/dead-letters/discard" +
-            query_of(options, act(options) + (options.dry_run ? "&dry_run=true" : "")),
-        exit_code);
+    const auto ask = [&](bool dry_run) {
+        return ask_or_complain(*options.admin, "POST",
+                               "/v1/dead-letters/discard" + query_of(options, act(options) + (dry_run ? "&dry_run=true" : "")),
+                               exit_code);
+    };
+    if (!options.dry_run && !options.yes && options.which.ids.empty()) {  // what has been named one by one is known
+        const auto counted_first = ask(true);
+        if (!counted_first) return exit_code;
+        const auto count = counted_first->json().value("would_discard", std::uint64_t{0});
+        if (count > 0 && !confirmed("this ends " + counted(count, "dead letter") + " for good", count)) {
+            std::cerr << "nothing was discarded\n";
+            return 1;
+        }
+    }
+    const auto answer = ask(options.dry_run);
     if (!answer) return exit_code;
     const json told = answer->json();
     const std::uint64_t letters = told.value("discarded", told.value("would_discard", std::uint64_t{0}));
@@ -268,7 +279,7 @@ std::function<int()> setup_dead_letters(CLI::App& app)
     };
     app.require_subcommand(0, 1);
 
-    CLI::App* sub = verb("list", "groups of dead letters, or with --all each of them",
+    CLI::App* sub = verb("list", "groups of dead letters, or with --all each of them; the groups when no verb is given",
                          [](const Options& given) { return given.singles ? list_singles(given) : list_groups(given); });
     add_filter_options(*sub, o.which);
     sub->add_flag("--all", o.singles, "one by one, oldest first");
@@ -290,7 +301,7 @@ std::function<int()> setup_dead_letters(CLI::App& app)
     add_act_options(*sub, o.who, o.why);
     sub->footer("The first ten go out as a trial: when one of them fails, the redrive stops and the rest stays dead.\n"
                 "A redrive goes on over restarts of the daemon. Deliveries keep their ids.\n"
-                "Exit code: 0 when it is done, 1 when it stopped or was cancelled.\n"
+                "Exit code: 0 when it is done, 1 when it stopped, was cancelled, or redrove none.\n"
                 "Examples:\n"
                 "  eventyard dead-letters redrive 17 18\n"
                 "  eventyard dead-letters redrive --target orders --newer-than 6h --per-second 20 --why 'INC-7 is over'");
@@ -299,12 +310,14 @@ std::function<int()> setup_dead_letters(CLI::App& app)
     sub->add_option("id", o.which.ids, "these dead letters");
     add_filter_options(*sub, o.which);
     sub->add_flag("--all", o.which.all, "every dead letter");
+    sub->add_flag("--yes", o.yes, "do not ask for the number of them first");
     sub->add_flag("--dry-run", o.dry_run, "only count them");
     add_act_options(*sub, o.who, o.why);
-    sub->footer("Examples:\n"
+    sub->footer("Without ids and --yes it counts them and wants the number typed.\n"
+                "Examples:\n"
                 "  eventyard dead-letters discard --group 3 --dry-run\n"
                 "  eventyard dead-letters discard --older-than 30d --why 'nobody wants them any more'\n"
-                "Exit code: 0 when there were some, 1 when none matched.");
+                "Exit code: 0 when there were some, 1 when none matched or the number was not typed.");
 
     sub = verb("export", "all of each as JSON lines, bodies and attempts included", export_letters);
     sub->add_option("id", o.which.ids, "these dead letters");

@@ -11,6 +11,7 @@
 #include "cli/dead_letter_options.hpp"
 #include "cli/pieces.hpp"
 #include "cli/table.hpp"
+#include "cli/validators.hpp"
 #include "core/units.hpp"
 
 namespace eventyard::cli {
@@ -161,13 +162,15 @@ void add_filter(CLI::App& app, Options& options)
     app.add_option("--target", options.target, "only to this target");
     app.add_option("--rule", options.rule, "only of this rule");
     app.add_option("--id", options.id, "only this one (dlv_..., as in webhook-id), or those of this event");
-    app.add_option("--older-than", options.older_than, "only accepted longer ago than this, such as 90m or 7d")->type_name("DURATION");
+    app.add_option("--older-than", options.older_than, "only accepted longer ago than this, such as 90m or 7d")
+        ->type_name("DURATION")
+        ->check(a_duration());
 }
 
 void add_act(CLI::App& app, Options& options)
 {
     app.add_flag("--all", options.all, "every pending delivery");
-    add_act_options(app, options.who, options.why, "--reason");
+    add_act_options(app, options.who, options.why, "--reason,--why");
 }
 
 }  // namespace
@@ -189,7 +192,7 @@ std::function<int()> setup_deliveries(CLI::App& app)
         add_filter(*sub, o);
         return sub;
     };
-    CLI::App* sub = verb("list", "pending deliveries: those not in retry first, then by sequence (the default)", list);
+    CLI::App* sub = verb("list", "pending deliveries: those not in retry first, then by sequence; what is done when no verb is given", list);
     sub->add_option("--limit", o.limit, "at most this many")->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))->capture_default_str();
     sub->add_option("--after", o.after, "go on where another list ended");
     sub->footer("States: waiting for its first attempt, in flight, retry (between two attempts), delayed by its rule, held behind its order key.");
@@ -200,7 +203,7 @@ std::function<int()> setup_deliveries(CLI::App& app)
 
     sub = verb("discard", "end them for good; the ledger counts them as discarded_operator", discard);
     add_act(*sub, o);
-    sub->get_option("--reason")->required();
+    sub->get_option("--reason")->required()->check(not_empty());
     sub->add_flag("--yes", o.yes, "do not ask for the number of them first");
     sub->add_flag("--dry-run", o.dry_run, "only count them");
     sub->footer("Without --yes it counts them and wants the number typed. Exit code: 0 when there were some, 1 when none matched or\n"

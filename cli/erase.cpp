@@ -6,6 +6,7 @@
 #include "cli/command.hpp"
 #include "cli/dead_letter_options.hpp"
 #include "cli/table.hpp"
+#include "cli/validators.hpp"
 
 namespace eventyard::cli {
 namespace {
@@ -56,8 +57,8 @@ std::function<int()> setup_erase(CLI::App& app)
     auto options = std::make_shared<Options>();
     options->admin = add_admin_options(app);
     app.add_option("id", options->id, "the event's id, as the answer to its post gave it")->required();
-    add_act_options(app, options->who, options->why, "--reason");
-    app.get_option("--reason")->required();
+    add_act_options(app, options->who, options->why, "--reason,--why");
+    app.get_option("--reason")->required()->check(not_empty());
     app.footer("Its body leaves journal, archive and dead letters, and what is pending of it ends as discarded. Its id, times, routes\n"
                "and endings stay. What targets got, and what they wrote, is theirs.\n"
                "Example: eventyard erase 019ab1f2-6c1e-7d33-9a51-0f9e8c1b2a3d --reason 'GDPR-112'\n"

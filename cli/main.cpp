@@ -59,14 +59,15 @@ int complain(const CLI::App& app, const CLI::ParseError& error)
 {
     const CLI::App* deepest = &app;
     std::string name = app.get_name();
+    // CLI11 asks for what is missing before it says what is too much; a typo is both. A verb may have left it to its command.
+    auto extras = app.remaining();
     while (!deepest->get_subcommands().empty()) {
         deepest = deepest->get_subcommands().front();
         name += " " + deepest->get_name();
+        if (auto more = deepest->remaining(); !more.empty()) extras = std::move(more);
     }
     const CLI::App& at = *deepest;
     const bool chosen = deepest != &app;
-    // CLI11 asks for what is missing before it says what is too much; a typo is both.
-    const auto extras = at.remaining();
     if (!chosen && extras.empty()) {
         std::cerr << app.help();
         return 2;

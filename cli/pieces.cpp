@@ -20,12 +20,12 @@ std::optional<json> act_in_pieces(const AdminOptions& admin, const std::string& 
     return sums;
 }
 
-bool confirmed(const std::string& act, std::uint64_t deliveries)
+bool confirmed(const std::string& act, std::uint64_t number)
 {
     std::cerr << act << ". Type that number to do it: " << std::flush;
     std::string typed;
-    std::getline(std::cin, typed);
-    return typed == std::to_string(deliveries);
+    if (!std::getline(std::cin, typed)) std::cerr << "\n";
+    return typed == std::to_string(number);
 }
 
 }  // namespace eventyard::cli

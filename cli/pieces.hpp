@@ -14,7 +14,8 @@ namespace eventyard::cli {
 /// the daemon refused: it has been told then, and `exit_code` is set.
 [[nodiscard]] std::optional<nlohmann::json> act_in_pieces(const AdminOptions& admin, const std::string& path, int& exit_code);
 
+/// Asks for the number on standard input.
 /// @param act  "this moves 7 pending deliveries to 'b'"
-[[nodiscard]] bool confirmed(const std::string& act, std::uint64_t deliveries);
+[[nodiscard]] bool confirmed(const std::string& act, std::uint64_t number);
 
 }  // namespace eventyard::cli

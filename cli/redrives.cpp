@@ -26,10 +26,12 @@ std::uint64_t count(const json& job, const char* key) { return job.value(key, st
 
 std::string in_words(const json& job)
 {
-    std::string text = fmt::format("redrive {} is {}: {} of {} redriven", job.value("id", 0), job.value("state", ""),
+    const std::string state = job.value("state", "");
+    std::string text = fmt::format("redrive {} is {}: {} of {} redriven", job.value("id", 0), state == "trial" ? "in its trial" : state,
                                    grouped(count(job, "redriven")), counted(count(job, "total"), "dead letter"));
-    if (count(job, "skipped") > 0) text += ", " + grouped(count(job, "skipped")) + " skipped";
-    if (count(job, "erased") > 0) text += ", " + grouped(count(job, "erased")) + " erased";
+    // Of one that is done the message says what stays dead, and why.
+    if (state != "done" && count(job, "skipped") > 0) text += ", " + grouped(count(job, "skipped")) + " skipped";
+    if (state != "done" && count(job, "erased") > 0) text += ", " + grouped(count(job, "erased")) + " erased";
     const std::string message = job.value("message", "");
     return message.empty() ? text : text + "; " + message;
 }
@@ -41,7 +43,7 @@ int end(const AdminOptions& admin, const json& job)
     else
         std::cout << in_words(job) << "\n";
     const std::string state = job.value("state", "");
-    return state == "stopped" || state == "cancelled" ? 1 : 0;
+    return state == "stopped" || state == "cancelled" || (state == "done" && count(job, "redriven") == 0) ? 1 : 0;
 }
 
 }  // namespace

@@ -15,17 +15,21 @@ std::function<int()> setup_reload(CLI::App& app)
             std::cerr << "eventyard: " << answer.error().what << "\n";
             return 2;
         }
+        if (!answer->of_admin()) {
+            std::cerr << "eventyard: " << not_admin(*options, *answer) << "\n";
+            return 2;
+        }
         if (options->json) {
             std::cout << answer->body;
             return answer->status == 200 ? 0 : 1;
         }
         const auto json = answer->json();
-        if (answer->status == 200 && json.is_object()) {
+        if (answer->status == 200) {
             std::cout << json.value("report", "") << "reloaded: configuration "
                       << json.value("generation", 0) << " is in effect\n";
             return 0;
         }
-        std::cerr << (json.is_object() ? json.value("report", answer->body) : answer->body)
+        std::cerr << json.value("report", json.value("error", "") + "\n")
                   << "eventyard: reload failed, the old configuration stays\n";
         return 1;
     };

@@ -10,6 +10,7 @@
 #include "cli/dead_letter_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/table.hpp"
+#include "cli/validators.hpp"
 
 namespace eventyard::cli {
 namespace {
@@ -38,13 +39,16 @@ std::optional<std::string> sequences(const std::string& text)
     for (const std::string& one : {first, last})
         if (one.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
     if (first.empty() && last.empty()) return std::nullopt;
+    const auto number = [](const std::string& digits) { return std::strtoull(digits.c_str(), nullptr, 10); };
+    if (!first.empty() && !last.empty() && number(first) > number(last)) return std::nullopt;
     return (first.empty() ? "" : "&first=" + first) + (last.empty() ? "" : "&last=" + last);
 }
 
 void print(const json& job)
 {
     const bool dry = job.value("dry_run", false);
-    std::cout << fmt::format("replay {} is {}: events {} to {} of bus {}", job.value("id", 0), job.value("state", ""),
+    const std::string state = job.value("state", "");
+    std::cout << fmt::format("replay {} {}: events {} to {} of bus {}", job.value("id", 0), state == "failed" ? state : "is " + state,
                              grouped(count(job, "first")), grouped(count(job, "last")), job.value("bus", ""));
     if (job.contains("earliest"))
         std::cout << ", received " << job.value("earliest", "") << " to " << job.value("latest", "");
@@ -118,7 +122,7 @@ int replay(const AdminOptions& admin, const Options& options)
 {
     const auto range = sequences(options.sequence);
     if (!range) {
-        std::cerr << "eventyard: --sequence is a range such as 100..200, 100.. or ..200\n";
+        std::cerr << "eventyard: --sequence is a range, the lower one first, such as 100..200, 100.. or ..200\n";
         return 2;
     }
     std::string path = replays_path + "?bus=" + encode(options.bus) + *range + "&who=" + encode(options.who) +
@@ -139,7 +143,8 @@ int replay(const AdminOptions& admin, const Options& options)
 int cancel(const AdminOptions& admin, const Options& options)
 {
     int exit_code = 0;
-    const auto answer = ask_or_complain(admin, "POST", replays_path + "/" + std::to_string(options.cancel) + "/cancel", exit_code);
+    const auto answer = ask_or_complain(admin, "POST", replays_path + "/" + std::to_string(options.cancel) + "/cancel?who=" + encode(options.who) +
+                                                        "&why=" + encode(options.why), exit_code);
     if (!answer) return exit_code;
     (void)end(admin, answer->json());
     return 0;
@@ -152,12 +157,14 @@ std::function<int()> setup_replay(CLI::App& app)
     auto admin = add_admin_options(app);
     auto options = std::make_shared<Options>();
     app.add_option("--bus", options->bus, "whose events")->capture_default_str()->type_name("NAME");
-    app.add_option("--from", options->from, "received at or after, as 2026-11-25T08:00:00Z")->type_name("TIME");
-    app.add_option("--to,--before", options->before, "received before")->type_name("TIME");
+    app.add_option("--from", options->from, "received at or after, as 2026-11-25T08:00:00Z")->type_name("TIME")->check(a_time());
+    app.add_option("--to,--before", options->before, "received before")->type_name("TIME")->check(a_time());
     app.add_option("--sequence", options->sequence, "sequences, both included: 100..200, 100.., ..200")->type_name("A..B");
     app.add_option("--rule", options->rule, "only deliveries of this rule")->type_name("NAME");
     app.add_option("--target", options->target, "only deliveries to this target")->type_name("NAME");
-    app.add_option("--rate", options->rate, "events a second; 0: as fast as they can be stored")->capture_default_str();
+    app.add_option("--rate", options->rate, "events a second; 0: as fast as they can be stored")
+        ->check(CLI::Range(0.0, 1'000'000.0))
+        ->capture_default_str();
     app.add_flag("--dry-run", options->dry_run, "only count what would go where");
     app.add_flag("--same-ids", options->same_ids, "deliveries keep the ids of the originals, so receivers drop what they had");
     app.add_flag("--no-wait", options->no_wait, "do not wait for its end");

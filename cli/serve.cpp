@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
 #include <iostream>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -116,6 +117,8 @@ std::shared_ptr<RouteTable> read_configuration(const std::string& path, Report& 
     if (!table) return nullptr;
     const auto tests = config::run_rule_tests(table->rules, report);
     if (!tests.failures.empty()) return nullptr;
+    // Answers name paths below it, for commands that run elsewhere.
+    table->process.data_dir = std::filesystem::absolute(table->process.data_dir).lexically_normal();
     return table;
 }
 
@@ -166,10 +169,13 @@ ReloadResult reload(Router& router, const std::string& path, const Clock& clock)
     std::vector<std::string> mistakes;
     if (auto table = read_configuration(path, report)) {
         const auto copy = table;
+        const auto before = router.table();
         const auto replaced = router.replace(std::move(table));
         result.ok = replaced.has_value();
         if (result.ok) {
             configure_log(*copy);
+            for (const std::string& key : router::changed_for_next_start(before->process, copy->process))
+                result.report += "warning: " + key + ": this change takes effect at the next start only\n";
         } else {
             mistakes.push_back(replaced.error().what);
             result.report = "error: " + replaced.error().what + "\n";

@@ -46,7 +46,7 @@ void print_targets(const json& status)
         row.push_back(last_error_text(target));
         table.add(std::move(row));
     }
-    if (!table.empty()) std::cout << "\n" << table.text();
+    if (!table.empty()) std::cout << "\ntargets; endings and retries since the start:\n" << table.text();
 }
 
 void print_ledger(const json& status)
@@ -69,7 +69,7 @@ void print_ledger(const json& status)
     }
     if (table.empty()) return;
     const std::uint64_t pending = status.value("pending", std::uint64_t{0});
-    std::cout << "\n" << table.text() << "\nledger: " << grouped(routed) << " routed "
+    std::cout << "\nthe ledger, of all times:\n" << table.text() << "\nledger: " << grouped(routed) << " routed "
               << (replayed > 0 ? "+ " + grouped(replayed) + " replayed " : "")
               << (moved_in > 0 ? "+ " + grouped(moved_in) + " moved in = " : "= ")
               << grouped(delivered) << " delivered + " << grouped(dead) << " dead-lettered + "

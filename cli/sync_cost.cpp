@@ -1,8 +1,8 @@
 #include "cli/sync_cost.hpp"
 
-#include <algorithm>
+#include <fmt/format.h>
 
-#include "core/units.hpp"
+#include <algorithm>
 
 namespace eventyard::cli {
 namespace {
@@ -45,15 +45,20 @@ Result<SyncCost> measure_syncs(Disk& disk, const Clock& clock, const std::string
     return cost_of(std::move(took));
 }
 
+std::string in_microseconds(Duration time)
+{
+    return fmt::format("{:.0f} us", static_cast<double>(time.count()) * 1e-3);
+}
+
 std::string doubt(const SyncCost& cost, const Device& device)
 {
     if (device.memory) return {};
     if (cost.median < least_flash)
-        return "a sync takes " + format_duration(cost.median) +
+        return "a sync takes " + in_microseconds(cost.median) +
                ", less than devices are known to need: perhaps a layer below does not pass syncs on. Whether what was "
                "synced outlives a power cut cannot be told from here";
     if (device.rotating && cost.median < least_rotating)
-        return "a sync takes " + format_duration(cost.median) +
+        return "a sync takes " + in_microseconds(cost.median) +
                " on a device that says it rotates, less than a turn: something keeps the writes in a cache. If that "
                "cache does not outlive a power cut, what was answered 202 may be lost in one";
     return {};

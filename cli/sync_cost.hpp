@@ -35,4 +35,7 @@ struct Device {
 /// Whether a commit would wait long for its sync.
 [[nodiscard]] bool slow(const SyncCost& cost) noexcept;
 
+/// "187 us"
+[[nodiscard]] std::string in_microseconds(Duration time);
+
 }  // namespace eventyard::cli

@@ -27,11 +27,11 @@ std::optional<json> move(const AdminOptions& admin, const MoveOptions& options, 
 int move_deliveries(const AdminOptions& admin, const MoveOptions& options)
 {
     if (options.from.empty() || options.to.empty()) {
-        std::cerr << "eventyard: targets move needs two targets: whose deliveries, and who is to get them\n";
+        std::cerr << "eventyard targets move: give two targets: whose deliveries, and who is to get them\n";
         return 2;
     }
     if (options.why.empty() && !options.dry_run) {
-        std::cerr << "eventyard: targets move needs --reason, for the log\n";
+        std::cerr << "eventyard targets move: why? give --reason, for the log\n";
         return 2;
     }
     int exit_code = 0;

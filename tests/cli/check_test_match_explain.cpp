@@ -68,7 +68,7 @@ TEST_CASE("check says what a good configuration holds")
     const Finished text = command({"check", "--config", "eventyard.yaml"}, folder.path());
     CHECK(text.exit.code == 0);
     CHECK(text.err.empty());
-    CHECK(text.out.rfind("ok: 4 rules, 3 targets, 2 buses\n", 0) == 0);
+    CHECK(text.out.rfind("ok: 4 rules, 3 targets, 2 buses, 2 tests passed\n", 0) == 0);
     CHECK(holds(text.out, "  BUS      RULES  OFF  DURABILITY  UNMATCHED\n"
                           "  audit        1    0  os          store\n"
                           "  default      2    1  fsync       drop\n"));
@@ -91,6 +91,32 @@ TEST_CASE("check says what a good configuration holds")
     CHECK(sets[1]["keys"] >= 1);
     CHECK(sets[1]["bytes"] > 0);
     CHECK(sets[1]["compile_seconds"] >= 0);
+}
+
+TEST_CASE("check refuses rules whose own tests fail, as a start does")
+{
+    TempDir folder;
+    folder.write("eventyard.yaml", "data_dir: data\nrules: [rules.yaml]\ntargets: {out: {file: {path: out.jsonl}}}\n");
+    folder.write("rules.yaml", R"(rules:
+  - name: paid
+    pattern: {state: [paid]}
+    targets: [out]
+    tests:
+      - matches: {state: paid}
+      - matches: {state: open}
+)");
+    const Finished text = command({"check", "--config", "eventyard.yaml"}, folder.path());
+    CHECK(text.exit.code == 1);
+    CHECK(text.out.empty());
+    CHECK(holds(text.err, "rules.yaml:7:"));
+    CHECK(holds(text.err, "\nfailed: 1 of 2 tests of the rules; neither a start nor a reload takes this configuration\n"));
+    const Finished as_json = command({"check", "--config", "eventyard.yaml", "--json"}, folder.path());
+    CHECK(as_json.exit.code == 1);
+    const json parsed = json::parse(as_json.out);
+    CHECK(parsed["ok"] == false);
+    CHECK(parsed["errors"] == 1);
+    CHECK(parsed["tests"] == json{{"passed", 1}, {"failed", 1}});
+    CHECK(command({"serve", "--config", "eventyard.yaml"}, folder.path()).exit.code == 2);
 }
 
 TEST_CASE("check reports five mistakes at once and exits 2")

@@ -39,6 +39,17 @@ TEST_CASE("a mistake on the command line is named, with what was meant")
                                    "see: eventyard dead-letters show --help\n"},
         {{"dead-letters", "discard"}, "eventyard dead-letters discard: which? give ids or a filter, or --all "
                                       "for every one\n"},
+        {{"targets", "pause", "x", "--dry-run"}, "eventyard targets pause: unknown option '--dry-run'\n"
+                                                 "see: eventyard targets pause --help\n"},
+        {{"targets", "list", "x"}, "eventyard targets list: unexpected argument 'x'\nsee: eventyard targets list --help\n"},
+        {{"targets", "release", "x", "--key", "a"}, "eventyard targets release: --key: must be the key's JSON text: a string "
+                                                    "has its quotes, as in '\"o-17\"'\nsee: eventyard targets release --help\n"},
+        {{"deliveries", "list", "--older-than", "5"}, "eventyard deliveries list: --older-than: must be a duration such as 90m or 7d\n"
+                                                      "see: eventyard deliveries list --help\n"},
+        {{"replay", "--from", "yesterday"}, "eventyard replay: --from: must be a time such as 2026-11-25T08:00:00Z\n"
+                                            "see: eventyard replay --help\n"},
+        {{"replay", "--sequence", "5..2"}, "eventyard: --sequence is a range, the lower one first, such as 100..200, 100.. or ..200\n"},
+        {{"erase", "x", "--reason", ""}, "eventyard erase: --reason: must not be empty\nsee: eventyard erase --help\n"},
         {{"match"}, "eventyard match: give --pattern, --pattern-file or --cases\n"},
     };
     for (const Case& c : cases) {

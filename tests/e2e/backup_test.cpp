@@ -185,3 +185,25 @@ TEST_CASE("a backup that is incomplete, foreign or damaged is told")
     CHECK(refused.exit.code == 2);
     CHECK_FALSE(std::filesystem::exists(directory.file("other/journal")));
 }
+
+TEST_CASE("a daemon with a relative data_dir is backed up from any directory")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure("targets:\n  out: {file: {path: " + directory.file("out.jsonl") + "}}\n",
+                     "rules:\n  - {name: all, pattern: {source: [kept]}, targets: [out]}\n");
+    std::string text = support::read_text(daemon.config());
+    const std::string data = directory.file("data");
+    text.replace(text.find(data), data.size(), "data");
+    directory.write("eventyard.yaml", text);
+    daemon.run_by({"/bin/sh", "-c", "cd '" + directory.path() + "' && exec " EVENTYARD_BINARY " serve --config eventyard.yaml"});
+    daemon.start();
+    REQUIRE(support::http_post(daemon.http(), "/v1/events", R"({"source":"kept"})").status == 202);
+    const auto exported = command({"state", "export", "--admin", daemon.admin_address()});
+    CHECK(exported.out.rfind(data + "/exports/", 0) == 0);
+    const auto made = command({"backup", directory.file("copy"), "--admin", daemon.admin_address()});
+    INFO(made.err);
+    CHECK(made.exit.code == 0);
+    CHECK(command({"restore", directory.file("copy"), "--to", directory.file("restored")}).exit.code == 0);
+    CHECK(daemon.terminate().code == 0);
+}

@@ -164,3 +164,72 @@ TEST_CASE("a reload with mistakes is logged by mistake, each on a line")
                          ":2:46: unknown target 'uot'\n"));
     CHECK(holds(log, "ERROR config    " + directory.file("rules.yaml") + ":2:52: unknown key 'x'; a rule has bus, "));
 }
+
+TEST_CASE("commands say when what answered them is no admin listener, and claim nothing done")
+{
+    TempDir directory;
+    Sink other;  // answers every request with 200
+    Daemon daemon{directory};
+    daemon.configure("targets:\n  out: {file: {path: " + directory.file("out.jsonl") + "}}\n",
+                     "rules:\n  - {name: all, pattern: {a: [1]}, targets: [out]}\n");
+    daemon.start();
+    const std::vector<std::vector<std::string>> commands{
+        {"status"}, {"audit"}, {"reload"}, {"targets"}, {"targets", "pause", "out"}, {"targets", "move", "a", "b", "--dry-run"},
+        {"deliveries"}, {"deliveries", "discard", "--all", "--reason", "x", "--yes"}, {"dead-letters"},
+        {"dead-letters", "show", "1"}, {"dead-letters", "redrive", "--all"}, {"dead-letters", "discard", "--all", "--yes"},
+        {"dead-letters", "cancel", "1"}, {"replay", "--dry-run"}, {"replay", "--cancel", "1"}, {"state", "export"},
+        {"erase", "019ab1f2-6c1e-7d33-9a51-0f9e8c1b2a3d", "--reason", "x"}, {"backup", directory.file("backup")}};
+    for (const std::uint16_t port : {daemon.http(), other.port()})
+        for (std::vector<std::string> arguments : commands) {
+            arguments.insert(arguments.begin(), EVENTYARD_BINARY);
+            arguments.insert(arguments.end(), {"--admin", "127.0.0.1:" + std::to_string(port)});
+            const auto finished = support::run(arguments);
+            INFO(arguments[1] + ": " + finished.out + finished.err);
+            CHECK(finished.exit.code == 2);
+            CHECK(finished.err.find("is no admin listener of Eventyard: it answered HTTP ") != std::string::npos);
+            CHECK(finished.out.empty());
+        }
+    CHECK(daemon.status().at("targets").at(0).at("state") == "running");
+}
+
+TEST_CASE("a name that nothing has is told, not answered with nothing")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure("targets:\n  orders: {webhook: {url: 'http://127.0.0.1:1/'}, retry: {max_attempts: 1}}\n",
+                     "rules:\n  - {name: all, pattern: {a: [1]}, targets: [orders]}\n");
+    daemon.start();
+    const std::vector<std::vector<std::string>> commands{
+        {"deliveries", "list"}, {"deliveries", "discard", "--yes", "--reason", "x"}, {"deliveries", "retry-now"}, {"dead-letters", "list"},
+        {"dead-letters", "list", "--all"}, {"dead-letters", "redrive"}, {"dead-letters", "discard", "--yes"}, {"dead-letters", "export"}};
+    for (std::vector<std::string> arguments : commands) {
+        arguments.insert(arguments.end(), {"--target", "oders"});
+        const auto finished = run(daemon, arguments);
+        INFO(arguments[0] + " " + arguments[1] + ": " + finished.out);
+        CHECK(finished.exit.code == 1);
+        CHECK(holds(finished.err, "no target 'oders'; did you mean 'orders'?"));
+    }
+    // A filter wants the number of what it ends typed.
+    REQUIRE(support::http_post(daemon.http(), "/v1/events", R"({"a":1})").status == 202);
+    daemon.settle();
+    const auto asked = run(daemon, {"dead-letters", "discard", "--target", "orders"}, "2\n");
+    CHECK(asked.exit.code == 1);
+    CHECK(asked.err == "this ends 1 dead letter for good. Type that number to do it: nothing was discarded\n");
+    CHECK(run(daemon, {"dead-letters", "discard", "--target", "orders"}, "1\n").out == "discarded 1 dead letter\n");
+    CHECK(run(daemon, {"targets", "retry-now", "orders", "--why", "x"}).exit.code == 0);
+    CHECK(run(daemon, {"replay", "--sequence", "9000000.."}).exit.code == 1);
+}
+
+TEST_CASE("a reload says which changes wait for a start")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    const std::string targets = "targets:\n  out: {file: {path: " + directory.file("out.jsonl") + "}}\n";
+    const std::string rules = "rules:\n  - {name: all, pattern: {a: [1]}, targets: [out]}\n";
+    daemon.configure("journal: {segment_size: 64KiB}\n" + targets, rules);
+    daemon.start();
+    CHECK(command(daemon, {"reload"}) == "reloaded: configuration 2 is in effect\n");
+    daemon.configure("journal: {segment_size: 1MiB}\n" + targets, rules);
+    CHECK(command(daemon, {"reload"}) == "warning: journal.segment_size: this change takes effect at the next start only\n"
+                                         "reloaded: configuration 3 is in effect\n");
+}
