@@ -146,7 +146,8 @@ private:
     [[nodiscard]] bool behind_rot(Sequence sequence) const;
     /// Deliveries of events that rot hit: their envelope may be gone, and their names with it. A lane that has not come to
     /// them counts those too few, and those again that ended before and are taken off what it counted.
-    [[nodiscard]] std::uint64_t unnamed(const std::string& target) const;
+    /// @param above  only of those with a higher sequence
+    [[nodiscard]] std::uint64_t unnamed(const std::string& target, Sequence above = 0) const;
     [[nodiscard]] static std::string name(const Event& event, std::uint32_t route);
 
     Coverage& coverage_;
