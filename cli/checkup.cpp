@@ -83,7 +83,7 @@ private:
 bool Examiner::find_directory()
 {
     std::error_code ec;
-    fs::path path = fs::absolute(place_.data_dir, ec).lexically_normal();
+    fs::path path = fs::absolute(place_.data_dir, ec);
     exists_ = fs::exists(path, ec);
     const std::string shown = path.string();
     while (!fs::exists(path, ec) && path.has_parent_path() && path != path.parent_path()) path = path.parent_path();

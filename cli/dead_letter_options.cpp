@@ -34,13 +34,15 @@ std::string DeadLetterOptions::query() const
 
 void add_filter_options(CLI::App& app, DeadLetterOptions& options)
 {
-    app.add_option("--target", options.target, "only of this target");
-    app.add_option("--rule", options.rule, "only of this rule");
+    app.add_option("--target", options.target, "only of this target")->check(not_empty());
+    app.add_option("--rule", options.rule, "only of this rule")->check(not_empty());
     app.add_option("--group", options.group, "only of this group; 'dead-letters list' numbers them")
         ->check(CLI::PositiveNumber);
     app.add_option("--reason", options.reason,
-                   "only given up for this: max_attempts, max_age, final_status, too_large, rejected or overflow");
-    app.add_option("--cause", options.cause, "only whose last attempt failed like this: status, timeout, connect, ...");
+                   "only given up for this: max_attempts, max_age, final_status, too_large, rejected or overflow")
+        ->check(not_empty());
+    app.add_option("--cause", options.cause, "only whose last attempt failed like this: status, timeout, connect, ...")
+        ->check(not_empty());
     app.add_option("--older-than", options.older_than, "only dead for longer than this, such as 90m or 7d")
         ->type_name("DURATION")
         ->check(a_duration());

@@ -195,6 +195,15 @@ int redrive(const Options& options)
     return follow_redrive(*options.admin, answer->json(), options.redrive.wait);
 }
 
+int say_discarded(const Options& options, std::uint64_t letters)
+{
+    if (options.admin->json)
+        std::cout << json{{options.dry_run ? "would_discard" : "discarded", letters}}.dump(2) << "\n";
+    else
+        std::cout << (options.dry_run ? "would discard " : "discarded ") << counted(letters, "dead letter") << "\n";
+    return letters > 0 ? 0 : 1;
+}
+
 int discard(const Options& options)
 {
     if (const int usage = which(options, "discard"); usage != 0) return usage;
@@ -208,7 +217,8 @@ int discard(const Options& options)
         const auto counted_first = ask(true);
         if (!counted_first) return exit_code;
         const auto count = counted_first->json().value("would_discard", std::uint64_t{0});
-        if (count > 0 && !confirmed("this ends " + counted(count, "dead letter") + " for good", count)) {
+        if (count == 0) return say_discarded(options, 0);
+        if (!confirmed("this ends " + counted(count, "dead letter") + " for good", count)) {
             std::cerr << "nothing was discarded\n";
             return 1;
         }
@@ -216,12 +226,7 @@ int discard(const Options& options)
     const auto answer = ask(options.dry_run);
     if (!answer) return exit_code;
     const json told = answer->json();
-    const std::uint64_t letters = told.value("discarded", told.value("would_discard", std::uint64_t{0}));
-    if (options.admin->json)
-        std::cout << answer->body;
-    else
-        std::cout << (options.dry_run ? "would discard " : "discarded ") << counted(letters, "dead letter") << "\n";
-    return letters > 0 ? 0 : 1;
+    return say_discarded(options, told.value("discarded", told.value("would_discard", std::uint64_t{0})));
 }
 
 int export_letters(const Options& options)

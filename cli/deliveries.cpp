@@ -159,9 +159,9 @@ int retry_now(const Options& options)
 
 void add_filter(CLI::App& app, Options& options)
 {
-    app.add_option("--target", options.target, "only to this target");
-    app.add_option("--rule", options.rule, "only of this rule");
-    app.add_option("--id", options.id, "only this one (dlv_..., as in webhook-id), or those of this event");
+    app.add_option("--target", options.target, "only to this target")->check(not_empty());
+    app.add_option("--rule", options.rule, "only of this rule")->check(not_empty());
+    app.add_option("--id", options.id, "only this one (dlv_..., as in webhook-id), or those of this event")->check(not_empty());
     app.add_option("--older-than", options.older_than, "only accepted longer ago than this, such as 90m or 7d")
         ->type_name("DURATION")
         ->check(a_duration());

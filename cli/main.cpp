@@ -1,4 +1,5 @@
 // cli/main.cpp — the binary: finds the command and runs it.
+#include <algorithm>
 #include <iostream>
 
 #include "cli/command.hpp"
@@ -48,6 +49,7 @@ std::string not_understood(const CLI::App& app, const std::string& word)
     if (word.front() == '-') {
         for (const CLI::Option* option : app.get_options())
             for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+        if (std::find(names.begin(), names.end(), word) != names.end()) return "'" + word + "' stands behind '" + app.get_name() + "'";
         return "unknown option '" + word + "'" + did_you_mean(word, names);
     }
     for (const CLI::App* sub : app.get_subcommands(nullptr)) names.push_back(sub->get_name());

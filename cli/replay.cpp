@@ -156,12 +156,12 @@ std::function<int()> setup_replay(CLI::App& app)
 {
     auto admin = add_admin_options(app);
     auto options = std::make_shared<Options>();
-    app.add_option("--bus", options->bus, "whose events")->capture_default_str()->type_name("NAME");
+    app.add_option("--bus", options->bus, "whose events")->capture_default_str()->type_name("NAME")->check(not_empty());
     app.add_option("--from", options->from, "received at or after, as 2026-11-25T08:00:00Z")->type_name("TIME")->check(a_time());
     app.add_option("--to,--before", options->before, "received before")->type_name("TIME")->check(a_time());
-    app.add_option("--sequence", options->sequence, "sequences, both included: 100..200, 100.., ..200")->type_name("A..B");
-    app.add_option("--rule", options->rule, "only deliveries of this rule")->type_name("NAME");
-    app.add_option("--target", options->target, "only deliveries to this target")->type_name("NAME");
+    app.add_option("--sequence", options->sequence, "sequences, both included: 100..200, 100.., ..200")->type_name("A..B")->check(not_empty());
+    app.add_option("--rule", options->rule, "only deliveries of this rule")->type_name("NAME")->check(not_empty());
+    app.add_option("--target", options->target, "only deliveries to this target")->type_name("NAME")->check(not_empty());
     app.add_option("--rate", options->rate, "events a second; 0: as fast as they can be stored")
         ->check(CLI::Range(0.0, 1'000'000.0))
         ->capture_default_str();

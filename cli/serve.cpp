@@ -118,7 +118,9 @@ std::shared_ptr<RouteTable> read_configuration(const std::string& path, Report& 
     const auto tests = config::run_rule_tests(table->rules, report);
     if (!tests.failures.empty()) return nullptr;
     // Answers name paths below it, for commands that run elsewhere.
-    table->process.data_dir = std::filesystem::absolute(table->process.data_dir).lexically_normal();
+    std::error_code ec;
+    const auto absolute = std::filesystem::absolute(table->process.data_dir, ec);  // a link before ".." stays what it is
+    if (!ec) table->process.data_dir = absolute.string();
     return table;
 }
 
@@ -169,12 +171,11 @@ ReloadResult reload(Router& router, const std::string& path, const Clock& clock)
     std::vector<std::string> mistakes;
     if (auto table = read_configuration(path, report)) {
         const auto copy = table;
-        const auto before = router.table();
         const auto replaced = router.replace(std::move(table));
         result.ok = replaced.has_value();
         if (result.ok) {
             configure_log(*copy);
-            for (const std::string& key : router::changed_for_next_start(before->process, copy->process))
+            for (const std::string& key : router.waits_for_start())
                 result.report += "warning: " + key + ": this change takes effect at the next start only\n";
         } else {
             mistakes.push_back(replaced.error().what);

@@ -80,6 +80,8 @@ int release(const Options& options)
     if (!answer) return exit_code;
     const auto released = answer->value("released", std::uint64_t{0});
     (void)told(options, counted(released, "order key") + " released");
+    if (released == 0 && !options.key.empty() && !json::accept(options.key))
+        std::cerr << "a key is the value's JSON text: a string has its quotes, as in '\"o-17\"'\n";
     return released > 0 ? 0 : 1;
 }
 
@@ -90,14 +92,6 @@ int move(const Options& options)
     move.who = options.who;
     move.why = options.why;
     return move_deliveries(*options.admin, move);
-}
-
-CLI::Validator a_json_text()
-{
-    return {[](std::string& text) {
-                return json::accept(text) ? std::string{} : "must be the key's JSON text: a string has its quotes, as in '\"o-17\"'";
-            },
-            ""};
 }
 
 }  // namespace
@@ -135,15 +129,15 @@ std::function<int()> setup_targets(CLI::App& app)
     act_verb("retry-now", "what waits for a retry is due now",
              [](const Options& given) { return simple(given, "retry-now", "what waits for a retry is due now"); });
     sub = act_verb("release", "order keys that are on hold after a dead letter go on", release);
-    sub->add_option("--key", o.key, "only this order key, as JSON text, e.g. '\"o-17\"'")->check(a_json_text());
+    sub->add_option("--key", o.key, "only this order key, as JSON text, e.g. '\"o-17\"'")->check(not_empty());
     sub->footer("A target with 'order: strict' is paused instead: 'targets resume' has it go on.\n"
                 "Exit code: 0 when there were some, 1 when none was on hold.");
 
     sub = act_verb("move", "what is pending for it goes on as deliveries of another target", move);
     sub->add_option("to", o.move.to, "the target that is to get them");
     sub->get_option("--reason")->description("why, for the log; must be given");
-    sub->add_option("--rule", o.move.rule, "only of this rule");
-    sub->add_option("--id", o.move.id, "only this one (dlv_..., as in webhook-id), or those of this event");
+    sub->add_option("--rule", o.move.rule, "only of this rule")->check(not_empty());
+    sub->add_option("--id", o.move.id, "only this one (dlv_..., as in webhook-id), or those of this event")->check(not_empty());
     sub->add_option("--older-than", o.move.older_than, "only accepted longer ago than this, such as 90m or 7d")
         ->type_name("DURATION")
         ->check(a_duration());

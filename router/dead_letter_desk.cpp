@@ -17,6 +17,7 @@ using Stage = RedriveJob::State;
 constexpr std::size_t page_size = 1000;
 constexpr std::size_t step_max = 500;            // letters handed over at a time
 constexpr Duration trial_look = 200ms;
+constexpr Duration standstill_look = 5s;         // a whole status is behind it
 constexpr Duration patience = 1s;                // after something could not be done
 constexpr Duration retention_interval = 10s;
 
@@ -71,6 +72,7 @@ struct DeadLetterDesk::Desk : std::enable_shared_from_this<Desk> {
         double tokens = 0;
         SteadyTime refilled{};
         SteadyTime not_before{};
+        SteadyTime standstill_at{};                                         // asked about it not before
         std::vector<std::function<void(Result<RedriveJob>)>> cancelled_by;  // to be answered when it is not busy
     };
 
@@ -160,6 +162,11 @@ struct DeadLetterDesk::Desk : std::enable_shared_from_this<Desk> {
     static void rest(Running& one)
     {
         one.busy = false;
+        tell_cancelled(one);
+    }
+
+    static void tell_cancelled(Running& one)
+    {
         for (const auto& done : std::exchange(one.cancelled_by, {})) done(one.job);
     }
 
@@ -267,6 +274,8 @@ struct DeadLetterDesk::Desk : std::enable_shared_from_this<Desk> {
 
     void wait_for(Running& one, const std::string& target)
     {
+        if (clock.steady() < one.standstill_at) return;
+        one.standstill_at = clock.steady() + standstill_look;
         hooks.standstill(target, here<std::string>([this, id = one.job.id](const std::string& why) {
             Running& job = jobs.at(id);
             if (job.job.state == Stage::trial)
@@ -437,8 +446,11 @@ void DeadLetterDesk::start()
 
 void DeadLetterDesk::tick(const DeadLetterRetention& retention, const std::map<std::string, std::uint64_t>& budgets)
 {
-    for (auto& [id, one] : desk_->jobs)
+    const bool failing = desk_->state.stats().failing;
+    for (auto& [id, one] : desk_->jobs) {
         if (one.job.active()) desk_->step(one);
+        else if (failing) Desk::tell_cancelled(one);  // the page under way may stay so for long
+    }
     desk_->retain(retention, budgets);
 }
 

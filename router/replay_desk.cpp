@@ -19,6 +19,7 @@ constexpr std::size_t look_max = 4096;                       // events looked at
 constexpr std::chrono::seconds retry_interval{1};
 constexpr double burst_seconds = 0.25;
 constexpr std::uint64_t job_size_max = 64U << 20;
+const std::string queued = "waits for the end of replay ";
 constexpr json::Limits any_depth{10'001};                    // the most that limits.depth can be, and an envelope
 
 /// @param earliest  zero: there is nothing to take in
@@ -113,9 +114,11 @@ Result<ReplayJob> ReplayDesk::replay(const RouteTable& table, ReplayRequest requ
     Sequence oldest = journal_.oldest();
     if (const auto files = archives_.files(request.bus); !files.empty()) oldest = std::min(oldest, files.front()->footer.first);
     if (request.first > now)
-        return fail(Errc::not_found, fmt::format("no event has a sequence from {} on: the last is {}", request.first, now));
+        return fail(Errc::not_found, now == 0 ? std::string("there is no event yet")
+                                              : fmt::format("no event has a sequence from {} on: the last is {}", request.first, now));
     if (request.last != 0 && request.last < oldest)
-        return fail(Errc::not_found, fmt::format("no event up to {} is kept: the oldest is {}", request.last, oldest));
+        return fail(Errc::not_found, oldest > now ? fmt::format("no event up to {} is kept", request.last)
+                                                  : fmt::format("no event up to {} is kept: the oldest is {}", request.last, oldest));
     job.begin = std::max({request.first, oldest, Sequence{1}});
     job.cursor = job.begin - 1;
     job.request = std::move(request);
@@ -227,8 +230,10 @@ bool ReplayDesk::tick(const RouteTablePtr& table)
         std::int64_t running = 0;
         for (auto& [id, job] : jobs_) {
             if (job.state != ReplayState::running) continue;
-            if (job.request.dry_run || running == 0) due.push_back(job);
-            else job.message = "waits for the end of replay " + std::to_string(running);
+            const bool turn = job.request.dry_run || running == 0;
+            if (!turn) job.message = queued + std::to_string(running);
+            else if (job.message.starts_with(queued)) job.message.clear();
+            if (turn) due.push_back(job);
             if (!job.request.dry_run && running == 0) running = id;
         }
     }

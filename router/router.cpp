@@ -48,6 +48,7 @@ RouterParts::~RouterParts()
 Result<void> RouterParts::open(std::shared_ptr<RouteTable> table)
 {
     const ProcessOptions& process = table->process;
+    started_with_ = process;
     data_dir_ = process.data_dir;
     Pipeline::Options options;
     options.data_dir = data_dir_;
@@ -98,10 +99,10 @@ Result<std::uint64_t> RouterParts::replace(std::shared_ptr<RouteTable> table)
         line_.abandon();
         return moved.error();
     }
-    for (const std::string& key : changed_for_next_start(old->process, table->process))
-        log::warn("config", "this change takes effect at the next start only", {{"key", key}});
     line_.commit();
     put_in_effect(std::move(table));
+    for (const std::string& key : waits_for_start())
+        log::warn("config", "this change takes effect at the next start only", {{"key", key}});
     return table_.get()->generation;
 }
 
@@ -179,13 +180,15 @@ Result<void> RouterParts::move_listeners(const ProcessOptions& old, const Proces
     return result;
 }
 
-std::vector<std::string> changed_for_next_start(const ProcessOptions& old, const ProcessOptions& wanted)
+std::vector<std::string> RouterParts::waits_for_start() const
 {
+    const RouteTablePtr table = table_.get();
+    const ProcessOptions& wanted = table->process;
     std::vector<std::string> keys;
-    if (old.data_dir != wanted.data_dir) keys.emplace_back("data_dir");
-    if (old.threads != wanted.threads) keys.emplace_back("threads");
-    if (old.segment_size != wanted.segment_size) keys.emplace_back("journal.segment_size");
-    if (old.min_free != wanted.min_free) keys.emplace_back("journal.min_free");
+    if (started_with_.data_dir != wanted.data_dir) keys.emplace_back("data_dir");
+    if (started_with_.threads != wanted.threads) keys.emplace_back("threads");
+    if (started_with_.segment_size != wanted.segment_size) keys.emplace_back("journal.segment_size");
+    if (started_with_.min_free != wanted.min_free) keys.emplace_back("journal.min_free");
     return keys;
 }
 

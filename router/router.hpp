@@ -27,9 +27,6 @@ struct RouterHooks {
     std::function<void(std::function<void(ReloadResult)> done)> request_reload;
 };
 
-/// The keys of what only a start takes from the configuration, where `wanted` has something else.
-[[nodiscard]] std::vector<std::string> changed_for_next_start(const ProcessOptions& old, const ProcessOptions& wanted);
-
 class Router {
 public:
     /// Recovers, then opens the listeners. Disk, clock and random must outlive the router.
@@ -41,6 +38,8 @@ public:
     /// Puts `table` in the place of the current one; on failure nothing has changed. Blocks until
     /// new targets have a durable cursor. One caller at a time.
     virtual Result<std::uint64_t> replace(std::shared_ptr<RouteTable> table) = 0;
+    /// Keys of the current configuration that differ from what the process was started with, and only a start takes.
+    [[nodiscard]] virtual std::vector<std::string> waits_for_start() const = 0;
     /// Remembers the outcome of a reload for status and metrics.
     virtual void note_reload(const ReloadResult& result) = 0;
 

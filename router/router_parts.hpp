@@ -40,6 +40,7 @@ public:
 
     // Router, in router.cpp.
     Result<std::uint64_t> replace(std::shared_ptr<RouteTable> table) override;
+    [[nodiscard]] std::vector<std::string> waits_for_start() const override;
     void note_reload(const ReloadResult& result) override;
     [[nodiscard]] RouteTablePtr table() const override { return table_.get(); }
     [[nodiscard]] std::string http_address() const override { return ingest_->address(); }
@@ -107,6 +108,7 @@ private:
     Random& random_;
     RouterHooks hooks_;
     const WallTime started_;
+    ProcessOptions started_with_;  // what only a start takes
     std::string data_dir_;
     TableHolder table_;
     std::uint64_t generation_ = 0;

@@ -29,6 +29,8 @@ void act_on_target(Backend& backend, const Request& request, const std::string& 
         respond(result.has_value() ? Answer{200, dump({{"ok", true}})} : failure(result.error()));
     };
     if (verb == "move") return move_deliveries(backend, request, name, respond);
+    if (verb != "pause" && verb != "drain" && verb != "resume" && verb != "retry-now" && verb != "release")
+        return respond(error_answer(404, "no such action '" + verb + "'; a target has pause, drain, resume, retry-now, release and move"));
     std::vector<std::string_view> known{"reason"};
     if (verb == "release") known.insert(known.begin(), "key");
     if (const std::string why = refused_parameters_of_act(request, known); !why.empty()) return respond(error_answer(400, why));
@@ -46,16 +48,9 @@ void act_on_target(Backend& backend, const Request& request, const std::string& 
     }
     if (verb == "resume") return backend.resume(name, std::move(act), done);
     if (verb == "retry-now") return backend.retry_now(name, std::move(act), done);
-    if (verb == "release") {
-        const std::string key = query(request, "key");
-        if (!key.empty() && !json::accept(key))
-            return respond(error_answer(400, "key must be the key's JSON text: a string has its quotes, as in key=\"o-17\""));
-        return backend.release_keys(name, key, std::move(act), [respond](const Result<std::size_t>& released) {
-            respond(released.has_value() ? Answer{200, dump({{"ok", true}, {"released", *released}})}
-                                         : failure(released.error()));
-        });
-    }
-    respond(error_answer(404, "no such action '" + verb + "'; a target has pause, drain, resume, retry-now, release and move"));
+    backend.release_keys(name, query(request, "key"), std::move(act), [respond](const Result<std::size_t>& released) {
+        respond(released.has_value() ? Answer{200, dump({{"ok", true}, {"released", *released}})} : failure(released.error()));
+    });
 }
 
 void reload(Backend& backend, const Respond& respond)

@@ -38,6 +38,7 @@ std::string query(const Request& request, const char* key)
 
 std::string refused_parameters(const Request& request, const std::vector<std::string_view>& known)
 {
+    if (!request.repeated.empty()) return "'" + request.repeated + "' is given twice";
     for (const auto& [key, value] : request.query) {
         if (key.empty() && value.empty()) continue;  // "?" with nothing behind it
         if (std::find(known.begin(), known.end(), key) == known.end()) {

@@ -16,7 +16,7 @@ namespace eventyard::router::admin {
 [[nodiscard]] Answer failure(const Error& error);
 /// Empty when not given.
 [[nodiscard]] std::string query(const Request& request, const char* key);
-/// The sentence to refuse a request with that has a parameter which is not `known`, or is empty; nothing when all is
+/// The sentence to refuse a request with that has a parameter which is not `known`, is empty or came twice; nothing when all is
 /// well. A name misspelt, or a script's variable that is not set, would widen an act that cannot be undone. `after`,
 /// `who` and `why` may be empty.
 [[nodiscard]] std::string refused_parameters(const Request& request, const std::vector<std::string_view>& known);

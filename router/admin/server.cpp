@@ -45,7 +45,8 @@ bool to_request(const http::request<http::string_body>& message, Request& reques
     request.method = std::string(message.method_string());
     for (const auto segment : url->segments()) request.path += "/" + std::string(segment);
     for (const auto param : url->params())
-        request.query[std::string(param.key)] = param.has_value ? std::string(param.value) : "";
+        if (!request.query.emplace(param.key, param.has_value ? std::string(param.value) : "").second)
+            request.repeated = std::string(param.key);
     request.body = message.body();
     return true;
 }

@@ -19,7 +19,8 @@ namespace eventyard::router::admin {
 struct Request {
     std::string method;
     std::string path;                          // decoded, without the query
-    std::map<std::string, std::string> query;  // decoded; the last of equal keys
+    std::map<std::string, std::string> query;  // decoded; the first of equal keys
+    std::string repeated;                      // one of those that came more than once
     std::string body;
 };
 

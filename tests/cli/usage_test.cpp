@@ -42,8 +42,13 @@ TEST_CASE("a mistake on the command line is named, with what was meant")
         {{"targets", "pause", "x", "--dry-run"}, "eventyard targets pause: unknown option '--dry-run'\n"
                                                  "see: eventyard targets pause --help\n"},
         {{"targets", "list", "x"}, "eventyard targets list: unexpected argument 'x'\nsee: eventyard targets list --help\n"},
-        {{"targets", "release", "x", "--key", "a"}, "eventyard targets release: --key: must be the key's JSON text: a string "
-                                                    "has its quotes, as in '\"o-17\"'\nsee: eventyard targets release --help\n"},
+        {{"targets", "--reason", "x", "pause", "t"}, "eventyard targets pause: '--reason' stands behind 'pause'\n"
+                                                     "see: eventyard targets pause --help\n"},
+        {{"dead-letters", "discard", "--target", "", "--older-than", "1s"},
+         "eventyard dead-letters discard: --target: must not be empty\nsee: eventyard dead-letters discard --help\n"},
+        {{"deliveries", "discard", "--rule", "", "--target", "x", "--reason", "x"},
+         "eventyard deliveries discard: --rule: must not be empty\nsee: eventyard deliveries discard --help\n"},
+        {{"replay", "--target", ""}, "eventyard replay: --target: must not be empty\nsee: eventyard replay --help\n"},
         {{"deliveries", "list", "--older-than", "5"}, "eventyard deliveries list: --older-than: must be a duration such as 90m or 7d\n"
                                                       "see: eventyard deliveries list --help\n"},
         {{"replay", "--from", "yesterday"}, "eventyard replay: --from: must be a time such as 2026-11-25T08:00:00Z\n"

@@ -1,4 +1,5 @@
 // A backup under load, restored: what was accepted before it ends as the ledger says, and nothing is lost.
+#include <filesystem>
 #include <set>
 
 #include "tests/e2e/harness.hpp"
@@ -205,5 +206,25 @@ TEST_CASE("a daemon with a relative data_dir is backed up from any directory")
     INFO(made.err);
     CHECK(made.exit.code == 0);
     CHECK(command({"restore", directory.file("copy"), "--to", directory.file("restored")}).exit.code == 0);
+    CHECK(daemon.terminate().code == 0);
+}
+
+TEST_CASE("a data_dir behind a link and .. is where the system finds it")
+{
+    TempDir directory;
+    Daemon daemon{directory};
+    daemon.configure("targets: {}\n", "rules: []\n");
+    std::string text = support::read_text(daemon.config());
+    const std::string data = directory.file("data");
+    text.replace(text.find(data), data.size(), "../shared/data");
+    directory.write("releases/5/eventyard.yaml", text);
+    directory.write("releases/5/rules.yaml", "rules: []\n");
+    std::filesystem::create_directories(directory.file("site"));
+    std::filesystem::create_directories(directory.file("releases/shared"));
+    std::filesystem::create_symlink(directory.file("releases/5"), directory.file("site/current"));
+    daemon.run_by({"/bin/sh", "-c", "cd '" + directory.path() + "' && exec " EVENTYARD_BINARY " serve --config site/current/eventyard.yaml"});
+    daemon.start();
+    CHECK(std::filesystem::exists(directory.file("releases/shared/data/state.db")));
+    CHECK_FALSE(std::filesystem::exists(directory.file("site/shared")));
     CHECK(daemon.terminate().code == 0);
 }

@@ -306,7 +306,7 @@ TEST_CASE("a misspelt, empty or senseless parameter is refused before anything i
         {"/v1/replays/4/cancel?wy=x", "no parameter 'wy'"},
         {"/v1/targets/a%2Fb/pause?dry_run=true", "no parameter 'dry_run'; there are reason, who and why"},
         {"/v1/targets/x/release?ky=1", "no parameter 'ky'; there are key, "},
-        {"/v1/targets/x/release?key=o-1", "key must be the key's JSON text"},
+        {"/v1/dead-letters/discard?dry_run=true&ids=9&dry_run=false", "'dry_run' is given twice"},
         {"/v1/targets/x/resume?all=true", "no parameter 'all'"},
         {"/v1/targets/x/move?to=y&dry_run=1", "dry_run must be true or false"},
         {"/v1/deliveries/discard?all=1&why=x", "all must be true or false"},
@@ -375,7 +375,7 @@ TEST_CASE("targets are paused and resumed by their decoded name")
     CHECK(Json::parse(released.body).at("released") == 2);
     CHECK(f.backend.asked == "release x \"o-1\"");
     CHECK(support::http_post(f.port, "/v1/targets/gone/release", "").status == 404);
-    CHECK(support::http_post(f.port, "/v1/targets/x/explode", "").status == 404);
+    CHECK(support::http_post(f.port, "/v1/targets/x/explode?bar=1", "").status == 404);
 }
 
 TEST_CASE("dead letters are listed by filter and shown with their trail")
