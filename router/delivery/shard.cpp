@@ -221,6 +221,7 @@ void Shard::perform(Entry& entry)
                 });
         });
     }
+    const bool keys_wait = !todo_.keys.empty();
     for (KeyRead& read : std::exchange(todo_.keys, {})) {
         flush([self, &entry, read = std::move(read)](const Result<void>&) {
             self->place_.state.first_of_key(
@@ -234,6 +235,7 @@ void Shard::perform(Entry& entry)
                 });
         });
     }
+    if (keys_wait) place_.state.hasten();  // the key's next delivery goes out when its last one is durable
     for (Request& what : std::exchange(todo_.requests, {})) {
         ++entry.running->in_flight;
         auto task = attempt(self, &entry, entry.running, std::move(what));

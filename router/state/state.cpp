@@ -28,6 +28,7 @@ public:
     Result<void> bind_store(const Id& store) override;
     Result<std::vector<KnownEvent>> known_events() override;
     void stop() override;
+    void hasten() override;
 
 private:
     bool put(Item& item) override;
@@ -38,6 +39,7 @@ private:
     std::deque<Item> inbox_;         // mutex_
     std::size_t inbox_changes_ = 0;  // mutex_
     bool urgent_ = false;            // mutex_: a request waits
+    bool hasty_ = false;             // mutex_: see hasten()
     bool waiting_ = false;           // mutex_: the thread has nothing to do
     bool stopping_ = false;          // mutex_
 
@@ -81,11 +83,21 @@ void SqliteState::run()
             items.swap(inbox_);
             inbox_changes_ = 0;
             urgent_ = false;
+            if (std::exchange(hasty_, false) && !failing()) waited = true;
             if (stopping_) break;
         }
         turn(std::exchange(items, {}), waited);
     }
     close(std::move(items));
+}
+
+void SqliteState::hasten()
+{
+    {
+        const std::lock_guard lock{mutex_};
+        urgent_ = hasty_ = true;
+    }
+    wake_.notify_one();
 }
 
 void SqliteState::stop()

@@ -333,6 +333,9 @@ public:
         done(fail(Errc::unsupported, "this state erases nothing"));
     }
 
+    /// What was submitted is committed now, without waiting for more: a delivery waits for it.
+    virtual void hasten() {}
+
     // Reads run and call back on the state thread, and see everything submitted before by the same
     // thread (not yet durable; needed() and retry_keys() wait for that). While the state is failing
     // they see the last durable batch.

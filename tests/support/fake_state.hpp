@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -292,6 +293,9 @@ public:
         }
         wake_.notify_all();
     }
+
+    void hasten() override { ++hastened; }
+    std::atomic<int> hastened{0};
 
     const StateReport& report() const noexcept override { return report_; }
     const StateSnapshot& snapshot() const noexcept override { return snapshot_; }

@@ -46,6 +46,26 @@ TEST_CASE("first attempts are made in journal order, where old ones go first")
     CHECK(std::is_sorted(order.begin(), order.end()));
 }
 
+TEST_CASE("what waits behind a failed delivery of its key does not wait for the state's next batch as well")
+{
+    const auto a = std::make_shared<Receiver>();
+    a->mode = Mode::fail;
+    Life life;
+    TargetSpec one = spec("a", a);
+    one.order.order = Order::key;
+    one.order.key = "$.n";  // of all events the same
+    one.breaker.failures = 1000;
+    life.start({one});
+    send(life, version(1, {"a"}), {0}, 40);
+    REQUIRE(eventually([&] { return life.status("a").pending.parked >= 39; }));
+    a->mode = Mode::ok;
+    REQUIRE(eventually([&] { return a->distinct() == 40 && life.settled(); }));
+    const auto order = a->order();
+    CHECK(std::is_sorted(order.begin(), order.end()));
+    CHECK(life.state.hastened >= 39);
+    check_model(life.state.durable());
+}
+
 TEST_CASE("a target that hangs leaves the other's throughput alone and holds a bounded window")
 {
     const auto hung = std::make_shared<Receiver>(), well = std::make_shared<Receiver>();

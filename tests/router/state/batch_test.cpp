@@ -52,6 +52,24 @@ TEST_CASE("a full batch does not wait for the interval")
     CHECK(state->stats().batches == 1);
 }
 
+TEST_CASE("what a delivery waits for is committed at once")
+{
+    const support::TempDir dir;
+    StateOptions options;
+    options.batch_interval = 1h;
+    const auto state = open_state(dir.file("state.db"), options);
+    for (std::uint64_t n = 1; n <= 3; ++n) {
+        std::promise<bool> durable;
+        state->submit({ended("a", {n, 0})}, [&](const Result<void>& done) { durable.set_value(done.has_value()); });
+        state->hasten();
+        CHECK(durable.get_future().get());
+        CHECK(state->stats().batches == n);
+    }
+    state->hasten();  // nothing waits
+    CHECK(due(*state, "a", 10).empty());
+    CHECK(state->stats().batches == 3);
+}
+
 TEST_CASE("a read sees what its thread submitted before, and does not end the batch")
 {
     const support::TempDir dir;
