@@ -28,11 +28,25 @@ std::size_t width(std::string_view text)
         std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-std::string quote_line(std::string_view line, std::uint32_t column)
+/// Puts "***" in the place of each secret; `column` goes on pointing at what it pointed at.
+void hide(std::string& line, std::size_t& column, const std::vector<std::string>& secrets)
+{
+    constexpr std::string_view hidden = "***";
+    for (const std::string& secret : secrets)
+        for (std::size_t at = line.find(secret); at != std::string::npos; at = line.find(secret, at + hidden.size())) {
+            line.replace(at, secret.size(), hidden);
+            if (column >= at + secret.size()) column = column - secret.size() + hidden.size();
+            else if (column > at) column = at;
+        }
+}
+
+std::string quote_line(std::string line_text, std::uint32_t column, const std::vector<std::string>& secrets)
 {
     // Long lines (pasted JSON) are shown as a window round the column.
     constexpr std::size_t window = 100;
-    std::size_t at = column > 0 ? std::min<std::size_t>(column - 1, line.size()) : 0;
+    std::size_t at = column > 0 ? std::min<std::size_t>(column - 1, line_text.size()) : 0;
+    hide(line_text, at, secrets);  // before a window could show a part of one
+    std::string_view line = line_text;
     std::size_t begin = 0;
     std::string prefix;
     if (line.size() > window) {
@@ -125,7 +139,7 @@ std::string Report::text() const
         entry += std::string(word(d.severity)) + ": " + d.message + "\n";
         if (d.place.file && d.place.line > 0)
             if (const auto source = sources_.find(*d.place.file); source != sources_.end())
-                entry += quote_line(line_of(source->second, d.place.line), d.place.column);
+                entry += quote_line(std::string(line_of(source->second, d.place.line)), d.place.column, secrets_);
         out += entry;
     }
     for (const std::string& secret : secrets_) replace_all(out, secret, "***");

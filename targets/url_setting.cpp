@@ -20,6 +20,8 @@ WebhookUrl read_url(Fields& fields, const char* key, const AddressGuard& guard,
         url->shown = std::string(url->https ? "https://" : "http://") + url->host_header + "/***";
         secrets.push_back(url->target);
     }
+    // Shown nowhere; the whole of it, since a part may be any word.
+    if (const auto query = url->target.find('?'); query != std::string::npos) secrets.push_back(url->target.substr(query + 1));
     if (limits != nullptr && !url->https && !limits->allow_http)
         fields.error(key, quoted + " must begin with https:// in a file included with 'untrusted: "
                                    "true'; 'allow_http: true' of that include allows http");

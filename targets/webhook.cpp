@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "core/disk.hpp"
+#include "core/json.hpp"
 #include "targets/fingerprint.hpp"
 #include "targets/http_client.hpp"
 #include "targets/standard_webhooks.hpp"
@@ -475,6 +476,11 @@ std::shared_ptr<const Blueprint> read(Fields& fields, const Untrusted* limits)
     // The longest first, so that a secret inside another does not leave a rest behind. One or two
     // letters are no secret, and striking them out would garble every answer.
     auto& secrets = options->secrets;
+    for (std::size_t i = 0, n = secrets.size(); i < n; ++i) {  // an answer in JSON spells some otherwise
+        std::string quoted;
+        json::append_quoted(quoted, secrets[i]);
+        if (quoted.size() != secrets[i].size() + 2) secrets.push_back(quoted.substr(1, quoted.size() - 2));
+    }
     std::erase_if(secrets, [](const std::string& secret) { return secret.size() < 4; });
     std::sort(secrets.begin(), secrets.end(),
               [](const auto& a, const auto& b) { return a.size() > b.size(); });

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 
+#include "core/json.hpp"
 #include "targets/standard_webhooks.hpp"
 #include "tests/support/hook_server.hpp"
 #include "tests/support/target_runner.hpp"
@@ -166,6 +167,21 @@ TEST_CASE("a secret that a server echoes does not reach the outcome")
     const Outcome outcome = runner.deliver(*target, "{}");
     CHECK(outcome.verdict == Verdict::reject);
     CHECK(outcome.response == "you said *** and failed");
+}
+
+TEST_CASE("nor does one that it repeats as JSON, or the query of its URL")
+{
+    HookServer server{[](const HookRequest& request) {
+        std::string said;
+        json::append_quoted(said, request.header("authorization"));
+        return answer(400, "", said + " at " + request.head.substr(0, request.head.find("\r\n")));
+    }};
+    TargetRunner runner;
+    const auto target = runner.make(read_target("webhook", R"({"url":")" + server.url() + R"(?token=query-secret","headers":{"Authorization":"${test:a/b+c\"d=e}"}})"));
+    const Outcome outcome = runner.deliver(*target, "{}");
+    CHECK(outcome.verdict == Verdict::reject);
+    CHECK(outcome.response.rfind("\"***\" at POST /", 0) == 0);
+    CHECK(outcome.response.find("query-secret") == std::string::npos);
 }
 
 TEST_CASE("a name is resolved by /etc/hosts, and one nobody has is named")
