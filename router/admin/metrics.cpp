@@ -4,6 +4,7 @@
 
 #include "router/admin/exposition.hpp"
 #include "router/admin/status.hpp"
+#include "router/state/rows.hpp"
 
 namespace eventyard::router::admin {
 namespace {
@@ -166,6 +167,8 @@ void target_metrics(Exposition& page, const TargetStatus& target)
     page.counter("eventyard_target_retried_total", "Attempts after the first.", {{"target", name}}, number(counters.retried));
     page.counter("eventyard_target_dead_lettered_total", "Deliveries given up.", {{"target", name}}, number(counters.dead_lettered));
     page.counter("eventyard_target_overflowed_total", "Of them: beyond the target's budget.", {{"target", name}}, number(counters.overflowed));
+    page.counter("eventyard_target_expired_total", "Deliveries that their rule's expire_after ended.", {{"target", name}}, number(counters.expired));
+    page.counter("eventyard_target_damaged_total", "Deliveries whose event could not be read any more.", {{"target", name}}, number(counters.damaged));
     if (target.budget.bytes > 0) {
         page.gauge("eventyard_target_budget_bytes", "Bytes that may wait for the target.", {{"target", name}}, number(target.budget.bytes));
         page.gauge("eventyard_target_over_budget", "1 while more than that waits.", {{"target", name}}, target.over_budget ? 1 : 0);
@@ -193,6 +196,14 @@ void ledger_metrics(Exposition& page, const StatusReport& report)
     page.counter("eventyard_ledger_moved_in_total", "Deliveries that targets took over from others; they ended as moved there.", {},
                  number(sums.moved_in));
     page.counter("eventyard_ledger_ended_total", "Deliveries that ended, in whatever way.", {}, number(sums.ended));
+    std::map<Ending, std::uint64_t> ended;
+    for (const LedgerRow& row : report.ledger)
+        for (const auto& [ending, count] : row.ended) ended[ending] += count;
+    for (int i = 0; i < router::endings; ++i) {
+        const auto ending = static_cast<Ending>(i);
+        page.gauge("eventyard_ledger_endings", "Deliveries by how they ended; one that is redriven is no longer dead_lettered.",
+                   {{"ending", text_of(ending)}}, number(ended[ending]));
+    }
     page.gauge("eventyard_ledger_pending", "Deliveries not ended, counted.", {}, number(sums.pending));
     page.gauge("eventyard_ledger_balanced", "1 when routed + replayed + moved in = ended + pending.", {}, sums.holds() ? 1 : 0);
 }

@@ -174,6 +174,8 @@ TEST_CASE("metrics follow Prometheus' conventions")
              "eventyard_target_attempt_seconds_bucket{target=\"orders\",le=\"+Inf\"} 2",
              "eventyard_target_attempt_seconds_count{target=\"orders\"} 2",
              "eventyard_ledger_balanced 1",
+             "eventyard_ledger_endings{ending=\"expired\"} 0",
+             "eventyard_target_expired_total{target=\"orders\"} 0",
              "eventyard_rules{bus=\"default\"} 3",
              "eventyard_rule_set_predicates{bus=\"default\"} 7",
              "eventyard_rule_set_keys{bus=\"default\"} 2",
