@@ -81,6 +81,14 @@ void replace_all(std::string& text, const std::string& from, std::string_view to
         text.replace(at, from.size(), to);
 }
 
+/// So that one inside another does not leave a rest behind.
+std::vector<std::string> longest_first(std::vector<std::string> secrets)
+{
+    std::sort(secrets.begin(), secrets.end(), [](const auto& a, const auto& b) { return a.size() != b.size() ? a.size() > b.size() : a < b; });
+    secrets.erase(std::unique(secrets.begin(), secrets.end()), secrets.end());
+    return secrets;
+}
+
 }  // namespace
 
 void Report::error(Place place, std::string message)
@@ -130,6 +138,7 @@ std::vector<Diagnostic> Report::sorted() const
 std::string Report::text() const
 {
     std::string out;
+    const std::vector<std::string> secrets = longest_first(secrets_);
     for (const Diagnostic& d : sorted()) {
         std::string entry;
         if (d.place.file) entry += *d.place.file + ":";
@@ -139,19 +148,20 @@ std::string Report::text() const
         entry += std::string(word(d.severity)) + ": " + d.message + "\n";
         if (d.place.file && d.place.line > 0)
             if (const auto source = sources_.find(*d.place.file); source != sources_.end())
-                entry += quote_line(std::string(line_of(source->second, d.place.line)), d.place.column, secrets_);
+                entry += quote_line(std::string(line_of(source->second, d.place.line)), d.place.column, secrets);
         out += entry;
     }
-    for (const std::string& secret : secrets_) replace_all(out, secret, "***");
+    for (const std::string& secret : secrets) replace_all(out, secret, "***");
     return out;
 }
 
 std::string Report::json() const
 {
     nlohmann::json list = nlohmann::json::array();
+    const std::vector<std::string> secrets = longest_first(secrets_);
     for (const Diagnostic& d : sorted()) {
         std::string message = d.message;
-        for (const std::string& secret : secrets_) replace_all(message, secret, "***");
+        for (const std::string& secret : secrets) replace_all(message, secret, "***");
         nlohmann::json one{{"severity", word(d.severity)}, {"message", message}};
         if (d.place.file) one["file"] = *d.place.file;
         if (d.place.line > 0) {

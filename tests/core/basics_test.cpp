@@ -202,6 +202,20 @@ TEST_CASE("A report shows each mistake at its place, in order, without secrets")
     CHECK(report.json().find("\"line\":1") != std::string::npos);
 }
 
+TEST_CASE("A secret inside another, or at the edge of what is shown of a long line, leaves no rest")
+{
+    const auto file = std::make_shared<const std::string>("a.yaml");
+    Report report;
+    const std::string key = "key-" + std::string(150, 'k') + "-end";
+    report.add_source("a.yaml", "a: hunter2-and-more, b: " + key + ", c: 1\n");
+    for (const char* secret : {"hunter2", "hunter2-and-more"}) report.add_secret(secret);
+    report.add_secret(key);
+    report.error({file, 1, static_cast<std::uint32_t>(24 + key.size() + 6)}, "not a word");
+    CHECK(report.text() == "a.yaml:1:188: error: not a word\n"
+                           "    a: ***, b: ***, c: 1\n"
+                           "                       ^\n");
+}
+
 TEST_CASE("The nearest word is suggested only when it can be meant")
 {
     CHECK(nearest("taget", {"rule", "target"}) == "target");
