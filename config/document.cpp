@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/files.hpp"
+#include "config/quotable.hpp"
 #include "config/yaml_reader.hpp"
 #include "core/units.hpp"
 #include "rules/pattern.hpp"
@@ -90,7 +91,7 @@ std::optional<Piece> source_piece(const Node& node, std::string_view source)
 }  // namespace
 
 std::optional<Document> read_document(const std::string& path, const Place& asked_by,
-                                      Report& report)
+                                      Report& report, bool settings)
 {
     const std::string ext = extension(path);
     const bool yaml = ext == ".yaml" || ext == ".yml";
@@ -108,7 +109,7 @@ std::optional<Document> read_document(const std::string& path, const Place& aske
     document.text = std::move(*content);
     if (document.text.rfind("\xef\xbb\xbf", 0) == 0) document.text.erase(0, 3);
     document.yaml = yaml;
-    report.add_source(path, document.text);
+    report.add_source(path, settings ? quotable(document.text) : document.text);
     auto root = yaml ? read_yaml(document.text, document.file, report)
                      : rules::read_pattern_text(document.text, {document.file, 1, 1}, report);
     if (!root) return std::nullopt;

@@ -24,8 +24,9 @@ struct Document {
 
 /// Reads a .yaml, .yml or .json file whole; the report may quote it from then on. Mistakes are
 /// reported; one of the file itself (missing, no such format) at `asked_by`.
+/// @param settings  it may hold secrets: of its values only those are quoted that are none, see quotable()
 [[nodiscard]] std::optional<Document> read_document(const std::string& path, const Place& asked_by,
-                                                    Report& report);
+                                                    Report& report, bool settings = false);
 
 /// Gives the lines of a .jsonl file one by one, in bounded memory; blank lines are skipped.
 void read_json_lines(const std::string& path, const Place& asked_by, Report& report,

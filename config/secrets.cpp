@@ -42,8 +42,8 @@ std::optional<std::string> look_up(std::string_view reference, const Place& plac
     }
     if (kind == "env") return from_env(name, place, report);
     if (kind == "file") return from_file(name, place, report);
-    report.error(place, "unknown reference '${" + std::string(reference) +
-                            "}'; write ${env:NAME} or ${file:PATH}, and $${ for a plain ${");
+    // What stands in it may be a part of a password.
+    report.error(place, "unknown reference '${...}'; write ${env:NAME} or ${file:PATH}, and $${ for a plain ${");
     return std::nullopt;
 }
 

@@ -126,7 +126,7 @@ void SettingsReader::read_file(const std::string& path, const Place& asked_by, c
             report_.error(asked_by, "'" + path + "' is included with 'allow_http: true' and without it");
         return;
     }
-    const auto document = read_document(path, asked_by, report_);
+    const auto document = read_document(path, asked_by, report_, true);
     if (!document) return;
     chain_.emplace_back(id, path);
     if (untrusted) read_untrusted_root(*document, *untrusted);

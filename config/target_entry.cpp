@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "config/files.hpp"
-#include "config/hidden.hpp"
 #include "config/names.hpp"
 #include "router/delivery/order_key.hpp"
 
@@ -14,8 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::vector<std::string> policies{"retry",  "concurrency", "rate_limit",  "batch",        "circuit_breaker", "budget",
-                                        "order",  "catch_up",    "dead_letter", "renamed_from", "adopt_pending",   "window"};
 constexpr Duration wait_max = std::chrono::hours{24 * 30};
 constexpr Duration age_max = std::chrono::hours{24 * 365};
 
@@ -202,7 +199,6 @@ TargetDraft read_target(const Member& entry, Report& report, SecretSource& secre
 
     Fields fields(entry.value, report, secrets);
     if (entry.value.kind != Node::Kind::map) return draft;
-    hide_settings(entry.value, policies, report);
     const targets::Kind* const kind = find_kind_of(entry, fields, report);
     if (kind != nullptr) {
         draft.spec.kind = kind->name;

@@ -1,6 +1,7 @@
 #include "core/fields.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <set>
 
@@ -15,6 +16,17 @@ const Node& as_map(const Node& node, Report& report)
     if (node.kind == Node::Kind::map) return node;
     report.error(node.place, std::string("expected a map of settings, found ") + kind_name(node.kind));
     return empty;
+}
+
+constexpr std::size_t hidden_min = 4;  // less is no secret, and hiding it would garble reports
+
+/// A key as messages may repeat it: one that is no word may be a key and a secret without the blank between them.
+std::string named(const std::string& key)
+{
+    const bool word = !key.empty() && key.size() <= 64 && std::all_of(key.begin(), key.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.' || c == '/';
+    });
+    return word ? "'" + key + "'" : "that is no word (a blank may be missing behind ':')";
 }
 
 }  // namespace
@@ -191,7 +203,7 @@ std::optional<Secret> Fields::secret(std::string_view key)
 {
     auto value = scalar(key, "a string");
     if (!value) return std::nullopt;
-    report_.add_secret(*value);
+    if (value->size() >= hidden_min) report_.add_secret(*value);
     return Secret{std::move(*value)};
 }
 
@@ -222,14 +234,15 @@ std::vector<std::pair<std::string, Secret>> Fields::text_map(std::string_view ke
     if (found == nullptr) return map;
     for (const Member& member : found->members) {
         if (!member.value.is_scalar() || member.value.kind == Node::Kind::null) {
-            report_.error(member.value.place, "'" + member.key + "' must be a string, found " +
+            const std::string name = named(member.key);
+            report_.error(member.value.place, (name.front() == '\'' ? name : "a key " + name) + " must be a string, found " +
                                                   kind_name(member.value.kind));
             continue;
         }
         bool found_any = false;
         std::string value =
             secrets_.resolve(member.value.text, member.value.place, report_, found_any);
-        if (found_any) report_.add_secret(value);
+        if (found_any && value.size() >= hidden_min) report_.add_secret(value);
         map.emplace_back(member.key, Secret{std::move(value)});
     }
     return map;
@@ -255,11 +268,11 @@ void Fields::finish(const std::string& what)
     known.erase(std::unique(known.begin(), known.end()), known.end());
     for (const Member& member : node_.members) {
         if (!seen.insert(member.key).second) {
-            report_.error(member.key_place, "key '" + member.key + "' is given twice");
+            report_.error(member.key_place, "key " + named(member.key) + " is given twice");
             continue;
         }
         if (std::binary_search(known.begin(), known.end(), member.key)) continue;
-        std::string message = "unknown key '" + member.key + "'";
+        std::string message = "unknown key " + named(member.key);
         const std::string hint = did_you_mean(member.key, known);
         if (!hint.empty()) {
             message += hint;

@@ -45,6 +45,12 @@ std::string quote_line(std::string line_text, std::uint32_t column, const std::v
     // Long lines (pasted JSON) are shown as a window round the column.
     constexpr std::size_t window = 100;
     std::size_t at = column > 0 ? std::min<std::size_t>(column - 1, line_text.size()) : 0;
+    constexpr std::size_t searched = 4096;  // of a file in one line
+    if (line_text.size() > searched) {
+        const std::size_t from = at > searched / 2 ? at - searched / 2 : 0;
+        line_text = line_text.substr(from, searched);
+        at -= from;
+    }
     hide(line_text, at, secrets);  // before a window could show a part of one
     std::string_view line = line_text;
     std::size_t begin = 0;
@@ -145,13 +151,14 @@ std::string Report::text() const
         if (d.place.line > 0)
             entry += std::to_string(d.place.line) + ":" + std::to_string(d.place.column) + ":";
         if (!entry.empty()) entry += " ";
-        entry += std::string(word(d.severity)) + ": " + d.message + "\n";
+        std::string message = d.message;
+        for (const std::string& secret : secrets) replace_all(message, secret, "***");
+        entry += std::string(word(d.severity)) + ": " + message + "\n";
         if (d.place.file && d.place.line > 0)
             if (const auto source = sources_.find(*d.place.file); source != sources_.end())
                 entry += quote_line(std::string(line_of(source->second, d.place.line)), d.place.column, secrets);
         out += entry;
     }
-    for (const std::string& secret : secrets) replace_all(out, secret, "***");
     return out;
 }
 

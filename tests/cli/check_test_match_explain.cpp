@@ -136,7 +136,7 @@ targets:
     CHECK(text.exit.code == 2);
     CHECK(text.out.empty());
     CHECK(holds(text.err, "eventyard.yaml:1:1: error: unknown key 'data_dri'; did you mean 'data_dir'?\n"
-                          "    data_dri: data\n    ^\n"));
+                          "    data_dri: ****\n    ^\n"));
     CHECK(holds(text.err, "eventyard.yaml:4:11: error: unknown key 'fil'; did you mean 'file'?"));
     CHECK(holds(text.err, "rules.yaml:3:25: error: "));
     CHECK(holds(text.err, "prefx"));
