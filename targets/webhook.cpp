@@ -69,11 +69,15 @@ constexpr std::array<Setting, 27> settings{{
     {"idle_timeout", "duration", "30s", "How long an unused connection is kept."},
 }};
 
+/// One or two letters are no secret, and striking them out would garble every answer.
+constexpr std::size_t hidden_min = 4;
+
 std::string without(std::string text, const std::string& secret)
 {
-    if (secret.empty()) return text;
-    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at))
-        text.replace(at, secret.size(), "***");
+    if (secret.size() < hidden_min) return text;
+    constexpr std::string_view hidden = "***";
+    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + hidden.size()))
+        text.replace(at, secret.size(), hidden);
     return text;
 }
 
@@ -248,7 +252,9 @@ private:
         outcome.verdict = judgement.verdict;
         outcome.retry_after = judgement.retry_after;
         outcome.cause = outcome.verdict == Verdict::delivered ? Cause::none : Cause::status;
-        outcome.response = without_secrets(without(answer.body.substr(0, AnswerReader::body_kept), token.reveal()));
+        // Struck out before it is cut, which could leave a part of one.
+        outcome.response = without_secrets(without(answer.body.substr(0, 2 * AnswerReader::body_kept), token.reveal()));
+        if (outcome.response.size() > AnswerReader::body_kept) outcome.response.resize(AnswerReader::body_kept);
         return {outcome, std::move(answer.body)};
     }
 
@@ -329,7 +335,7 @@ void read_headers(Fields& fields, Options& options)
         if (const std::string problem = header_problem(name, value.reveal()); !problem.empty()) {
             const Node* place = written->find(name);
             fields.report().error(place != nullptr ? place->place : written->place,
-                                  "header '" + name + "' " + problem);
+                                  (problem == not_a_header_name ? std::string("a name ") : "header '" + name + "' ") + problem);
         }
         options.secrets.push_back(value.reveal());
     }
@@ -385,6 +391,11 @@ void read_tls(Fields& fields, Options& options, Fingerprint& fingerprint)
              {std::pair{"ca_file", &tls.ca_file}, {"certificate", &tls.certificate}, {"key", &tls.key}}) {
             const bool given = section->has(key);
             *path = section->text(key, "");
+            const std::string name = path->substr(path->rfind('/') + 1);
+            if (path->find("-----") != std::string::npos || path->find('\n') != std::string::npos || name.size() > 255) {
+                path->clear();
+                return section->error(key, "'" + std::string(key) + "' must be the path of a PEM file, not what is in it");
+            }
             if (!given || !options.server.guard.untrusted) continue;
             path->clear();
             section->error(key, "'" + std::string(key) + "' has no place in a file included with " +
@@ -473,17 +484,20 @@ std::shared_ptr<const Blueprint> read(Fields& fields, const Untrusted* limits)
     for (const std::string& server : options->server.dns_servers) fingerprint.add(server);
     options->fingerprint = fingerprint.text();
 
-    // The longest first, so that a secret inside another does not leave a rest behind. One or two
-    // letters are no secret, and striking them out would garble every answer.
+    // The longest first, so that a secret inside another does not leave a rest behind.
     auto& secrets = options->secrets;
     for (std::size_t i = 0, n = secrets.size(); i < n; ++i) {  // an answer in JSON spells some otherwise
         std::string quoted;
         json::append_quoted(quoted, secrets[i]);
-        if (quoted.size() != secrets[i].size() + 2) secrets.push_back(quoted.substr(1, quoted.size() - 2));
+        secrets.push_back(quoted.substr(1, quoted.size() - 2));
+        std::string slashed;
+        for (const char c : secrets.back()) slashed += c == '/' ? "\\/" : std::string(1, c);
+        secrets.push_back(std::move(slashed));
     }
-    std::erase_if(secrets, [](const std::string& secret) { return secret.size() < 4; });
+    std::erase_if(secrets, [](const std::string& secret) { return secret.size() < hidden_min; });
     std::sort(secrets.begin(), secrets.end(),
-              [](const auto& a, const auto& b) { return a.size() > b.size(); });
+              [](const auto& a, const auto& b) { return a.size() != b.size() ? a.size() > b.size() : a < b; });
+    secrets.erase(std::unique(secrets.begin(), secrets.end()), secrets.end());
     return std::make_shared<WebhookBlueprint>(std::move(options));
 }
 

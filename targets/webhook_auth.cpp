@@ -26,13 +26,14 @@ Secret required_secret(Fields& fields, const char* key)
     return value;
 }
 
-std::optional<Header> read_basic(Fields& auth)
+std::optional<Header> read_basic(Fields& auth, std::vector<std::string>& secrets)
 {
     auto fields = auth.section("basic");
     if (!fields) return std::nullopt;
     const std::string user = fields->required_text("user");
     if (user.find(':') != std::string::npos) fields->error("user", "'user' must not hold a ':'");
     const Secret password = fields->secret("password").value_or(Secret{});
+    secrets.push_back(password.reveal());
     fields->finish("basic");
     return Header{"authorization", basic_auth(user, password.reveal())};
 }
@@ -74,7 +75,7 @@ WebhookAuth read_auth(Fields& fields, const RequestHead& head, const AddressGuar
     if (!auth) return result;
     constexpr std::array<const char*, 4> ways{"basic", "bearer", "api_key", "oauth2"};
     const auto given = std::count_if(ways.begin(), ways.end(), [&](const char* way) { return auth->has(way); });
-    result.header = read_basic(*auth);
+    result.header = read_basic(*auth, secrets);
     if (auth->has("bearer")) {
         const Secret token = required_secret(*auth, "bearer");
         secrets.push_back(token.reveal());
@@ -91,7 +92,7 @@ WebhookAuth read_auth(Fields& fields, const RequestHead& head, const AddressGuar
         name = header;
         if (const std::string problem = header_problem(header, value.reveal());
             !problem.empty() && !header.empty())
-            fields.error("auth", "header '" + header + "' " + problem);
+            fields.error("auth", (problem == not_a_header_name ? std::string("a name ") : "header '" + header + "' ") + problem);
         secrets.push_back(value.reveal());
         // Receivers that echo often leave the scheme out.
         if (const auto blank = value.reveal().find(' '); blank != std::string::npos)

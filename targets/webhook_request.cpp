@@ -79,6 +79,12 @@ Result<WebhookUrl> parse_webhook_url(const std::string& text)
                     "must not hold a user name or password; they belong into 'auth'");
     if (url.has_fragment())
         return fail(Errc::invalid, "must not hold a fragment ('#'): it is never sent");
+    // A password before an '@' that is no password: "https://user:pass/word@host/".
+    const std::string_view port{url.port().data(), url.port().size()};
+    const std::string_view path_text{url.encoded_path().data(), url.encoded_path().size()};
+    if ((url.has_port() && (port.empty() || port.size() > 5 || std::stoul(std::string{port}) > 65535)) ||
+        (!path_text.empty() && path_text.front() != '/'))
+        return fail(Errc::invalid, "has a port that is not between 1 and 65535");
     WebhookUrl result;
     result.https = url.scheme_id() == urls::scheme::https;
     result.host = url.host_address();
@@ -104,7 +110,7 @@ Result<WebhookUrl> parse_webhook_url(const std::string& text)
 
 std::string header_problem(std::string_view name, std::string_view value)
 {
-    if (!is_token(name)) return "is not a header name";
+    if (!is_token(name)) return not_a_header_name;
     for (const std::string_view own : own_headers)
         if (boost::beast::iequals(own, name)) return "is set by eventyard itself";
     if (std::any_of(value.begin(), value.end(), [](char c) { return is_control(c) && c != '\t'; }))

@@ -25,6 +25,7 @@ struct WebhookUrl {
 /// http or https, no user name (`auth` carries credentials), no fragment.
 Result<WebhookUrl> parse_webhook_url(const std::string& text);
 
+inline constexpr const char* not_a_header_name = "is not a header name";
 /// Why a configured header cannot be sent; empty when it can.
 [[nodiscard]] std::string header_problem(std::string_view name, std::string_view value);
 

@@ -25,6 +25,7 @@ public:
     std::atomic<int> failing{0};  // so many answers are refusals
     std::string refusal = answer(401, "", R"({"error":"invalid_client","hint":"s3cret+/ word"})").bytes;
     HookRequest last;
+    std::string always;                 // the token; empty: another one each time
 
 private:
     HookReply reply(const HookRequest& request)
@@ -36,7 +37,7 @@ private:
             return {refusal, false, false};
         }
         return answer(200, "Content-Type: application/json\r\n",
-                      R"({"access_token":"token-)" + std::to_string(number) + R"(","token_type":"Bearer","expires_in":)" +
+                      R"({"access_token":")" + (always.empty() ? "token-" + std::to_string(number) : always) + R"(","token_type":"Bearer","expires_in":)" +
                           std::to_string(expires_in_) + R"(,"padding":")" + std::string(4000, 'x') + "\"}");
     }
     int expires_in_;
@@ -179,6 +180,19 @@ TEST_CASE("a token the receiver refuses is replaced once, for all attempts toget
     CHECK(refused.status == 401);
     CHECK(refused.response == "refused Bearer ***");
     CHECK(tokens.asked == 3);
+}
+
+// It was searched for again in what had been put in its place, for ever.
+TEST_CASE("a token that looks like what hides it is no trap")
+{
+    for (const char* token : {"*", "***", "****"}) {
+        HookServer server{[](const HookRequest&) { return answer(400, "", "no * or ****"); }};
+        TokenServer tokens;
+        tokens.always = token;
+        TargetRunner runner;
+        const auto target = runner.make(read_target("webhook", oauth_settings(server, tokens)));
+        CHECK(runner.deliver(*target, "{}").status == 400);
+    }
 }
 
 TEST_CASE("a token about to end is fetched anew")
