@@ -154,6 +154,7 @@ protected:
     [[nodiscard]] bool busy() const noexcept { return pending() || !exports_.empty(); }
     [[nodiscard]] bool failing() const noexcept { return backoff_ != Duration{0}; }
     [[nodiscard]] std::size_t batch_max() const noexcept { return options_.batch_max; }
+    [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
     /// @param waited  wait_time() has passed
     void turn(std::deque<Item> items, bool waited);
     /// The last turn: applies what was put, merges the log, closes the file.
