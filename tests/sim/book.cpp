@@ -114,7 +114,10 @@ void Book::numbered(Event& event)
     if (fresh || other->second == &event) return;
     // Without state.db, and without a segment, nobody knows of numbers that were given and never answered.
     const auto kept = [](const Event& one) { return one.answer == Event::Answer::accepted || one.published; };
-    if (forgetful && !kept(*other->second))
+    // Nor of one whose only trace in the journal rot has taken.
+    const bool rotten = kept(*other->second) && hit.contains(event.stored->sequence);
+    if (forgetful && rotten) other->second->gone = true;
+    if (forgetful && (!kept(*other->second) || rotten))
         other->second = &event;
     else if (!forgetful || kept(event))
         violated("sequence " + std::to_string(event.stored->sequence) + " was given twice");
@@ -134,6 +137,7 @@ void Book::recovered(const std::function<Result<StoredEventPtr>(Sequence)>& find
         for (Event* const event : events) {
             const Sequence sequence = event->stored->sequence;
             if (event->answer == Event::Answer::refused || event->answer == Event::Answer::repeated || sequence == 0) continue;
+            if (event->gone && event->published && by_sequence_.at(sequence) != event) continue;  // see numbered()
             const bool open = std::any_of(event->deliveries.begin(), event->deliveries.end(),
                                           [](const Delivery& one) { return !one.ended; });
             if (event->published && !open) {
