@@ -67,12 +67,21 @@ json first_replay(const Daemon& daemon)
     json job;
     CHECK(eventually([&] {
         job = json::parse(support::http_get(daemon.admin(), "/v1/replays/1").body);
-        return job.at("state") == "done";
+        return job.value("state", "") == "done";
     }));
     return job;
 }
 
-json archive_of(const Daemon& daemon) { return daemon.status().at("archives").at(0); }
+/// The only archive; it is opened, and listed, a moment after the start.
+json archive_of(const Daemon& daemon)
+{
+    json archives;
+    REQUIRE(eventually([&] {
+        archives = daemon.status().at("archives");
+        return !archives.empty();
+    }));
+    return archives.at(0);
+}
 
 support::Exit replay(const Daemon& daemon, std::vector<std::string> options)
 {
