@@ -47,12 +47,14 @@ std::string state_text(const nlohmann::json& target)
 
 std::string forecast_text(const nlohmann::json& target)
 {
-    const auto pending = target.value("pending", nlohmann::json::object()).value("total", std::uint64_t{0});
+    const nlohmann::json waits = target.value("pending", nlohmann::json::object());
+    const auto pending = waits.value("total", std::uint64_t{0});
     const nlohmann::json forecast = target.value("forecast", nlohmann::json::object());
     const auto drains = time_of(forecast, "drains_in_seconds"), given_up = time_of(forecast, "given_up_in_seconds");
     if (pending == 0 || (drains && *drains < 1)) return {};
     std::string text;
-    if (drains) text = "drains in " + coarse(*drains);
+    if (waits.value("delayed", std::uint64_t{0}) == pending) text = "nothing is due yet";
+    else if (drains) text = "drains in " + coarse(*drains);
     else if (forecast.contains("ended_per_second")) text = "does not drain";
     if (!given_up || (drains && *drains <= *given_up)) return text;
     const std::string by = forecast.value("given_up_by", "");
