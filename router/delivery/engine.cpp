@@ -175,8 +175,8 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
                 if (keys.has_value()) start.window.settled = std::move(*keys);
             }
         }
-        EVENTYARD_TRY(above, journal_.count_after(name, {start.window.cursor, all_routes}));
-        // Of an event that rot took nothing is above any more.
+        // Of an event that rot took nothing is above any more. Asked before what is above: where an index has to be made
+        // again, both are then counted by the new one.
         const auto settled_above = [&](Sequence cursor) -> Result<std::uint64_t> {
             std::vector<DeliveryKey> keys;
             std::copy_if(start.window.settled.begin(), start.window.settled.end(), std::back_inserter(keys),
@@ -189,10 +189,11 @@ Result<void> Engine::start(const std::vector<TargetSpec>& specs, const StateSnap
             return count;
         };
         EVENTYARD_TRY(settled, settled_above(start.window.cursor));
+        EVENTYARD_TRY(above, journal_.count_after(name, {start.window.cursor, all_routes}));
         start.window.behind = above - std::min(above, settled);
         if (start.drain_through) {
-            EVENTYARD_TRY(later, journal_.count_after(name, {*start.drain_through, all_routes}));
             EVENTYARD_TRY(ended, settled_above(*start.drain_through));
+            EVENTYARD_TRY(later, journal_.count_after(name, {*start.drain_through, all_routes}));
             start.drain_later = later - std::min(later, ended);
         }
         // An edited file is no way around what a reload refuses.

@@ -152,9 +152,20 @@ void Keeper::remove_file(Segment& segment)
         if (auto links = (*file)->links(); links.has_value()) linked = *links > 1;
     // Somebody's backup or an open reader still needs the content; unlinking leaves it to them.
     if (!read && !linked && spares_.wants_more() && spares_.recycle(segment.name).has_value()) return;
-    if (auto gone = disk_.unlink(path); !gone.has_value() && gone.error().code != Errc::not_found)
+    if (auto gone = disk_.unlink(path); !gone.has_value() && gone.error().code != Errc::not_found) {
+        lingers_ = true;
         log::warn("journal", "a released segment cannot be removed",
                   {{"segment", segment.name}, {"error", gone.error().what}});
+    }
+}
+
+/// Not before what used them is gone for good: a start that meets such a segment again, and has lost the state,
+/// could not tell where its events go.
+void Keeper::remove_unused_versions()
+{
+    const std::set<std::uint64_t> used = segments_.versions_used();
+    if (lingers_ || !versions_.any_unused(used)) return;
+    if (disk_.sync_directory(segments_.directory()).has_value()) versions_.remove_unused(used);
 }
 
 void Keeper::release(const std::vector<std::string>& names)
@@ -175,7 +186,7 @@ void Keeper::release(const std::vector<std::string>& names)
         segments_.remove(segment->number);
         remove_file(*segment);
     }
-    versions_.remove_unused(segments_.versions_used());
+    remove_unused_versions();
 }
 
 StoredEvent Keeper::by_names(Sequence sequence, const std::vector<std::pair<std::string, std::string>>& names)
@@ -317,7 +328,7 @@ Result<void> Keeper::rewrite(const std::string& name,
     }
     EVENTYARD_TRY(loaded, load_segment(disk_, segments_, versions_, *segment));
     EVENTYARD_CHECK(replace(segment, *loaded.file, *loaded.index, keep));
-    versions_.remove_unused(segments_.versions_used());
+    remove_unused_versions();
     return {};
 }
 

@@ -63,6 +63,7 @@ private:
     };
     [[nodiscard]] bool told_without(const Segment& unused) const;
     void remove_file(Segment& segment);
+    void remove_unused_versions();
     /// @param erased  ascending: sequences whose bodies are left behind
     Result<void> replace(const SegmentPtr& segment, File& source, const SegmentIndex& index,
                          const std::function<bool(const StoredEvent&, std::uint32_t)>& keep,
@@ -82,6 +83,7 @@ private:
     std::vector<SegmentPtr> unused_;  // never used, and to go
     std::set<std::string> unsealed_;  // names of ended segments of which a file stands that is not as its index
     bool name_unsure_ = false;        // of a rewritten file: a crash may show the former one
+    bool lingers_ = false;            // a released file that cannot be removed: the next start meets it again
     bool held_back_ = false;          // one cannot be removed, and people know
 };
 

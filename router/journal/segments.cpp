@@ -4,7 +4,7 @@
 
 namespace eventyard::router {
 
-void Segment::become_sealed(const SegmentSummary& summary, std::uint64_t file_bytes)
+void Segment::count(const SegmentSummary& summary)
 {
     targets.clear();
     for (const RouteCount& route : summary.routes)
@@ -13,6 +13,11 @@ void Segment::become_sealed(const SegmentSummary& summary, std::uint64_t file_by
             share.deliveries += route.count;
             share.bytes += route.bytes;
         }
+}
+
+void Segment::become_sealed(const SegmentSummary& summary, std::uint64_t file_bytes)
+{
+    count(summary);
     versions = summary.versions;
     events = summary.events;
     first = summary.first;

@@ -48,6 +48,8 @@ struct Segment {
     std::map<std::string, Share, std::less<>> targets;  // sealed: by target
     std::vector<std::uint64_t> versions;                        // sealed
 
+    /// What goes to which target. Call with the mutex held.
+    void count(const SegmentSummary& summary);
     /// Takes what stays in memory of a sealed segment. Call with the mutex held.
     void become_sealed(const SegmentSummary& summary, std::uint64_t file_bytes);
 };

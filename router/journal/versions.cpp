@@ -223,17 +223,29 @@ Result<RoutingVersionPtr> Versions::store_version(const RoutingVersion& version)
     return RoutingVersionPtr{stored};
 }
 
+bool Versions::unused(Entries::const_iterator at, const std::set<std::uint64_t>& used) const
+{
+    const bool newest = std::next(at) == entries_.end();
+    return !newest && !used.contains(at->first) && at->second.living.expired();
+}
+
+bool Versions::any_unused(const std::set<std::uint64_t>& used) const
+{
+    const std::lock_guard lock{mutex_};
+    for (auto at = entries_.begin(); at != entries_.end(); ++at)
+        if (unused(at, used)) return true;
+    return false;
+}
+
 void Versions::remove_unused(const std::set<std::uint64_t>& used)
 {
     const std::lock_guard lock{mutex_};
     for (auto at = entries_.begin(); at != entries_.end();) {
-        const std::uint64_t number = at->first;
-        const bool newest = std::next(at) == entries_.end();
-        if (newest || used.contains(number) || !at->second.living.expired()) {
+        if (!unused(at, used)) {
             ++at;
             continue;
         }
-        for (const char copy : {'a', 'b'}) (void)disk_.unlink(path(number, copy));
+        for (const char copy : {'a', 'b'}) (void)disk_.unlink(path(at->first, copy));
         at = entries_.erase(at);
     }
 }

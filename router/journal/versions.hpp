@@ -42,6 +42,8 @@ public:
     RoutingVersionPtr find(std::uint64_t number);
     /// As find; Errc::io where the disk does not give it now, which says nothing about what is stored.
     Result<RoutingVersionPtr> look_up(std::uint64_t number);
+    /// Whether remove_unused() has anything to remove.
+    [[nodiscard]] bool any_unused(const std::set<std::uint64_t>& used) const;
     /// Removes what neither `used` nor a living pointer refers to; the newest always stays, so its
     /// number is not given again.
     void remove_unused(const std::set<std::uint64_t>& used);
@@ -57,6 +59,8 @@ private:
     Versions(Disk& disk, std::string directory) : disk_(disk), directory_(std::move(directory)) {}
     [[nodiscard]] std::string path(std::uint64_t number, char copy) const;
     Result<std::string> read(std::uint64_t number, char copy);
+    using Entries = std::map<std::uint64_t, Entry>;
+    [[nodiscard]] bool unused(Entries::const_iterator at, const std::set<std::uint64_t>& used) const;
     Result<RoutingVersionPtr> look_up_locked(std::uint64_t number);
     void remember(const RoutingVersionPtr& version);
 
@@ -65,7 +69,7 @@ private:
     Id store_;
     std::vector<std::string> unreadable_;
     mutable std::mutex mutex_;
-    std::map<std::uint64_t, Entry> entries_;
+    Entries entries_;
     std::list<RoutingVersionPtr> recent_;  // newest use first, at most a few
     std::uint64_t next_ = 1;
 };

@@ -461,7 +461,7 @@ void Book::handed_over(const std::vector<Change>& changes)
         if (ended->ending == Ending::damaged || ended->ending == Ending::lost) {
             coverage_.count("rot: a delivery was counted as damaged");
             // A state that forgot what came after the last merge of its log has rows of what is over, and let go.
-            if (!hit.contains(ended->key.sequence) && !(forgetful && one.ended_durable))
+            if (!hit.contains(ended->key.sequence) && !(forgetful && one.was_over))
                 violated("delivery " + what + " is counted as " + text_of(ended->ending) + ", but nothing happened to it");
         }
         if (ended->ending == Ending::dead_lettered) {
@@ -498,7 +498,7 @@ void Book::durable(const std::vector<Change>& changes)
         const auto place = find(ended->key);
         if (!place) continue;
         Delivery& one = place->delivery();
-        one.ended_durable = true;
+        one.ended_durable = one.was_over = true;
         if (ended->ending == Ending::delivered && one.confirmed_life == life_ && !one.counted_at.empty()) --unsettled_[one.counted_at];
     }
 }

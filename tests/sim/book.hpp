@@ -32,6 +32,7 @@ public:
         std::optional<Ending> ended;            // as last handed to the state
         std::uint64_t ended_life = 0;
         bool ended_durable = false;
+        bool was_over = false;                  // an end was durable once; a state that was lost may not know
         bool in_flight = false;
         std::set<std::string> forward_to;       // of its dead letter; of several where state.db was lost
         std::string ended_at;                   // at which target

@@ -130,3 +130,54 @@ TEST_CASE("a routing version of a newer format is refused by name")
     ByteWriter{bytes}.fixed(crc32c(0, bytes.data(), bytes.size()));
     CHECK(decode_version(bytes).error().code == Errc::unsupported);
 }
+
+// A bug once: a segment that the power brought back needed a version that was gone, and where the state was lost as
+// well its deliveries were counted as damaged, not made again.
+TEST_CASE("a routing version goes after the segments that need it are gone for good")
+{
+    Bench bench;
+    bench.options.segment_size = 6000;
+    bench.options.spare_segments = 0;
+    {
+        auto log = bench.open();
+        const auto version = (*log)->versions().store_version(two_targets());
+        for (Sequence n = 1; (*log)->segments().infos().size() < 2; n += 2) {
+            REQUIRE((*log)->commit({make_unit(n, 2, *version)}).has_value());
+            bench.chores(**log);
+        }
+    }
+    auto log = bench.open();
+    REQUIRE(log.has_value());
+    const std::vector<SegmentInfo> former = (*log)->segments().infos();
+    RoutingVersionPtr version;
+    for (const char* const rule : {"a", "b", "c", "d"}) {  // so many that the first is in no cache any more
+        RoutingVersion other = two_targets();
+        other.routes = {{rule, "webhook", {}, "", {}, {}}, {rule, "archive", {}, "", {}, {}}, {rule, "pager", {}, "", {}, {}}};
+        version = *(*log)->versions().store_version(other);
+    }
+    while ((*log)->segments().infos().size() <= former.size()) {
+        REQUIRE((*log)->commit({make_unit((*log)->appender().last() + 1, 2, version)}).has_value());
+        bench.chores(**log);
+    }
+    std::vector<std::string> names;
+    for (const SegmentInfo& segment : former) names.push_back(segment.name);
+    const auto kept = [&] { return bench.disk->exists("/data/journal/routing/1.a") && bench.disk->exists("/data/journal/routing/1.b"); };
+
+    const std::string failing = GENERATE("sync_directory", "unlink");
+    CAPTURE(failing);
+    bench.disk->fault = [&](const std::string& call, const std::string& path) -> std::optional<Error> {
+        if (call == failing && path.find("routing") == std::string::npos) return fail(Errc::io, "EIO");
+        return std::nullopt;
+    };
+    (*log)->keeper().release(names);
+    CHECK(kept());
+    bench.disk->fault = nullptr;
+    (*log)->keeper().release({});
+    CHECK(kept() == (failing == "unlink"));  // such a file is there again at the next start
+    if (failing == "sync_directory") return;
+    log->reset();
+    log = bench.open();
+    REQUIRE(log.has_value());
+    (*log)->keeper().release(names);
+    CHECK_FALSE(kept());
+}
