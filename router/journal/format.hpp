@@ -120,7 +120,7 @@ struct CommitMeta {
 struct GapMeta {
     Sequence last = 0;
     GapReason reason = GapReason::none;
-    std::vector<std::pair<std::string, std::string>> routes;  // (rule, target)
+    std::vector<std::pair<std::string, std::string>> routes;  // (rule, target) by place; both empty: nobody needs it any more
 };
 
 [[nodiscard]] std::optional<EventMeta> decode_event_meta(std::string_view meta);

@@ -223,7 +223,6 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
     EVENTYARD_TRY(size, source.size());
     FileWindow window{source, size};
     std::vector<RewriteItem> items;
-    const auto& pairs = index.summary().routes;
     auto gap = index.gaps().begin();
     const auto add_gap = [&](Sequence first, Sequence last, GapReason reason) {
         if (!items.empty() && items.back().kind == RewriteItem::Kind::gap &&
@@ -247,13 +246,9 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
         item.size = event.length;
         item.erase = std::binary_search(erased.begin(), erased.end(), event.sequence);
         bool wanted = !keep;
-        for (std::uint32_t i = 0; i < event.routes_count; ++i) {
-            const std::uint32_t pair = index.routes()[event.routes_first + i];
-            if (pair == route_dropped)
-                item.dropped.push_back(i);
-            else
-                item.names.emplace_back(pairs[pair].rule, pairs[pair].target);
-        }
+        item.names = index.names_of(event);
+        for (std::uint32_t i = 0; i < event.routes_count; ++i)
+            if (index.routes()[event.routes_first + i] == route_dropped) item.dropped.push_back(i);
         if (event.offset == 0) item.kind = RewriteItem::Kind::damaged;
         if (keep) {
             StoredEvent stored;
@@ -278,7 +273,7 @@ Result<void> Keeper::replace(const SegmentPtr& segment, File& source, const Segm
                 stored.routes = std::move(read->meta.routes);
             } else {
                 // Unreadable, but its deliveries still have to be settled as damaged: ask by names.
-                stored = by_names(event.sequence, index.names_of(event));
+                stored = by_names(event.sequence, item.names);
             }
             if (version) stored.version = version;
             item.dropped.clear();

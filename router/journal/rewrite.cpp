@@ -43,8 +43,11 @@ Result<Rewritten> fill(File& file, File& source, const SegmentHeader& header,
     index.set_reserved(header.reserved);
     RoutingVersionPtr version;
     const auto damaged = [&](const RewriteItem& item) {
-        out.frames().gap(item.first, {item.first, GapReason::damaged, item.names});
-        index.add_damaged(item.first, item.names);
+        auto names = item.names;
+        for (const std::uint32_t route : item.dropped)
+            if (route < names.size()) names[route] = {};
+        out.frames().gap(item.first, {item.first, GapReason::damaged, names});
+        index.add_damaged(item.first, names);
     };
     for (const RewriteItem& item : items) {
         switch (item.kind) {

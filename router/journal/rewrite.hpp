@@ -21,7 +21,7 @@ struct RewriteItem {
     Sequence last = 0;                       // gap: inclusive end
     std::uint64_t offset = 0;                // event: its frame in the source
     std::uint64_t size = 0;
-    std::vector<std::pair<std::string, std::string>> names;  // (rule, target), should it be damaged
+    std::vector<std::pair<std::string, std::string>> names;  // (rule, target) by place, should it be damaged
     std::vector<std::uint32_t> dropped;      // places in the event's routes nobody needs
     bool erase = false;                      // event: its body is left behind
     GapReason reason = GapReason::none;      // gap

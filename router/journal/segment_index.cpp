@@ -36,6 +36,7 @@ void SegmentIndex::append(IndexedEvent event)
 {
     event.routes_count = static_cast<std::uint32_t>(routes_.size()) - event.routes_first;
     for (std::size_t i = event.routes_first; i < routes_.size(); ++i) {
+        if (routes_[i] == route_dropped) continue;
         RouteCount& pair = summary_.routes[routes_[i]];
         ++pair.count;
         pair.bytes += event.body_length;
@@ -89,7 +90,7 @@ void SegmentIndex::add_damaged(Sequence sequence,
     event.sequence = sequence;
     event.damaged = true;
     event.routes_first = static_cast<std::uint32_t>(routes_.size());
-    for (const auto& [rule, target] : routes) routes_.push_back(pair_of(rule, target));
+    for (const auto& [rule, target] : routes) routes_.push_back(target.empty() ? route_dropped : pair_of(rule, target));
     append(event);
 }
 

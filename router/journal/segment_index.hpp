@@ -66,6 +66,7 @@ public:
     /// @param version  null: both copies were lost; the event cannot be delivered and counts as damaged.
     void add(Sequence sequence, const EventMeta& meta, const RoutingVersion* version,
              std::uint64_t offset, std::uint32_t length, std::uint32_t body_length);
+    /// @param routes  (rule, target) by place among the event's routes; both empty where nobody needs the route any more
     void add_damaged(Sequence sequence, const std::vector<std::pair<std::string, std::string>>& routes);
     /// Drops one route of the last event added (a rewrite that no longer needs it).
     void drop_route(std::uint32_t route);

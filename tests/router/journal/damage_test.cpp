@@ -330,3 +330,41 @@ TEST_CASE("where an index is lost and an event with it, everything is counted by
     CHECK(*count() == whole - 1);
     CHECK(tally(*(*log)->reader().tally(0, last)) == whole - 1);
 }
+
+// A bug once: the places moved up where a rewrite had dropped one before. What then ended was another delivery of the event.
+TEST_CASE("the deliveries of a damaged event keep their places over rewrites")
+{
+    Bench bench;
+    const std::vector<SegmentInfo> segments = segments_of(bench, 3);
+    const std::string& name = segments[0].name;
+    const std::string path = bench.options.directory + "/" + name;
+    JournalMarks marks;
+    marks.synced = segments.back().last;
+    auto log = bench.open(marks);
+    REQUIRE(log.has_value());
+    const auto only_archive = [](const StoredEvent& event, std::uint32_t i) { return event.version->routes[event.routes[i]].target == "archive"; };
+    const auto damaged = [&] { return read_all(**log, "archive").damaged; };
+    const std::set<DamagedDelivery> wanted{{{2, 1}, "orders"}};
+
+    REQUIRE((*log)->keeper().rewrite(name, only_archive).has_value());
+    CHECK(damaged().empty());
+    std::string content = bench.disk->content(path);
+    content[content.find(R"({"n":2,)") - 20] ^= 1;
+    bench.disk->set_content(path, content);
+    log->reset();
+    log = bench.open(marks);
+    REQUIRE((*log)->keeper().rewrite(name, only_archive).has_value());
+    CHECK(damaged() == wanted);
+    REQUIRE((*log)->keeper().rewrite(name, only_archive).has_value());
+    CHECK(damaged() == wanted);
+    CHECK(read_all(**log, "webhook").bodies.count(1) == 0);
+
+    // And by the words that stand among the events, where the footer is lost.
+    log->reset();
+    content = bench.disk->content(path);
+    bench.disk->set_content(path, content.substr(0, content.size() - trailer_size));
+    log = bench.open(marks);
+    REQUIRE(log.has_value());
+    CHECK(damaged() == wanted);
+    CHECK(read_all(**log, "webhook").damaged.empty());
+}
