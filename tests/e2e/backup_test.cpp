@@ -216,15 +216,15 @@ TEST_CASE("a data_dir behind a link and .. is where the system finds it")
     daemon.configure("targets: {}\n", "rules: []\n");
     std::string text = support::read_text(daemon.config());
     const std::string data = directory.file("data");
-    text.replace(text.find(data), data.size(), "../shared/data");
+    text.replace(text.find(data), data.size(), "../common/data");
     directory.write("releases/5/eventyard.yaml", text);
     directory.write("releases/5/rules.yaml", "rules: []\n");
     std::filesystem::create_directories(directory.file("site"));
-    std::filesystem::create_directories(directory.file("releases/shared"));
+    std::filesystem::create_directories(directory.file("releases/common"));
     std::filesystem::create_symlink(directory.file("releases/5"), directory.file("site/current"));
     daemon.run_by({"/bin/sh", "-c", "cd '" + directory.path() + "' && exec " EVENTYARD_BINARY " serve --config site/current/eventyard.yaml"});
     daemon.start();
-    CHECK(std::filesystem::exists(directory.file("releases/shared/data/state.db")));
-    CHECK_FALSE(std::filesystem::exists(directory.file("site/shared")));
+    CHECK(std::filesystem::exists(directory.file("releases/common/data/state.db")));
+    CHECK_FALSE(std::filesystem::exists(directory.file("site/common")));
     CHECK(daemon.terminate().code == 0);
 }
