@@ -4,11 +4,12 @@
 #include <set>
 #include <vector>
 
+#include "core/secret.hpp"
+
 namespace eventyard::config {
 namespace {
 
 constexpr std::size_t word_max = 64;
-constexpr std::size_t hidden_min = 4;  // less is no secret
 
 /// Keys whose values are no secrets wherever they stand.
 bool open(std::string_view key)
@@ -66,7 +67,7 @@ bool plain_url(std::string_view word)
 bool may_be_shown(std::string_view key, std::string_view token)
 {
     const std::string_view word = unquoted(token);
-    if (word.size() < hidden_min || reference(word)) return true;
+    if (word.size() < secret_min || reference(word)) return true;
     if (word.starts_with("$.") && made_of(word.substr(1), "_.-[]*")) return true;  // a JSONPath
     if (key == "url" || key == "token_url") return plain_url(word);
     return open(key) && made_of(word, "_./-+*:%");

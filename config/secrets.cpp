@@ -77,7 +77,7 @@ std::string Secrets::resolve(const std::string& text, const Place& place, Report
             const std::string_view reference =
                 std::string_view(text).substr(at + 2, close - at - 2);
             if (auto value = look_up(reference, place, report)) {
-                if (value->size() >= hidden_min) report.add_secret(*value);
+                report.add_secret(*value);
                 out += *value;
             }
             at = close + 1;

@@ -16,8 +16,6 @@ namespace eventyard::config {
 class Secrets final : public SecretSource {
 public:
     static constexpr std::size_t file_max = 64U << 10;  // bytes of one secret's file
-    /// Shorter values are no secrets (a port, a yes): hiding them would only garble messages.
-    static constexpr std::size_t hidden_min = 4;
 
     enum class References : std::uint8_t {
         resolved,

@@ -18,8 +18,6 @@ const Node& as_map(const Node& node, Report& report)
     return empty;
 }
 
-constexpr std::size_t hidden_min = 4;  // less is no secret, and hiding it would garble reports
-
 /// A key as messages may repeat it: one that is no word may be a key and a secret without the blank between them.
 std::string named(const std::string& key)
 {
@@ -203,7 +201,7 @@ std::optional<Secret> Fields::secret(std::string_view key)
 {
     auto value = scalar(key, "a string");
     if (!value) return std::nullopt;
-    if (value->size() >= hidden_min) report_.add_secret(*value);
+    report_.add_secret(*value);
     return Secret{std::move(*value)};
 }
 
@@ -242,7 +240,7 @@ std::vector<std::pair<std::string, Secret>> Fields::text_map(std::string_view ke
         bool found_any = false;
         std::string value =
             secrets_.resolve(member.value.text, member.value.place, report_, found_any);
-        if (found_any && value.size() >= hidden_min) report_.add_secret(value);
+        if (found_any) report_.add_secret(value);
         map.emplace_back(member.key, Secret{std::move(value)});
     }
     return map;

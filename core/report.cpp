@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/secret.hpp"
+
 namespace eventyard {
 namespace {
 
@@ -114,7 +116,7 @@ void Report::add_source(const std::string& file, std::string text)
 
 void Report::add_secret(std::string secret)
 {
-    if (!secret.empty()) secrets_.push_back(std::move(secret));
+    if (secret.size() >= secret_min) secrets_.push_back(std::move(secret));
 }
 
 bool Report::has_errors() const noexcept { return errors() > 0; }

@@ -38,7 +38,7 @@ public:
     void warning(Place place, std::string message);
     /// The text of a file that diagnostics may quote. Named as in Place::file.
     void add_source(const std::string& file, std::string text);
-    /// Secrets that must not appear in quoted lines: each is shown as "***".
+    /// Secrets that must not appear in quoted lines: each is shown as "***". Below secret_min they are none.
     void add_secret(std::string secret);
 
     [[nodiscard]] bool has_errors() const noexcept;

@@ -1,10 +1,14 @@
 // core/secret.hpp — a string that does not print.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 
 namespace eventyard {
+
+/// Bytes. Less (a port, a yes) is no secret: hiding it would only garble messages and answers.
+inline constexpr std::size_t secret_min = 4;
 
 /// Holds a password or key. There is no operator<<, and nothing but reveal() gives it away; call
 /// that only where the bytes go on the wire.

@@ -6,6 +6,7 @@
 
 #include "core/disk.hpp"
 #include "core/json.hpp"
+#include "core/secret.hpp"
 #include "targets/fingerprint.hpp"
 #include "targets/http_client.hpp"
 #include "targets/standard_webhooks.hpp"
@@ -69,12 +70,9 @@ constexpr std::array<Setting, 27> settings{{
     {"idle_timeout", "duration", "30s", "How long an unused connection is kept."},
 }};
 
-/// One or two letters are no secret, and striking them out would garble every answer.
-constexpr std::size_t hidden_min = 4;
-
 std::string without(std::string text, const std::string& secret)
 {
-    if (secret.size() < hidden_min) return text;
+    if (secret.size() < secret_min) return text;
     constexpr std::string_view hidden = "***";
     for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + hidden.size()))
         text.replace(at, secret.size(), hidden);
@@ -494,7 +492,7 @@ std::shared_ptr<const Blueprint> read(Fields& fields, const Untrusted* limits)
         for (const char c : secrets.back()) slashed += c == '/' ? "\\/" : std::string(1, c);
         secrets.push_back(std::move(slashed));
     }
-    std::erase_if(secrets, [](const std::string& secret) { return secret.size() < hidden_min; });
+    std::erase_if(secrets, [](const std::string& secret) { return secret.size() < secret_min; });
     std::sort(secrets.begin(), secrets.end(),
               [](const auto& a, const auto& b) { return a.size() != b.size() ? a.size() > b.size() : a < b; });
     secrets.erase(std::unique(secrets.begin(), secrets.end()), secrets.end());
